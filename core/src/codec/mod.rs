@@ -1,0 +1,1 @@
+//! Byte codecs shared by drivers.

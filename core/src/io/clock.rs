@@ -1,0 +1,147 @@
+use std::{
+    fmt,
+    ops::{Add, Sub},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// Wall-clock time: milliseconds since 1970-01-01 UTC. It can jump; use [`Mono`] for durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+/// Monotonic time since an origin that the clock chose. Comparable within one [`Clock`] only.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Mono(Duration);
+
+impl Mono {
+    /// The time `since` the clock's origin.
+    pub const fn from_origin(since: Duration) -> Self {
+        Self(since)
+    }
+
+    /// The time since the clock's origin.
+    pub const fn since_origin(self) -> Duration {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero when it is not later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Mono {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(rhs))
+    }
+}
+
+impl Sub<Duration> for Mono {
+    type Output = Self;
+    fn sub(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_sub(rhs))
+    }
+}
+
+impl fmt::Debug for Mono {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "+{:?}", self.0)
+    }
+}
+
+/// Source of time.
+#[async_trait]
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// Wall-clock time.
+    fn wall(&self) -> Timestamp;
+    /// Monotonic time.
+    fn mono(&self) -> Mono;
+    /// Waits until `at`; returns at once when it has passed.
+    async fn sleep_until(&self, at: Mono);
+}
+
+/// The machine's clock. Under tokio's paused time it follows that, so simulations advance it at will.
+#[derive(Clone, Copy)]
+pub struct SystemClock {
+    origin: tokio::time::Instant,
+    wall_at_origin: Option<i64>,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { origin: now(), wall_at_origin: None }
+    }
+}
+
+impl SystemClock {
+    /// A clock whose wall time starts at `wall` and then follows monotonic time; for simulation.
+    pub fn starting_at(wall: Timestamp) -> Self {
+        Self { origin: now(), wall_at_origin: Some(wall.0) }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the one door to the machine's clock")]
+fn now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the one door to the machine's clock")]
+fn system_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn wall(&self) -> Timestamp {
+        match self.wall_at_origin {
+            None => Timestamp(system_ms()),
+            Some(ms) => {
+                Timestamp(ms.saturating_add(i64::try_from(self.mono().0.as_millis()).unwrap_or(i64::MAX)))
+            }
+        }
+    }
+
+    fn mono(&self) -> Mono {
+        Mono(now().duration_since(self.origin))
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the one door to the machine's clock")]
+    async fn sleep_until(&self, at: Mono) {
+        match self.origin.checked_add(at.0) {
+            Some(instant) => tokio::time::sleep_until(instant).await,
+            // Farther away than the machine can count: never.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl fmt::Debug for SystemClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SystemClock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn simulated_wall_time_follows_monotonic_time() {
+        let clock = SystemClock::starting_at(Timestamp(1_764_000_000_000));
+        clock.sleep_until(clock.mono() + Duration::from_secs(90)).await;
+        assert_eq!(clock.wall(), Timestamp(1_764_000_090_000));
+        assert_eq!(clock.mono().since_origin(), Duration::from_secs(90));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sleeping_until_the_past_returns_at_once() {
+        let clock = SystemClock::default();
+        clock.sleep_until(Mono::default()).await;
+        assert_eq!(clock.mono().since_origin(), Duration::ZERO);
+    }
+}
