@@ -2,9 +2,14 @@
 //! language binding.
 
 pub mod codec;
+pub mod driver;
 pub mod error;
+mod id;
 pub mod io;
+pub mod model;
 mod secret;
+pub mod units;
 
 pub use error::{Error, ErrorKind, Result, Sent};
+pub use id::ThingId;
 pub use secret::Secret;

@@ -1,0 +1,574 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{MissingReason, PowerMode, State, Status};
+use crate::{
+    io::Timestamp,
+    units::{Amperes, Celsius, Hashrate, JoulesPerTerahash, Megahertz, Volts, Watts, serialize_number},
+};
+
+/// What a miner said: MiningOS's members under MiningOS's keys, and beside them what MiningOS drops.
+///
+/// A member that is not known is absent, and `missing` says why under its path.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MinerSnapshot {
+    /// False when nothing usable was read.
+    pub success: bool,
+    /// The device's errors; absent when the snapshot failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_errors: Option<Vec<DeviceError>>,
+    /// Measured values.
+    pub stats: MinerStats,
+    /// Settings; absent when the snapshot failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<MinerConfig>,
+    /// What the device is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<MinerInfo>,
+    /// Why members are absent: path such as `stats.power_w` to reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, MissingReason>,
+    /// Members that MiningOS's consumers expect but the device does not have: path to the path it was copied from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub substituted: BTreeMap<String, String>,
+    /// Age in ms of each group of values: `live` on every poll, the others read more rarely.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub age_ms: BTreeMap<String, u64>,
+    /// Values that only this vendor has.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+}
+
+/// Measured values of a miner.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct MinerStats {
+    /// MiningOS's status.
+    pub status: Status,
+    /// Headframe's finer state.
+    pub state: State,
+    /// Whether it hashes, from the device's own best source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_mining: Option<bool>,
+    /// The device's errors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<DeviceError>,
+    /// Whether all errors are on the vendor's list of minor ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub are_all_errors_minor: Option<bool>,
+    /// Power drawn, W.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_w: Option<Watts>,
+    /// Where `power_w` comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_source: Option<PowerSource>,
+    /// Power that the device was told to stay below, W.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_limit_w: Option<Watts>,
+    /// Efficiency, J/TH.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub efficiency_w_ths: Option<JoulesPerTerahash>,
+    /// Efficiency as the model was sold, J/TH.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nominal_efficiency_w_ths: Option<JoulesPerTerahash>,
+    /// Shares per pool since the miner started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool_status: Option<Vec<PoolStatus>>,
+    /// Shares of all pools since the previous snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_pools_shares: Option<Shares>,
+    /// Time since mining started, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uptime_ms: Option<u64>,
+    /// Hashrate per averaging window, MH/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hashrate_mhs: Option<HashrateWindows>,
+    /// Hashrate that the device says it should reach, MH/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nominal_hashrate_mhs: Option<Hashrate>,
+    /// Chip clock, MHz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_mhz: Option<Frequencies>,
+    /// Temperatures, °C.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<Temperatures>,
+    /// Members of one family only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub miner_specific: Option<MinerSpecific>,
+    /// Hash boards that the device reports, in the order of its answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub boards: Vec<Board>,
+    /// Fans.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fans: Vec<Fan>,
+    /// Power supply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub psu: Option<Psu>,
+}
+
+/// Averaging windows, MH/s. Which of them exist depends on the firmware.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct HashrateWindows {
+    /// Since mining started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avg: Option<Hashrate>,
+    /// The device's shortest window, of a length it does not state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realtime: Option<Hashrate>,
+    /// 5 s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub t_5s: Option<Hashrate>,
+    /// 30 s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub t_30s: Option<Hashrate>,
+    /// 1 min.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub t_1m: Option<Hashrate>,
+    /// 5 min.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub t_5m: Option<Hashrate>,
+    /// 15 min.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub t_15m: Option<Hashrate>,
+    /// 30 min.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub t_30m: Option<Hashrate>,
+}
+
+impl HashrateWindows {
+    /// The most current of the windows that exist: what the miner does now.
+    pub fn current(&self) -> Option<Hashrate> {
+        self.realtime.or(self.t_5s).or(self.t_30s).or(self.t_1m).or(self.t_5m).or(self.avg)
+    }
+}
+
+/// Where a power figure comes from; they differ by 5 to 20 %.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PowerSource {
+    /// A meter.
+    Meter,
+    /// A socket of a power distribution unit.
+    Pdu,
+    /// The device's own measurement or estimate.
+    Device,
+    /// The figure the model was sold with.
+    Nameplate,
+}
+
+/// An error that a device reports.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct DeviceError {
+    /// MiningOS's name of the error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// MiningOS's text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The device's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<ErrorCode>,
+    /// What the code means, in plain words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The part concerned, such as `board:2` or `fan:0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    /// When it began, in the device's own words and zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Text of a failed collection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msg: Option<String>,
+    /// Time of a failed collection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
+}
+
+/// A device's error code: one text, or one per board.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ErrorCode {
+    /// One code.
+    One(String),
+    /// One code per board.
+    PerBoard(Vec<String>),
+}
+
+/// Shares of one pool.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// The pool's URL as the device has it.
+    pub pool: String,
+    /// Shares accepted since the miner started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<u64>,
+    /// Shares rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<u64>,
+    /// Shares that came too late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale: Option<u64>,
+    /// Whether the miner has a connection to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alive: Option<bool>,
+    /// Whether the miner works for it now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
+}
+
+/// Share counts. Counters of a poll are summed over all pools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shares {
+    /// Accepted.
+    pub accepted: u64,
+    /// Rejected.
+    pub rejected: u64,
+    /// Stale.
+    pub stale: u64,
+}
+
+impl Shares {
+    /// What was added since `before`. A counter that became smaller was reset and counts in full; each counter is
+    /// judged alone.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let delta = |now: u64, then: u64| if now < then { now } else { now - then };
+        Self {
+            accepted: delta(self.accepted, before.accepted),
+            rejected: delta(self.rejected, before.rejected),
+            stale: delta(self.stale, before.stale),
+        }
+    }
+
+    /// The sum over pools.
+    pub fn of(pools: &[PoolStatus]) -> Self {
+        pools.iter().fold(Self::default(), |sum, pool| Self {
+            accepted: sum.accepted.saturating_add(pool.accepted.unwrap_or(0)),
+            rejected: sum.rejected.saturating_add(pool.rejected.unwrap_or(0)),
+            stale: sum.stale.saturating_add(pool.stale.unwrap_or(0)),
+        })
+    }
+}
+
+/// Chip clocks, MHz.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Frequencies {
+    /// Mean over boards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avg: Option<Megahertz>,
+    /// What the tuner aims for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Megahertz>,
+    /// Per board, in the order of the answer.
+    pub chips: Vec<ChipClock>,
+}
+
+/// Clock of one board's chips, MHz.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChipClock {
+    /// Position in the answer, from 0.
+    pub index: u32,
+    /// Clock now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<Megahertz>,
+    /// Clock aimed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Megahertz>,
+}
+
+/// Temperatures, °C.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Temperatures {
+    /// Around the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ambient: Option<Celsius>,
+    /// Hottest chip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<Celsius>,
+    /// Mean of the boards' chips.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avg: Option<Celsius>,
+    /// Chips per board.
+    pub chips: Vec<ChipTemps>,
+    /// Circuit boards.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pcb: Vec<PcbTemp>,
+    /// Inlet and outlet per board.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub temp: Vec<BoardTemps>,
+    /// The sensors as reported, per board.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub raw_temps: Vec<RawTemps>,
+}
+
+/// Temperatures of one board's chips, °C.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChipTemps {
+    /// Position in the answer, from 0.
+    pub index: u32,
+    /// Hottest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<Celsius>,
+    /// Coolest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<Celsius>,
+    /// Mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avg: Option<Celsius>,
+}
+
+/// Temperature of one circuit board, °C.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PcbTemp {
+    /// Position in the answer, from 0.
+    pub index: u32,
+    /// Now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<Celsius>,
+}
+
+/// Inlet and outlet of one board, °C.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct BoardTemps {
+    /// Position in the answer, from 0.
+    pub index: u32,
+    /// Where air or liquid enters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pcb_inlet: Option<Celsius>,
+    /// Where it leaves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pcb_outlet: Option<Celsius>,
+}
+
+/// All sensors of one board as reported, °C; 0 means that there is no sensor.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RawTemps {
+    /// Position in the answer, from 0.
+    pub index: u32,
+    /// At the board's controller.
+    #[serde(serialize_with = "numbers")]
+    pub pic: Vec<f64>,
+    /// On the circuit board.
+    #[serde(serialize_with = "numbers")]
+    pub pcb: Vec<f64>,
+    /// On the chips.
+    #[serde(serialize_with = "numbers")]
+    pub chip: Vec<f64>,
+}
+
+fn numbers<S: serde::Serializer>(list: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+    struct Number(f64);
+    impl Serialize for Number {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serialize_number(&self.0, serializer)
+        }
+    }
+    serializer.collect_seq(list.iter().map(|x| Number(*x)))
+}
+
+/// Members of one family only.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct MinerSpecific {
+    /// Whatsminer: how fast the clock rises after a start, 0 to 9.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upfreq_speed: Option<u32>,
+}
+
+/// One hash board.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Board {
+    /// The slot's number as the device counts.
+    pub slot: u32,
+    /// What it hashes now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hashrate_mhs: Option<Hashrate>,
+    /// What it should hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nominal_hashrate_mhs: Option<Hashrate>,
+    /// Chips that work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chips: Option<u32>,
+    /// Chips that the model has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chips_expected: Option<u32>,
+    /// Clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_mhz: Option<Megahertz>,
+    /// Circuit board.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<Celsius>,
+    /// Hottest chip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chip_max_c: Option<Celsius>,
+    /// Hardware errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hw_errors: Option<u64>,
+    /// Serial number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+}
+
+/// One fan.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fan {
+    /// Which: `in`, `out`, `psu`, or a number from 0.
+    pub name: String,
+    /// Speed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rpm: Option<u32>,
+}
+
+/// Power supply.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Psu {
+    /// Model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Serial number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// Power taken from the wall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_w: Option<Watts>,
+    /// Tension of the wall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_v: Option<Volts>,
+    /// Current from the wall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_a: Option<Amperes>,
+    /// Temperature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<Celsius>,
+}
+
+/// Settings of a miner.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct MinerConfig {
+    /// Network settings.
+    pub network_config: NetworkConfig,
+    /// Pools in order of preference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool_config: Option<Vec<PoolConfig>>,
+    /// Power mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_mode: Option<PowerMode>,
+    /// Stopped by order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<bool>,
+    /// Whether the locating light blinks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub led_status: Option<bool>,
+    /// Firmware version as the device writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware_ver: Option<String>,
+}
+
+/// Network settings of a miner.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct NetworkConfig {
+    /// `dhcp` or `static`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Its address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_address: Option<String>,
+    /// Name servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Vec<String>>,
+    /// Gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_gw: Option<String>,
+    /// Network mask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_netmask: Option<String>,
+}
+
+/// One pool of a miner. Passwords of pools are never part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PoolConfig {
+    /// URL as the device has it.
+    pub url: String,
+    /// Worker name, `account.worker`.
+    pub username: String,
+}
+
+/// What a miner is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct MinerInfo {
+    /// Maker, such as `Whatsminer`.
+    pub make: String,
+    /// Canonical model, such as `M50S`; absent while the device has not told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Chip bin or board variant, such as `VH30`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// What the device calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor_model: Option<String>,
+    /// Whether the model is in our tables; an unknown one is read generically.
+    pub model_known: bool,
+    /// Firmware version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// Version of the device's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// Control board.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_board: Option<String>,
+    /// MAC address, upper case with colons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Serial number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Host name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Boards that the model has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boards_expected: Option<u32>,
+    /// Fans that the model has; 0 for liquid cooling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fans_expected: Option<u32>,
+}

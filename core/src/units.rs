@@ -1,0 +1,165 @@
+//! Typed units. Each serialises as the plain number of MiningOS's JSON (MH/s, W, °C, MHz, J/TH): whole numbers
+//! without a fraction, as JavaScript writes them. None can hold NaN or an infinity: constructors give `None`.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// Whole numbers up to this size survive a 64-bit float unchanged.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// MiningOS's rounding: down to two decimals, multiplied first, in 64-bit floats.
+pub fn floor2(x: f64) -> f64 {
+    (x * 100.0).floor() / 100.0
+}
+
+/// Writes a number as JavaScript does: `26`, not `26.0`.
+pub fn serialize_number<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    #[allow(clippy::cast_possible_truncation, reason = "whole and within the exact range")]
+    if x.fract() == 0.0 && x.abs() < EXACT {
+        serializer.serialize_i64(*x as i64)
+    } else {
+        serializer.serialize_f64(*x)
+    }
+}
+
+macro_rules! unit {
+    ($(#[$doc:meta])* $name:ident, $symbol:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+        pub struct $name(f64);
+
+        impl $name {
+            /// `None` for NaN and infinities.
+            pub fn new(value: f64) -> Option<Self> {
+                value.is_finite().then_some(Self(value))
+            }
+
+            /// The number in this unit.
+            pub const fn get(self) -> f64 {
+                self.0
+            }
+
+            /// Rounded down to two decimals, as MiningOS stores it.
+            #[must_use]
+            pub fn floor2(self) -> Self {
+                Self(floor2(self.0))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)?;
+                f.write_str(concat!(" ", $symbol))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serialize_number(&self.0, serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(f64::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a finite number"))
+            }
+        }
+    };
+}
+
+unit!(
+    /// Electrical power in W.
+    Watts, "W"
+);
+unit!(
+    /// Temperature in °C.
+    Celsius, "°C"
+);
+unit!(
+    /// Clock frequency in MHz.
+    Megahertz, "MHz"
+);
+unit!(
+    /// Electrical tension in V.
+    Volts, "V"
+);
+unit!(
+    /// Electrical current in A.
+    Amperes, "A"
+);
+unit!(
+    /// Efficiency in J/TH, which is W per TH/s.
+    JoulesPerTerahash, "J/TH"
+);
+unit!(
+    /// Hashrate. Held and serialised in MH/s, MiningOS's unit.
+    Hashrate, "MH/s"
+);
+
+impl Hashrate {
+    /// From MH/s (Whatsminer API v2, MiningOS).
+    pub fn from_mhs(value: f64) -> Option<Self> {
+        Self::new(value)
+    }
+
+    /// From GH/s (Antminer).
+    pub fn from_ghs(value: f64) -> Option<Self> {
+        Self::new(value * 1e3)
+    }
+
+    /// From TH/s (Whatsminer API v3).
+    pub fn from_ths(value: f64) -> Option<Self> {
+        Self::new(value * 1e6)
+    }
+
+    /// In MH/s.
+    pub const fn mhs(self) -> f64 {
+        self.0
+    }
+
+    /// In TH/s, the unit in which people speak of one miner.
+    pub fn ths(self) -> f64 {
+        self.0 / 1e6
+    }
+}
+
+impl JoulesPerTerahash {
+    /// What `power` buys; `None` when nothing is hashed.
+    pub fn of(power: Watts, hashrate: Hashrate) -> Option<Self> {
+        (hashrate.ths() > 0.0).then(|| Self::new(power.get() / hashrate.ths())).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_javascript_writes_them() {
+        let json = |x| serde_json::to_string(&Watts::new(x).unwrap()).unwrap();
+        assert_eq!([json(26.0), json(5497.6), json(-0.5), json(0.0)], ["26", "5497.6", "-0.5", "0"]);
+    }
+
+    #[test]
+    fn rounding_multiplies_first() {
+        assert_eq!(floor2(612.348), 612.34);
+        assert_eq!(floor2(211_345_678.905), 211_345_678.9);
+        assert_eq!(Celsius::new(69.999).unwrap().floor2().get(), 69.99);
+    }
+
+    #[test]
+    fn the_three_hashrate_units_meet() {
+        let rates = [Hashrate::from_mhs(2e8), Hashrate::from_ghs(2e5), Hashrate::from_ths(200.0)];
+        assert!(rates.iter().all(|r| r.unwrap().mhs() == 2e8));
+        assert_eq!(Hashrate::from_ghs(f64::NAN), None);
+        assert_eq!(Hashrate::from_ths(200.0).unwrap().ths(), 200.0);
+    }
+
+    #[test]
+    fn efficiency_of_an_idle_miner_is_absent() {
+        let watts = Watts::new(3500.0).unwrap();
+        assert_eq!(JoulesPerTerahash::of(watts, Hashrate::from_ths(0.0).unwrap()), None);
+        assert_eq!(JoulesPerTerahash::of(watts, Hashrate::from_ths(200.0).unwrap()).unwrap().get(), 17.5);
+    }
+}
