@@ -34,7 +34,8 @@ impl ThingId {
     pub fn random(rng: &dyn Rng) -> Self {
         let mut bytes = [0; RANDOM_CHARS];
         rng.fill(&mut bytes);
-        let text: String = bytes.iter().map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()])).collect();
+        let text: String =
+            bytes.iter().map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()])).collect();
         Self(text.into())
     }
 

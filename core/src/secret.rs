@@ -44,7 +44,10 @@ mod tests {
     #[test]
     fn nothing_but_expose_shows_it() {
         let secret: Secret = serde_json::from_str("\"Rack_07x\"").unwrap();
-        assert_eq!(format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap()), "*** *** \"***\"");
+        assert_eq!(
+            format!("{secret} {secret:?} {}", serde_json::to_string(&secret).unwrap()),
+            "*** *** \"***\""
+        );
         assert_eq!(secret.expose(), "Rack_07x");
     }
 }

@@ -193,7 +193,9 @@ mod tests {
         let mut evidence = Evidence { host: "10.0.0.7".into(), ..Evidence::default() };
         assert!(!evidence.any_answer());
         let version = ProbeSpec { role: PortRole::Rpc, request: ProbeRequest::Cgminer("version") };
-        evidence.replies.insert(version, ProbeReply::Cgminer(Bytes::from_static(b"{\"Type\":\"Antminer S21\"}")));
+        evidence
+            .replies
+            .insert(version, ProbeReply::Cgminer(Bytes::from_static(b"{\"Type\":\"Antminer S21\"}")));
         let root = ProbeSpec { role: PortRole::Web, request: ProbeRequest::HttpGet("/") };
         let challenge = "Digest realm=\"antMiner Configuration\", nonce=\"00\", qop=\"auth\"".to_owned();
         let reply = ProbeReply::Http { status: 401, challenge, location: String::new(), body: Bytes::new() };

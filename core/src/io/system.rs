@@ -68,9 +68,8 @@ impl Net for SystemNet {
         if let Ok(ip) = host.parse() {
             return Ok(vec![ip]);
         }
-        let failed = |text: String| {
-            Error::new(ErrorKind::Unreachable, "net.resolve", text).with("host", host)
-        };
+        let failed =
+            |text: String| Error::new(ErrorKind::Unreachable, "net.resolve", text).with("host", host);
         let found = tokio::net::lookup_host((host, 0)).await.map_err(|e| failed(e.to_string()))?;
         let ips: Vec<IpAddr> = found.map(|a| a.ip()).collect();
         if ips.is_empty() { Err(failed("the name has no address".into())) } else { Ok(ips) }
@@ -112,8 +111,7 @@ impl Listener for SystemListener {
     }
 
     async fn accept(&mut self) -> Result<(BoxStream, SocketAddr)> {
-        let (stream, peer) =
-            self.listener.accept().await.map_err(|e| failed("net.accept", self.local, e))?;
+        let (stream, peer) = self.listener.accept().await.map_err(|e| failed("net.accept", self.local, e))?;
         stream.set_nodelay(true).map_err(|e| failed("net.accept", peer, e))?;
         Ok((Box::new(stream), peer))
     }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,6 +8,9 @@ use crate::{
     io::Timestamp,
     units::{Amperes, Celsius, Hashrate, JoulesPerTerahash, Megahertz, Volts, Watts, serialize_number},
 };
+
+/// Path of a member of a snapshot, such as `stats.power_w`; also the name of a group of members.
+pub type Path = Cow<'static, str>;
 
 /// What a miner said: MiningOS's members under MiningOS's keys, and beside them what MiningOS drops.
 ///
@@ -27,16 +30,16 @@ pub struct MinerSnapshot {
     pub config: Option<MinerConfig>,
     /// What the device is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub info: Option<MinerInfo>,
+    pub info: Option<Arc<MinerInfo>>,
     /// Why members are absent: path such as `stats.power_w` to reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub missing: BTreeMap<String, MissingReason>,
+    pub missing: BTreeMap<Path, MissingReason>,
     /// Members that MiningOS's consumers expect but the device does not have: path to the path it was copied from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub substituted: BTreeMap<String, String>,
+    pub substituted: BTreeMap<Path, Path>,
     /// Age in ms of each group of values: `live` on every poll, the others read more rarely.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub age_ms: BTreeMap<String, u64>,
+    pub age_ms: BTreeMap<Path, u64>,
     /// Values that only this vendor has.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Map<String, Value>,

@@ -11,7 +11,7 @@ pub use command::{Command, CommandName, Outcome, PowerMode};
 pub use conf::ThingConf;
 pub use miner::{
     Board, BoardTemps, ChipClock, ChipTemps, DeviceError, ErrorCode, Fan, Frequencies, HashrateWindows,
-    MinerConfig, MinerInfo, MinerSnapshot, MinerSpecific, MinerStats, NetworkConfig, PcbTemp, PoolConfig,
-    PoolStatus, PowerSource, Psu, RawTemps, Shares, Temperatures,
+    MinerConfig, MinerInfo, MinerSnapshot, MinerSpecific, MinerStats, NetworkConfig, Path, PcbTemp,
+    PoolConfig, PoolStatus, PowerSource, Psu, RawTemps, Shares, Temperatures,
 };
 pub use snapshot::{MissingReason, Snapshot, State, Status};

@@ -1,0 +1,4 @@
+/// stub
+pub fn repair(text: &str) -> String {
+    text.to_owned()
+}
