@@ -1,1 +1,21 @@
-//! Headframe.
+#![doc = include_str!("../README.md")]
+//!
+//! ---
+//!
+//! This crate only re-exports: [`headframe_core`] and the drivers that are switched on as features.
+
+pub use headframe_core::{
+    Error, ErrorKind, Result, Secret, Sent, ThingId, discover, driver, error, io, model, rack, units,
+};
+
+/// The drivers of this build, one per vendor family.
+pub mod drivers {
+    pub use headframe_drivers::*;
+}
+
+/// A registry that holds every driver of this build.
+pub fn registry() -> driver::Registry {
+    let mut registry = driver::Registry::new();
+    headframe_drivers::register_all(&mut registry);
+    registry
+}

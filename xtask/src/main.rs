@@ -1,2 +1,61 @@
-//! Commands.
-fn main() {}
+//! Headframe's commands: the one place that knows what CI runs. `cargo xtask help` lists them.
+
+mod deps;
+mod imports;
+mod source;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test [STEP…]   run all that CI runs, or only the named steps
+  imports        only the steps imports and deps
+  help           show this text
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    match command {
+        "help" | "--help" | "-h" => {
+            print!("{}", help());
+            ExitCode::SUCCESS
+        }
+        "test" => run(rest),
+        "imports" if rest.is_empty() => run(&["imports".into(), "deps".into()]),
+        "imports" => usage("imports takes no arguments"),
+        unknown => usage(&format!("'{unknown}' is not a command")),
+    }
+}
+
+fn run(steps: &[String]) -> ExitCode {
+    let steps = match test::select(steps) {
+        Ok(steps) => steps,
+        Err(unknown) => return usage(&format!("'{unknown}' is not a step of test")),
+    };
+    match Workspace::find() {
+        Ok(ws) if test::run(&ws, &steps) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> String {
+    format!("{HELP}\nSteps of test, in order:\n\n{}", test::list())
+}
+
+fn usage(problem: &str) -> ExitCode {
+    eprint!("error: {problem}\n\n{}", help());
+    ExitCode::from(2)
+}

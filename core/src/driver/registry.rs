@@ -17,7 +17,12 @@ impl Registry {
 
     /// Adds a driver; one with the same id is replaced.
     pub fn register(&mut self, driver: impl Driver) {
-        self.drivers.insert(driver.info().id, Arc::new(driver));
+        self.register_arc(Arc::new(driver));
+    }
+
+    /// Adds a driver that is already shared.
+    pub fn register_arc(&mut self, driver: Arc<dyn Driver>) {
+        self.drivers.insert(driver.info().id, driver);
     }
 
     /// The driver called `id`.

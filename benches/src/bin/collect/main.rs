@@ -1,0 +1,179 @@
+//! What one full poll costs: `cargo run --release -p headframe-benches --bin collect -- --driver whatsminer`.
+//!
+//! Simulated devices run in other processes. This process first polls them with Headframe's collector, then with a
+//! bare socket client that makes the same connections, requests and bytes at the same spread, and prints one JSON
+//! line with the CPU time (user + system) per poll of both.
+
+mod cpu;
+mod floor;
+mod simulator;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use clap::{Parser, ValueEnum};
+use headframe::{
+    Error, ErrorKind, Result, ThingId,
+    driver::Ports,
+    io::Ctx,
+    model::ThingConf,
+    rack::{Collector, CollectorOptions, NullSink},
+};
+use simulator::Simulators;
+
+/// Measures the CPU time of one full poll.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Which family.
+    #[arg(long, value_enum)]
+    driver: Family,
+    /// How many devices.
+    #[arg(long, default_value_t = 1000)]
+    things: usize,
+    /// Time between two polls of one device, ms.
+    #[arg(long, default_value_t = 1000)]
+    interval_ms: u64,
+    /// Time measured, for the driver and for the floor each; at least two intervals.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Serve devices instead; used by this program for its other processes.
+    #[arg(long, hide = true)]
+    serve_from: Option<std::net::Ipv4Addr>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Family {
+    Whatsminer,
+    Antminer,
+}
+
+impl Family {
+    const fn id(self) -> &'static str {
+        match self {
+            Self::Whatsminer => "whatsminer",
+            Self::Antminer => "antminer",
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("collect: no runtime: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match args.serve_from {
+            Some(base) => simulator::serve(args.driver, args.things, base).await,
+            None => measure(&args).await,
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("collect: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What one side cost.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    polls: u64,
+    cpu_us_per_poll: f64,
+    requests_per_poll: f64,
+}
+
+async fn measure(args: &Args) -> Result<()> {
+    if args.things == 0 || args.interval_ms == 0 {
+        return Err(Error::invalid("collect.args", "things", "things and interval-ms are at least 1"));
+    }
+    let interval = Duration::from_millis(args.interval_ms);
+    let window = Duration::from_secs(args.seconds).max(interval * 2);
+    let mut simulators = Simulators::start(args.driver, args.things).await?;
+    let (cost, failed, rss_mb, lateness) = with_headframe(args, interval, window, &mut simulators).await?;
+    let floor = floor::run(args.driver, simulators.addresses(), interval, window, &mut simulators).await?;
+    simulators.stop().await;
+    let round = |x: f64, d: f64| (x * d).round() / d;
+    let line = serde_json::json!({
+        "driver": args.driver.id(),
+        "things": args.things,
+        "interval_ms": args.interval_ms,
+        "polls": cost.polls,
+        "failed": failed,
+        "cpu_us_per_poll": round(cost.cpu_us_per_poll, 10.0),
+        "requests_per_poll": round(cost.requests_per_poll, 1000.0),
+        "floor_cpu_us_per_poll": round(floor.cpu_us_per_poll, 10.0),
+        "floor_polls": floor.polls,
+        "floor_requests_per_poll": round(floor.requests_per_poll, 1000.0),
+        "above_floor_us": round(cost.cpu_us_per_poll - floor.cpu_us_per_poll, 10.0),
+        "rss_mb": round(rss_mb, 10.0),
+        "p99_lateness_ms": round(lateness, 100.0),
+    });
+    println!("{line}");
+    Ok(())
+}
+
+async fn with_headframe(
+    args: &Args,
+    interval: Duration,
+    window: Duration,
+    simulators: &mut Simulators,
+) -> Result<(Cost, u64, f64, f64)> {
+    let cx = Ctx::system();
+    let registry = Arc::new(headframe::registry());
+    let options = CollectorOptions::every(interval);
+    let collector = Collector::start(cx.clone(), registry, options, Arc::new(NullSink))?;
+    for address in simulators.addresses() {
+        collector.add(conf(args.driver, &address)?)?;
+    }
+    warm_up(&cx, &collector, args.things, interval).await?;
+    let (before, requests, cpu) = (collector.counts(), simulators.requests().await?, cpu::time());
+    cx.clock.sleep_until(cx.clock.mono() + window).await;
+    let (used, after) = (cpu::time().saturating_sub(cpu), collector.counts());
+    let asked = simulators.requests().await?.saturating_sub(requests);
+    let rss_mb = cpu::resident_mb()?;
+    collector.shutdown(Duration::from_secs(5)).await;
+    let polls = (after.polls_ok + after.polls_failed) - (before.polls_ok + before.polls_failed);
+    let cost = cost(polls, used, asked)?;
+    Ok((cost, after.polls_failed - before.polls_failed, rss_mb, after.lateness_p99.as_secs_f64() * 1e3))
+}
+
+fn cost(polls: u64, used: Duration, requests: u64) -> Result<Cost> {
+    if polls == 0 {
+        return Err(Error::new(ErrorKind::Timeout, "collect.measure", "no poll ended within the window"));
+    }
+    let n = polls as f64;
+    Ok(Cost { polls, cpu_us_per_poll: used.as_secs_f64() * 1e6 / n, requests_per_poll: requests as f64 / n })
+}
+
+/// Opening a thing asks for more than a later poll does, so measuring begins when each was polled twice.
+async fn warm_up(cx: &Ctx, collector: &Collector, things: usize, interval: Duration) -> Result<()> {
+    let give_up = cx.clock.mono() + Duration::from_secs(60) + interval * 4;
+    loop {
+        let counts = collector.counts();
+        let all = counts.never == 0 && counts.polls_ok + counts.polls_failed >= 2 * things as u64;
+        if all {
+            return Ok(());
+        }
+        if cx.clock.mono() >= give_up {
+            let why = format!("only {} of {things} devices were read", things - counts.never);
+            return Err(Error::new(ErrorKind::Timeout, "collect.warm_up", why));
+        }
+        cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(100)).await;
+    }
+}
+
+fn conf(family: Family, address: &str) -> Result<ThingConf> {
+    let ports = Ports::simulated();
+    let conf = ThingConf::new(ThingId::new(address)?, family.id()).opt("address", address);
+    Ok(match family {
+        Family::Whatsminer => conf.opt("port", ports.rpc),
+        Family::Antminer => {
+            conf.opt("port", ports.web).opt("rpc_port", ports.rpc).opt("side_port", ports.side)
+        }
+    })
+}

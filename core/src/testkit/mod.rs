@@ -1,0 +1,62 @@
+//! The conformance kit: what every driver has to fulfil, run against its simulated device in memory.
+//!
+//! A driver supplies a [`Rig`] and one line:
+//!
+//! ```ignore
+//! headframe_core::conformance!(whatsminer, WhatsminerRig::start);
+//! ```
+//!
+//! which becomes a module with one named test per case. Time is tokio's paused clock, so that deadlines cost
+//! nothing; every address and random byte comes from the seed.
+
+mod cases;
+mod faults;
+mod rig;
+mod trace;
+
+pub use cases::*;
+pub use faults::*;
+pub use rig::{Rig, RigFault, RigTruth, run};
+pub use trace::TraceNet;
+
+/// Expands to a module `$name` with one test per case of the conformance kit. `$start` is an
+/// `async fn(Ctx, MemNet) -> impl Rig`: it starts the simulated device on that network.
+#[macro_export]
+macro_rules! conformance {
+    ($name:ident, $start:path) => {
+        $crate::conformance!(@ $name, $start;
+            info_is_well_formed,
+            recognises_its_own_device_and_no_other,
+            wrong_password_is_told,
+            snapshot_is_the_devices_truth,
+            absent_members_have_a_reason,
+            slow_values_are_at_most_ten_minutes_old,
+            commands_are_what_capability_says,
+            refused_connection_is_unreachable,
+            hanging_device_is_a_timeout,
+            slow_replies_end_at_the_deadline,
+            cut_replies_are_typed_errors,
+            garbage_is_a_bad_reply,
+            half_json_is_a_bad_reply,
+            endless_replies_are_bounded,
+            a_device_recovers_after_a_fault,
+            secrets_do_not_show,
+            a_hundred_snapshots_at_once,
+            same_seed_same_bytes,
+            connections_are_closed_unless_kept,
+            the_direct_handle_reads_too,
+        );
+    };
+    (@ $name:ident, $start:path; $($case:ident),+ $(,)?) => {
+        mod $name {
+            $(
+                #[test]
+                fn $case() {
+                    $crate::testkit::run(|cx, net| async move {
+                        $crate::testkit::$case(super::$start(cx, net).await).await;
+                    });
+                }
+            )+
+        }
+    };
+}

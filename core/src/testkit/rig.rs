@@ -1,0 +1,103 @@
+use std::{future::Future, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::{
+    driver::{Driver, Evidence, Ports},
+    io::{Ctx, MemNet, SeededRng, SystemClock, Timestamp},
+    model::{CommandName, Command, ThingConf},
+};
+
+/// Seed of every run; the same bytes come out each time.
+pub const SEED: u64 = 0x0ead_f7a3;
+
+/// A driver beside one simulated device of its family.
+#[async_trait]
+pub trait Rig: Send + Sync + 'static {
+    /// The driver under test.
+    fn driver(&self) -> Arc<dyn Driver>;
+    /// The context whose network holds the device.
+    fn cx(&self) -> Ctx;
+    /// How to reach the device, with the right credentials.
+    fn conf(&self) -> ThingConf;
+    /// The same with a wrong password.
+    fn conf_with_wrong_password(&self) -> ThingConf;
+    /// The right password and any other secret, none of which may ever be shown.
+    fn secrets(&self) -> Vec<String>;
+    /// Whether reading needs the password.
+    fn reads_need_password(&self) -> bool;
+    /// Address and ports of the device.
+    fn at(&self) -> (String, Ports);
+    /// What devices of other families answer.
+    fn strangers(&self) -> Vec<Evidence>;
+    /// Members which this family cannot report at all, such as `stats.psu`.
+    fn never_reported(&self) -> &'static [&'static str];
+    /// Makes the device misbehave.
+    fn fault(&self, fault: RigFault);
+    /// Makes it behave again.
+    fn clear(&self);
+    /// Commands received so far, whatever they were.
+    fn requests(&self) -> u64;
+    /// Connections open now.
+    fn open_connections(&self) -> u64;
+    /// What the device does in truth.
+    fn truth(&self) -> RigTruth;
+    /// A command with this name and acceptable arguments.
+    fn sample(&self, name: CommandName) -> Command;
+}
+
+/// How a device misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RigFault {
+    /// Takes the connection and never answers.
+    Hang,
+    /// Closes in the middle of each reply.
+    Cut,
+    /// Sends byte by byte, too slowly to end in time.
+    Drip,
+    /// Answers what is no JSON.
+    Garbage,
+    /// Ends each reply in the middle of its JSON, as if it were whole.
+    HalfJson,
+    /// Never stops sending.
+    Flood,
+    /// Refuses connections.
+    Refuse,
+}
+
+/// What a simulated device does in truth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RigTruth {
+    /// Whether it hashes.
+    pub mining: bool,
+    /// Hashrate now, MH/s.
+    pub hashrate_mhs: f64,
+    /// Power now, W.
+    pub power_w: f64,
+    /// Hottest chip, °C.
+    pub chip_max_c: f64,
+    /// Boards that work.
+    pub boards: usize,
+    /// Shares accepted so far.
+    pub accepted: u64,
+}
+
+/// Runs one case on a new network in memory, with paused time and seeded randomness.
+#[allow(clippy::expect_used, reason = "test support: a runtime that cannot start ends the test")]
+pub fn run<F, Fut>(case: F)
+where
+    F: FnOnce(Ctx, MemNet) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a current-thread runtime");
+    runtime.block_on(async {
+        let net = MemNet::new();
+        let clock = SystemClock::starting_at(Timestamp(1_764_000_000_000));
+        let cx = Ctx::new(Arc::new(clock), Arc::new(SeededRng::new(SEED)), Arc::new(net.clone()));
+        case(cx, net).await;
+    });
+}
