@@ -2,12 +2,16 @@
 //! language binding.
 
 pub mod codec;
+pub mod discover;
 pub mod driver;
 pub mod error;
 mod id;
 pub mod io;
 pub mod model;
+pub mod rack;
 mod secret;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod units;
 
 pub use error::{Error, ErrorKind, Result, Sent};

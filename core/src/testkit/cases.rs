@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Rig, RigTruth, TraceNet, rig::SEED};
 use crate::{
     Error, ErrorKind, Result,
-    discover::probe_one,
+    discover::{Outcome, probe_one},
     driver::{Direct, Registry, Thing},
     io::{Ctx, SeededRng},
     model::{CommandName, MinerSnapshot, Snapshot},
@@ -58,7 +58,7 @@ pub async fn recognises_its_own_device_and_no_other(rig: impl Rig) {
     registry.register_arc(rig.driver());
     let (host, ports) = rig.at();
     let outcome = probe_one(&rig.cx().deadline_in(DEADLINE), &registry, &host, ports).await.unwrap();
-    let found = outcome.device().expect("its own device is recognised");
+    let Outcome::Device(found) = outcome else { panic!("its own device is not recognised: {outcome:?}") };
     assert_eq!(found.driver, rig.driver().info().id);
     let thing = registry.open(&rig.cx(), &found.conf(rig.conf().id)).await;
     assert!(thing.is_ok(), "what the scanner found can be opened: {thing:?}");
@@ -196,7 +196,12 @@ pub async fn commands_are_what_capability_says(rig: impl Rig) {
 pub async fn secrets_do_not_show(rig: impl Rig) {
     let (cx, thing) = (rig.cx(), open(&rig).await);
     let snapshot = good(&cx, &*thing).await;
-    let mut shown = format!("{thing:?} {:?} {:?} {}", rig.conf(), rig.driver(), serde_json::to_string(&snapshot).unwrap());
+    let mut shown = format!(
+        "{thing:?} {:?} {:?} {}",
+        rig.conf(),
+        rig.driver(),
+        serde_json::to_string(&snapshot).unwrap()
+    );
     for conf in [rig.conf_with_wrong_password(), rig.conf().opt("password", 424_242)] {
         match rig.driver().open(&cx, &conf).await {
             Ok(thing) => shown += &format!("{thing:?} {:?}", read(&cx, &*thing).await.map(|_| ())),
@@ -246,7 +251,9 @@ pub async fn same_seed_same_bytes(rig: impl Rig) {
 /// The device draws its nonces itself, so that they and what is computed from them differ from run to run.
 fn without_nonces(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let lines = text.lines().map(|line| if line.to_ascii_lowercase().starts_with("authorization:") { "authorization" } else { line });
+    let lines = text.lines().map(|line| {
+        if line.to_ascii_lowercase().starts_with("authorization:") { "authorization" } else { line }
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 

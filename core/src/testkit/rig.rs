@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::{
     driver::{Driver, Evidence, Ports},
     io::{Ctx, MemNet, SeededRng, SystemClock, Timestamp},
-    model::{CommandName, Command, ThingConf},
+    model::{Command, CommandName, ThingConf},
 };
 
 /// Seed of every run; the same bytes come out each time.

@@ -69,7 +69,11 @@ impl AsyncRead for Traced {
 }
 
 impl AsyncWrite for Traced {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         let out = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let Poll::Ready(Ok(n)) = &out {
             self.written.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buf[..*n]);
