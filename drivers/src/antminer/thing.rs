@@ -1,0 +1,367 @@
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use headframe_core::{
+    Error, ErrorKind, Result,
+    codec::http::HttpClient,
+    driver::{ShareMeter, Thing},
+    io::{Ctx, Mono},
+    model::{Capability, MissingReason, Snapshot},
+};
+
+use super::{
+    config::AntminerConf,
+    fetch::{self, Form, reason},
+    identity::Known,
+    judge,
+    map::{self, Around, Live, Via},
+    slow::{Pages, Side, millis},
+};
+
+const OP: &str = "antminer.snapshot";
+/// Longest duration of a snapshot whose caller set no deadline.
+const LONGEST: Duration = Duration::from_secs(120);
+/// How long port 4028 is used before the web interface is tried again.
+const RETRY: Duration = Duration::from_secs(300);
+/// Time-outs in a row after which port 4028 is asked first.
+const PATIENCE: u8 = 2;
+/// A reply with three boards has 10 KiB.
+const MAX_PAGE: usize = 256 * 1024;
+
+/// The connections to one machine.
+struct Links {
+    web: HttpClient,
+    side: HttpClient,
+    rpc: SocketAddr,
+}
+
+/// One Antminer.
+pub(super) struct Machine {
+    conf: AntminerConf,
+    capability: Arc<Capability>,
+    /// Apart from the state, because they are closed while a snapshot may run.
+    links: Mutex<Option<Arc<Links>>>,
+    state: tokio::sync::Mutex<State>,
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine").field("conf", &self.conf).finish_non_exhaustive()
+    }
+}
+
+/// What is remembered between polls.
+struct State {
+    route: Route,
+    /// Polls in a row in which the web interface gave no answer.
+    unanswered: u8,
+    form: Option<Form>,
+    pages: Pages,
+    side: Side,
+    meter: ShareMeter,
+    known: Option<Known>,
+    /// Since when replies hold no values.
+    silent_since: Option<Mono>,
+}
+
+/// Which transport is asked first.
+enum Route {
+    Web,
+    /// Port 4028, because the web interface failed with this.
+    Rpc {
+        until: Mono,
+        why: Arc<Error>,
+    },
+}
+
+impl Route {
+    /// Whether our account was refused. Some builds lock the account after a few attempts, so it is offered once
+    /// in five minutes, whatever else happens.
+    fn is_refused(&self) -> bool {
+        matches!(self, Self::Rpc { why, .. } if refused(why))
+    }
+}
+
+fn refused(e: &Error) -> bool {
+    matches!(e.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden)
+}
+
+impl Machine {
+    pub fn new(conf: AntminerConf) -> Self {
+        let state = State {
+            route: Route::Web,
+            unanswered: 0,
+            form: None,
+            pages: Pages::default(),
+            side: Side::Open { failures: 0 },
+            meter: ShareMeter::default(),
+            known: None,
+            silent_since: None,
+        };
+        let capability = Arc::new(Capability::read_only());
+        Self { conf, capability, links: Mutex::new(None), state: tokio::sync::Mutex::new(state) }
+    }
+
+    fn links_now(&self) -> Option<Arc<Links>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_links(&self, links: Option<Arc<Links>>) {
+        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links;
+    }
+
+    async fn connect(&self, cx: &Ctx) -> Result<Arc<Links>> {
+        if let Some(links) = self.links_now() {
+            return Ok(links);
+        }
+        let conf = &self.conf;
+        let found = cx.within(OP, cx.net.resolve(&conf.address)).await?;
+        let ip = found.first().copied().ok_or_else(|| {
+            Error::new(ErrorKind::Unreachable, OP, "the name has no address").with("host", &conf.address)
+        })?;
+        let client = |port| {
+            HttpClient::new(SocketAddr::new(ip, port), &conf.host_header(port))
+                .credentials(&conf.username, conf.password.clone())
+                .max_body(MAX_PAGE)
+        };
+        let links = Arc::new(Links {
+            web: client(conf.port),
+            side: client(conf.side_port),
+            rpc: SocketAddr::new(ip, conf.rpc_port),
+        });
+        self.set_links(Some(links.clone()));
+        Ok(links)
+    }
+
+    async fn poll(&self, cx: &Ctx, state: &mut State) -> Result<Snapshot> {
+        let started = cx.clock.mono();
+        let links = self.connect(cx).await?;
+        let mut live = match state.live(cx, &links).await {
+            Ok(live) => live,
+            Err(e) => {
+                // The name may point elsewhere by now.
+                if matches!(e.kind(), ErrorKind::Unreachable | ErrorKind::Timeout) {
+                    self.set_links(None);
+                }
+                return Err(e);
+            }
+        };
+        let live_at = cx.clock.mono();
+        if live.via == Via::Http {
+            if needs_mode(&live) {
+                state.pages.expire_conf();
+            }
+            let changed = state.pages.refresh(&links.web, cx).await;
+            state.forget_if(changed);
+        }
+        let mode_now = if live.via == Via::Http { state.pages.mode_since(live_at) } else { None };
+        if state.route.is_refused() {
+            (live.warning, live.power) = (Err(MissingReason::Refused), Err(MissingReason::Refused));
+        } else {
+            let ask_power = live.stats_row().is_none_or(|row| row.watts().is_none());
+            (live.warning, live.power) = state.side.read(&links.side, cx, ask_power).await;
+        }
+        let mut out = state.mapped(cx, &live, mode_now, &self.conf);
+        let now = cx.clock.mono();
+        out.age_ms.extend(state.pages.ages(now));
+        out.age_ms.insert("live".into(), millis(now.since(started)));
+        if let Route::Rpc { why, .. } = &state.route {
+            out.extra.insert("web_error".into(), why.code().into());
+        }
+        Ok(out.into())
+    }
+
+    async fn hang_up(&self) {
+        if let Some(links) = self.links_now() {
+            links.web.close().await;
+            links.side.close().await;
+        }
+    }
+}
+
+/// Whether only the configuration can tell if the machine sleeps.
+fn needs_mode(live: &Live) -> bool {
+    match &live.stats {
+        Ok(None) => true,
+        Ok(Some(row)) => row.mode.is_none() && row.rate_5s.is_none_or(|rate| rate <= 0.0),
+        Err(_) => live.is_silent(),
+    }
+}
+
+impl State {
+    fn forget_if(&mut self, changed: bool) {
+        if changed {
+            self.known = None;
+        }
+    }
+
+    /// The live values over whichever transport works.
+    async fn live(&mut self, cx: &Ctx, links: &Links) -> Result<Live> {
+        let now = cx.clock.mono();
+        let mut failed = None;
+        let wait = matches!(&self.route, Route::Rpc { until, .. } if now < *until);
+        if !wait {
+            match self.over_web(cx, links).await {
+                Ok(live) => return Ok(live),
+                Err(e) => failed = Some(e),
+            }
+        }
+        match self.over_rpc(cx, links).await {
+            Ok(live) => {
+                if let Some(e) = failed {
+                    self.leave_web(cx, e);
+                }
+                Ok(live)
+            }
+            Err(rpc) => self.neither(cx, links, failed, rpc).await,
+        }
+    }
+
+    async fn over_web(&mut self, cx: &Ctx, links: &Links) -> Result<Live> {
+        // Counted before the answer: a poll that is dropped meanwhile counts too.
+        self.unanswered = self.unanswered.saturating_add(1);
+        let out = fetch::web(&links.web, cx).await;
+        match &out {
+            Ok(_) => {
+                self.unanswered = 0;
+                self.route = Route::Web;
+            }
+            Err(e) if e.kind() != ErrorKind::Timeout => self.unanswered = 0,
+            Err(_) => {}
+        }
+        out
+    }
+
+    async fn over_rpc(&mut self, cx: &Ctx, links: &Links) -> Result<Live> {
+        let out = fetch::rpc(cx, links.rpc, &mut self.form).await;
+        match out {
+            Ok((live, identity)) => {
+                if live.via == Via::RpcLegacy {
+                    self.pages.refresh_version(cx, links.rpc).await;
+                }
+                let changed = self.pages.told(identity);
+                self.forget_if(changed);
+                Ok(live)
+            }
+            Err(e) => {
+                self.form = None;
+                Err(e)
+            }
+        }
+    }
+
+    /// Port 4028 answered and the web interface did not: remembered, unless it may be one slow answer.
+    fn leave_web(&mut self, cx: &Ctx, e: Error) {
+        let changed = self.pages.shut(reason(&e));
+        self.forget_if(changed);
+        let once = e.kind() == ErrorKind::Timeout && self.unanswered < PATIENCE;
+        // A page that could not be read this once is no reason to leave.
+        if !once && e.kind() != ErrorKind::BadReply {
+            tracing::debug!(error = %e, "the web interface does not serve us, port 4028 does");
+            self.route = Route::Rpc { until: cx.clock.mono() + RETRY, why: Arc::new(e) };
+        }
+    }
+
+    /// Port 4028 failed too: the error that says most, after one try of what was not tried.
+    async fn neither(&mut self, cx: &Ctx, links: &Links, failed: Option<Error>, rpc: Error) -> Result<Live> {
+        if let Some(web) = failed {
+            let mentions = telling(&web, &rpc);
+            if refused(&web) {
+                self.route = Route::Rpc { until: cx.clock.mono() + RETRY, why: Arc::new(web) };
+                return Err(self.refusal());
+            }
+            self.route = Route::Web;
+            return Err(if mentions { web } else { rpc });
+        }
+        if !self.route.is_refused() {
+            self.route = Route::Web;
+            return self.over_web(cx, links).await.map_err(|web| if telling(&web, &rpc) { web } else { rpc });
+        }
+        // A closed port means that the machine is there; anything else, that it is not.
+        Err(if rpc.fact("refused").is_some() { self.refusal() } else { rpc })
+    }
+
+    fn refusal(&self) -> Error {
+        let Route::Rpc { why, .. } = &self.route else {
+            return Error::new(ErrorKind::Internal, OP, "no refusal is known");
+        };
+        let kind = why.kind();
+        let message = "the web account was refused and port 4028 does not answer; the account is offered again in a few minutes";
+        Error::new(kind, OP, message).caused_by(Cause(why.clone()))
+    }
+
+    fn mapped(
+        &mut self,
+        cx: &Ctx,
+        live: &Live,
+        mode_now: Option<i64>,
+        conf: &AntminerConf,
+    ) -> headframe_core::model::MinerSnapshot {
+        let now = cx.clock.mono();
+        let ordered = mode_now.and_then(judge::power_mode) == Some(headframe_core::model::PowerMode::Sleep);
+        self.silent_since = match (live.is_silent() && !ordered, self.silent_since) {
+            (true, since) => since.or(Some(now)),
+            (false, _) => None,
+        };
+        let slow = self.pages.slow();
+        let known = self.known.get_or_insert_with(|| slow.known(conf.layout));
+        let around = Around {
+            slow,
+            known,
+            nominal: conf.nominal_efficiency_w_ths,
+            mode_now,
+            silent: self.silent_since.map(|since| now.since(since)),
+            at: cx.clock.wall(),
+        };
+        map::snapshot(live, &around, &mut self.meter)
+    }
+}
+
+/// Whether the web interface's error says more than port 4028's.
+fn telling(web: &Error, rpc: &Error) -> bool {
+    web.kind() != ErrorKind::Unreachable || rpc.kind() == ErrorKind::Unreachable
+}
+
+/// An error as the cause of another.
+#[derive(Debug)]
+struct Cause(Arc<Error>);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Cause {}
+
+#[async_trait]
+impl Thing for Machine {
+    fn capability(&self) -> Arc<Capability> {
+        self.capability.clone()
+    }
+
+    async fn snapshot(&self, cx: &Ctx) -> Result<Snapshot> {
+        let cx = &cx.deadline_in(LONGEST);
+        let mut state = cx.within(OP, async { Ok(self.state.lock().await) }).await?;
+        let out = self.poll(cx, &mut state).await;
+        if !cx.keep_connections {
+            self.hang_up().await;
+        }
+        out.map_err(|e| match e.kind() {
+            // Neither the pages nor the port are those of an Antminer.
+            ErrorKind::Unsupported | ErrorKind::Rejected => {
+                Error::new(ErrorKind::BadReply, OP, "nothing there answers as an Antminer does").caused_by(e)
+            }
+            _ => e,
+        })
+    }
+
+    async fn close(&self) {
+        self.hang_up().await;
+    }
+}

@@ -1,0 +1,267 @@
+//! Asks one unit: joined where its firmware takes that, one by one where it does not, and remembers which.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use headframe_core::{
+    Error, ErrorKind, Result,
+    codec::cgminer::{self, ReplyEnd},
+    io::{Ctx, Mono},
+};
+
+use super::wire::{Ask, Failure, READ, Replies};
+
+/// A joined request that fails without being refused so often in a row is given up for [`PAUSE`].
+const STRIKES: u8 = 2;
+/// How long joining rests after failures that are no refusal.
+const PAUSE: Duration = Duration::from_secs(1800);
+/// Upper bound of one command, also where the caller sets no deadline.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Whether the firmware joins commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Join {
+    #[default]
+    Untried,
+    Yes,
+    /// Until the firmware changes, or until then.
+    No(Option<Mono>),
+}
+
+/// How one live command is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Way {
+    #[default]
+    Joined,
+    Single,
+    /// The firmware does not have it.
+    Never,
+}
+
+/// What is known about how to ask one unit.
+#[derive(Debug, Default)]
+pub(super) struct Asker {
+    join: Join,
+    strikes: u8,
+    ways: [Way; 6],
+    /// The joined request and its commands, as long as they stay the same.
+    request: Option<(Vec<Ask>, String)>,
+}
+
+/// The commands of every poll. `devs` takes the place of `edevs` where that is unknown.
+const LIVE: [Ask; 6] = [Ask::Summary, Ask::Edevs, Ask::Devs, Ask::Pools, Ask::Status, Ask::Errors];
+
+impl Asker {
+    /// Forgets everything, as the firmware has changed.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn way(&mut self, ask: Ask) -> Option<&mut Way> {
+        LIVE.iter().position(|a| *a == ask).and_then(|i| self.ways.get_mut(i))
+    }
+
+    fn wanted(&self, way: Way) -> impl Iterator<Item = Ask> {
+        let edevs = self.ways[1] != Way::Never;
+        let asks = LIVE
+            .into_iter()
+            .zip(self.ways)
+            .filter(move |(ask, w)| *w == way && !(*ask == Ask::Devs && edevs));
+        asks.map(|(ask, _)| ask)
+    }
+
+    /// Asks what changes from poll to poll.
+    ///
+    /// # Errors
+    /// Those of the connection, when nothing came that says how the unit does.
+    pub async fn live(&mut self, cx: &Ctx, at: SocketAddr) -> Result<Replies> {
+        let mut replies = Replies::default();
+        let mut first = self.joined(cx, at, &mut replies).await?;
+        let joining_failed = first.is_some();
+        for ask in LIVE {
+            if self.way(ask).is_some_and(|way| *way == Way::Never) {
+                replies.fail(ask, Failure::Unknown);
+            }
+        }
+        for _ in 0..2 {
+            // The second round is for `devs`, when `edevs` turned out to be unknown in the first.
+            let singles: Vec<Ask> = self.wanted(Way::Single).chain(self.wanted(Way::Joined)).collect();
+            let singles: Vec<Ask> = singles.into_iter().filter(|a| !replies.settled(*a)).collect();
+            if singles.is_empty() {
+                break;
+            }
+            let error = singles_into(&portion(cx, 1, 1), at, &singles, &mut replies).await;
+            first = first.or(error);
+            for ask in singles {
+                if replies.failure(ask) == Some(Failure::Unknown)
+                    && let Some(way) = self.way(ask)
+                {
+                    *way = Way::Never;
+                    self.request = None;
+                }
+            }
+        }
+        self.settle(cx, joining_failed, &mut replies);
+        if replies.says_something() {
+            return Ok(replies);
+        }
+        Err(first.unwrap_or_else(|| {
+            Error::new(ErrorKind::BadReply, "whatsminer.snapshot", "it refuses every command")
+                .with("address", at)
+        }))
+    }
+
+    /// Sends the joined request, if the unit may take it. Gives the error after which single commands are worth a
+    /// try.
+    async fn joined(&mut self, cx: &Ctx, at: SocketAddr, replies: &mut Replies) -> Result<Option<Error>> {
+        if let Join::No(Some(until)) = self.join
+            && cx.clock.mono() >= until
+        {
+            (self.join, self.strikes) = (Join::Untried, 0);
+        }
+        if matches!(self.join, Join::No(_)) || self.strikes >= STRIKES || self.wanted(Way::Joined).count() < 2
+        {
+            return Ok(None);
+        }
+        let (asks, request) = self.request.take().unwrap_or_else(|| {
+            let asks: Vec<Ask> = self.wanted(Way::Joined).collect();
+            let request = join(&asks);
+            (asks, request)
+        });
+        // Some firmware may hang on what it does not know: leave time for single commands while that is open.
+        let share = if self.join == Join::Untried { 2 } else { 1 };
+        let reply = cgminer::call(&portion(cx, 1, share), at, request.as_bytes()).await;
+        let read = reply.and_then(|reply| read_joined(&reply));
+        let known = self.join;
+        match read {
+            Ok(joined) if joined.summary.is_some() => {
+                (self.join, self.strikes) = (Join::Yes, 0);
+                *replies = joined;
+                self.learn(&asks, replies);
+            }
+            Ok(_) => self.join = Join::No(None),
+            Err(e) if e.kind() == ErrorKind::Unreachable => {
+                self.request = Some((asks, request));
+                return Err(e);
+            }
+            Err(e) => {
+                self.strikes = self.strikes.saturating_add(1);
+                self.request = Some((asks, request));
+                let late = e.kind() == ErrorKind::Timeout;
+                return if late && known == Join::Yes { Err(e) } else { Ok(Some(e)) };
+            }
+        }
+        if self.join == Join::Yes && self.wanted(Way::Joined).eq(asks.iter().copied()) {
+            self.request = Some((asks, request));
+        }
+        Ok(None)
+    }
+
+    /// Remembers which parts a joined request does not give; they are asked singly from now on.
+    fn learn(&mut self, asks: &[Ask], replies: &mut Replies) {
+        for ask in asks {
+            let way = match (ask, replies.failure(*ask)) {
+                // Boards can be joined under one name or the other.
+                (Ask::Edevs, Some(Failure::Unknown)) => Way::Never,
+                (_, Some(Failure::Unknown | Failure::Denied)) => Way::Single,
+                _ => continue,
+            };
+            if let Some(slot) = self.way(*ask) {
+                *slot = way;
+            }
+            if way == Way::Single {
+                replies.fail(*ask, Failure::Silent);
+            }
+        }
+    }
+
+    /// After joined requests failed in other ways than by a refusal, single commands got through: joining is what
+    /// hurts if it failed again just now or if some command is never answered, else it was a passing fault.
+    fn settle(&mut self, cx: &Ctx, joining_failed: bool, replies: &mut Replies) {
+        if self.strikes < STRIKES || !replies.says_something() {
+            return;
+        }
+        let silent = self.wanted(Way::Joined).chain(self.wanted(Way::Single)).collect::<Vec<_>>();
+        let silent = silent.into_iter().any(|ask| replies.failure(ask) == Some(Failure::Silent));
+        let rest = joining_failed || silent;
+        self.join = if rest { Join::No(Some(cx.clock.mono() + PAUSE)) } else { Join::Untried };
+        self.strikes = 0;
+    }
+
+    /// Asks what changes rarely: joined, where the unit joins commands of that kind.
+    pub async fn slow(&mut self, cx: &Ctx, at: SocketAddr, asks: &[Ask]) -> Replies {
+        let mut replies = Replies::default();
+        let cx = portion(cx, 7, 8);
+        let joins = self.join == Join::Yes && self.way(Ask::Errors).is_some_and(|way| *way == Way::Joined);
+        if joins && asks.len() > 1 {
+            let reply = cgminer::call(&portion(&cx, 1, 2), at, join(asks).as_bytes()).await;
+            if let Ok(joined) = reply.and_then(|reply| read_joined(&reply)) {
+                replies = joined;
+            }
+        }
+        let open: Vec<Ask> = asks.iter().copied().filter(|ask| replies.failure(*ask).is_some()).collect();
+        singles_into(&cx, at, &open, &mut replies).await;
+        replies
+    }
+}
+
+fn join(asks: &[Ask]) -> String {
+    let names: Vec<&str> = asks.iter().map(|ask| ask.name()).collect();
+    cgminer::request(&names.join("+"))
+}
+
+/// `cx` for a part of the work: it ends after this share of what is left, so that the rest can still be done.
+fn portion(cx: &Ctx, of: u32, parts: u32) -> Ctx {
+    let left = cx.remaining().map_or(LIMIT, |left| left / parts * of);
+    cx.deadline_in(left.min(LIMIT))
+}
+
+/// Whether `reply` came to its end.
+fn is_whole(reply: &[u8]) -> bool {
+    ReplyEnd::new().feed(reply).is_some()
+}
+
+/// Reads a joined reply. What is left of a cut one is not used: its parts are asked for one by one.
+fn read_joined(reply: &[u8]) -> Result<Replies> {
+    if !is_whole(reply) {
+        return Err(Error::new(ErrorKind::BadReply, READ, "the reply is cut"));
+    }
+    cgminer::parse(READ, reply)
+}
+
+/// Asks one command after the other over at most three connections, and gives the first error of a connection.
+/// Once the unit cannot be reached, the rest is left.
+async fn singles_into(cx: &Ctx, at: SocketAddr, asks: &[Ask], replies: &mut Replies) -> Option<Error> {
+    let (next, gone) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let line = || async {
+        let mut out = Vec::new();
+        while let Some(ask) = asks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if gone.load(Ordering::Relaxed) {
+                break;
+            }
+            let reply = cgminer::call(cx, at, cgminer::request(ask.name()).as_bytes()).await;
+            if reply.as_ref().is_err_and(|e| e.kind() == ErrorKind::Unreachable) {
+                gone.store(true, Ordering::Relaxed);
+            }
+            out.push((*ask, reply));
+        }
+        out
+    };
+    let (a, b, c) = tokio::join!(line(), line(), line());
+    let mut first = None;
+    for (ask, reply) in a.into_iter().chain(b).chain(c) {
+        let read = reply.and_then(|reply| replies.read(ask, &reply, is_whole(&reply)));
+        if let Err(e) = read {
+            let garbled = e.kind() == ErrorKind::BadReply && e.fact("empty").is_none();
+            replies.fail(ask, if garbled { Failure::Garbled } else { Failure::Silent });
+            first.get_or_insert(e);
+        } else if replies.failure(ask) == Some(Failure::Garbled) {
+            let e = Error::new(ErrorKind::BadReply, READ, "the reply is cut or lacks its contents");
+            first.get_or_insert(e.with("command", ask.name()).with("address", at));
+        }
+    }
+    first
+}
