@@ -14,7 +14,7 @@ use args::Args;
 use clap::Parser;
 use headframe::{
     ErrorKind, Result, ThingId,
-    discover::{Outcome, Scan, ScanEvent},
+    discover::{FoundDevice, Scan, ScanEvent},
     io::Ctx,
     model::ThingConf,
     rack::{Collector, CollectorOptions, NullSink},
@@ -46,7 +46,8 @@ async fn run(args: &Args) -> Result<()> {
     };
     let found = find(&cx, &site, args).await?;
     let options = CollectorOptions::every(Duration::from_secs(1));
-    let collector = Collector::start(cx.clone(), Arc::new(headframe::registry()), options, Arc::new(NullSink))?;
+    let collector =
+        Collector::start(cx.clone(), Arc::new(headframe::registry()), options, Arc::new(NullSink))?;
     for conf in found {
         collector.add(conf)?;
     }
@@ -59,18 +60,17 @@ async fn run(args: &Args) -> Result<()> {
 async fn find(cx: &Ctx, site: &fleet::Site, args: &Args) -> Result<Vec<ThingConf>> {
     let registry = Arc::new(headframe::registry());
     let scan = Scan::new(registry, cx.clone(), site.range.clone()).ports(site.ports);
-    let mut events = scan.deadline(Duration::from_secs(args.scan_seconds)).start();
+    let mut events = scan.deadline(Duration::from_secs(args.scan_seconds)).start()?;
     let mut found = Vec::new();
     while let Some(event) = events.next().await {
-        let ScanEvent { host, outcome, .. } = event;
-        if let Outcome::Device(device) = outcome {
+        if let ScanEvent::Found(FoundDevice { host, device, .. }) = event {
             let id = ThingId::new(&format!("{}-{host}", device.driver))?;
             found.push(args.with_credentials(device.conf(id)));
         }
     }
-    let report = events.report();
+    let report = events.finish().await;
     if !args.json {
-        println!("scanned {report}");
+        println!("Scanned {}: {report}", site.range);
     }
     if found.is_empty() {
         let why = format!("no miner answered in {}", site.range);
@@ -102,4 +102,3 @@ async fn show(cx: &Ctx, site: &fleet::Site, collector: &Collector, args: &Args) 
     }
     Ok(())
 }
-

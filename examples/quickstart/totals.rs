@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use headframe::{
     io::Timestamp,
-    model::{Snapshot, State},
-    rack::Collector,
+    model::State,
+    rack::{Collector, Link, ThingState},
 };
 
 use crate::fleet::Site;
@@ -18,6 +18,8 @@ pub struct Row {
     pub group: String,
     /// Maker and model.
     pub model: String,
+    /// Whether it answered its last poll.
+    pub online: bool,
     /// What it does.
     pub state: State,
     /// Hashrate now, MH/s; absent when not known.
@@ -39,35 +41,42 @@ pub fn rows(site: &Site, collector: &Collector) -> Vec<Row> {
             group: site.group(&address),
             address,
             model: String::new(),
+            online: false,
             state: State::Unknown,
             hashrate_mhs: None,
             power_w: None,
             max_c: None,
             note: String::new(),
         };
-        if let Some(reading) = collector.last(&id) {
-            row.state = reading.state();
-            if let Some(snapshot) = reading.fresh() {
-                fill(&mut row, snapshot);
-            }
-            if let Some(e) = reading.error() {
-                e.message().clone_into(&mut row.note);
-            }
+        if let Some(now) = collector.state(&id) {
+            fill(&mut row, &now);
         }
         rows.push(row);
     }
     rows
 }
 
-fn fill(row: &mut Row, snapshot: &Snapshot) {
-    let Some(miner) = snapshot.miner() else { return };
+fn fill(row: &mut Row, now: &ThingState) {
+    row.state = match now.link {
+        Link::Offline => State::Unreachable,
+        Link::Stale => State::Stale,
+        _ => State::Unknown,
+    };
+    if let Some(Err(e)) = now.last.as_ref().map(|reading| &reading.outcome) {
+        row.note = e.message().to_owned();
+    }
+    let Some(miner) = now.good.as_ref().and_then(|good| good.snapshot.miner()) else { return };
     let stats = &miner.stats;
-    row.hashrate_mhs = stats.hashrate_mhs.and_then(|h| h.current()).map(|h| h.mhs());
-    row.power_w = stats.power_w.map(|p| p.get());
-    row.max_c = stats.temperature_c.as_ref().and_then(|t| t.max).map(|t| t.get());
     if let Some(info) = &miner.info {
         row.model = format!("{} {}", info.make, info.model.as_deref().unwrap_or("(unknown model)"));
     }
+    if now.link != Link::Online {
+        return;
+    }
+    (row.online, row.state) = (true, stats.state);
+    row.hashrate_mhs = stats.hashrate_mhs.and_then(|h| h.current()).map(|h| h.mhs());
+    row.power_w = stats.power_w.map(|p| p.get());
+    row.max_c = stats.temperature_c.as_ref().and_then(|t| t.max).map(|t| t.get());
     if let Some(e) = stats.errors.first() {
         row.note = e.text.clone().or_else(|| e.name.clone()).unwrap_or_default();
     }
@@ -99,8 +108,7 @@ impl Totals {
         for row in rows {
             sum.things += 1;
             *sum.states.entry(row.state).or_default() += 1;
-            let silent = matches!(row.state, State::Unreachable | State::Stale | State::Unknown);
-            sum.online += usize::from(!silent);
+            sum.online += usize::from(row.online);
             if let Some(x) = row.hashrate_mhs {
                 sum.hashrate_mhs = (sum.hashrate_mhs.0 + x, sum.hashrate_mhs.1 + 1);
             }

@@ -137,7 +137,7 @@ async fn with_headframe(
     let asked = simulators.requests().await?.saturating_sub(requests);
     let rss_mb = cpu::resident_mb()?;
     collector.shutdown(Duration::from_secs(5)).await;
-    let polls = (after.polls_ok + after.polls_failed) - (before.polls_ok + before.polls_failed);
+    let polls = after.polls_done - before.polls_done;
     let cost = cost(polls, used, asked)?;
     Ok((cost, after.polls_failed - before.polls_failed, rss_mb, after.lateness_p99.as_secs_f64() * 1e3))
 }
@@ -155,7 +155,7 @@ async fn warm_up(cx: &Ctx, collector: &Collector, things: usize, interval: Durat
     let give_up = cx.clock.mono() + Duration::from_secs(60) + interval * 4;
     loop {
         let counts = collector.counts();
-        let all = counts.never == 0 && counts.polls_ok + counts.polls_failed >= 2 * things as u64;
+        let all = counts.never == 0 && counts.polls_done >= 2 * things as u64;
         if all {
             return Ok(());
         }
