@@ -12,7 +12,9 @@ use headframe_core::{
     testkit::{Rig, RigFault, RigTruth},
     units::{Megahertz, Watts},
 };
-use headframe_sim::{Device, Family, Fault, Fleet, FleetBuilder};
+use headframe_sim::{
+    AntminerOptions, Device, Door, Family, Fault, Fleet, FleetBuilder, Join, RpcOptions, WhatsminerOptions,
+};
 
 const WRONG: &str = "wr0ng-w0rd";
 
@@ -23,6 +25,7 @@ struct SimRig {
     driver: Arc<dyn Driver>,
     password: &'static str,
     reads_need_password: bool,
+    never_reported: &'static [&'static str],
 }
 
 impl SimRig {
@@ -31,8 +34,7 @@ impl SimRig {
         let mut registry = Registry::new();
         headframe_drivers::register_all(&mut registry);
         let driver = registry.driver(id).unwrap().clone();
-        let reads_need_password = id == "antminer";
-        Self { cx, fleet, driver, password, reads_need_password }
+        Self { cx, fleet, driver, password, reads_need_password: false, never_reported: &[] }
     }
 
     fn device(&self) -> &Device {
@@ -94,7 +96,7 @@ impl Rig for SimRig {
     }
 
     fn never_reported(&self) -> &'static [&'static str] {
-        &[]
+        self.never_reported
     }
 
     fn fault(&self, fault: RigFault) {
@@ -192,12 +194,49 @@ async fn whatsminer_rig(cx: Ctx, _net: MemNet) -> SimRig {
     SimRig::new(cx, "whatsminer", "admin", FleetBuilder::new().whatsminers(1)).await
 }
 
+/// A unit that refuses joined commands.
+async fn whatsminer_single_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let options = WhatsminerOptions { join: Join::None, ..WhatsminerOptions::default() };
+    SimRig::new(cx, "whatsminer", "admin", FleetBuilder::new().whatsminer(options)).await
+}
+
 async fn antminer_rig(cx: Ctx, _net: MemNet) -> SimRig {
     SimRig::new(cx, "antminer", "root", FleetBuilder::new().antminers(1)).await
 }
 
+/// A unit with the side port, which alone tells its power.
+async fn antminer_side_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    SimRig::new(cx, "antminer", "root", FleetBuilder::new().antminer(AntminerOptions::s21_2024())).await
+}
+
+/// A unit whose cgminer-style API is closed: without the web password nothing is read.
+async fn antminer_web_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let rpc = RpcOptions { listens: false, ..RpcOptions::default() };
+    let options = AntminerOptions { rpc, password: "Rack_07x".into(), ..AntminerOptions::default() };
+    let rig = SimRig::new(cx, "antminer", "Rack_07x", FleetBuilder::new().antminer(options)).await;
+    SimRig { reads_need_password: true, ..rig }
+}
+
+/// A unit whose web server is closed: all there is comes from the cgminer-style API.
+async fn antminer_rpc_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let options = AntminerOptions { web: Door::Closed, ..AntminerOptions::default() };
+    let rig = SimRig::new(cx, "antminer", "root", FleetBuilder::new().antminer(options)).await;
+    let never_reported = &[
+        "info.mac",
+        "info.firmware",
+        "config.firmware_ver",
+        "config.led_status",
+        "config.network_config.ip_address",
+    ];
+    SimRig { never_reported, ..rig }
+}
+
 headframe_core::conformance!(whatsminer, whatsminer_rig);
+headframe_core::conformance!(whatsminer_single, whatsminer_single_rig);
 headframe_core::conformance!(antminer, antminer_rig);
+headframe_core::conformance!(antminer_side, antminer_side_rig);
+headframe_core::conformance!(antminer_web, antminer_web_rig);
+headframe_core::conformance!(antminer_rpc, antminer_rpc_rig);
 
 /// The sample texts are those of the families they are named after.
 #[test]

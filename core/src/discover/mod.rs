@@ -17,7 +17,8 @@ mod report;
 mod report_parse;
 mod scan;
 mod stream;
-#[cfg(all(test, feature = "testkit"))]
+#[cfg(test)]
+#[cfg(feature = "testkit")]
 mod tests;
 
 pub use outcome::{Answer, FoundDevice, Outcome, Progress, ScanEvent, ScanReport, UnknownHost};

@@ -15,7 +15,7 @@ use futures_core::Stream;
 use serde::{Deserialize, Serialize};
 use tokio::{runtime::Handle, sync::mpsc, task::AbortHandle};
 
-use super::report_parse::{Said, antminer, whatsminer};
+use super::report_parse::{Said, labelled, pair};
 use crate::{
     Error, ErrorKind, Result,
     io::{Ctx, Datagram, Mono, Timestamp},
@@ -207,7 +207,7 @@ impl ReportListener {
             runtime.spawn(hear(cx.clone(), socket, family, parse, hub.clone())).abort_handle()
         };
         let tasks =
-            vec![hear(first, "antminer", antminer as Parse), hear(second, "whatsminer", whatsminer as Parse)];
+            vec![hear(first, "antminer", pair as Parse), hear(second, "whatsminer", labelled as Parse)];
         Ok(Self { hub, ports, tasks })
     }
 

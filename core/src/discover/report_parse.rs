@@ -20,7 +20,7 @@ fn report(ip: Option<Ipv4Addr>, mac: Option<String>) -> Said {
 }
 
 /// `<ip>,<mac>`, or `[<ip>/…,<mac>` on some firmwares. `OK` followed by NULs is an acknowledgement.
-pub(super) fn antminer(bytes: &[u8]) -> Said {
+pub(super) fn pair(bytes: &[u8]) -> Said {
     if bytes.strip_prefix(b"OK").is_some_and(|rest| rest.iter().all(|b| *b == 0)) {
         return Said::Acknowledgement;
     }
@@ -32,7 +32,7 @@ pub(super) fn antminer(bytes: &[u8]) -> Said {
 }
 
 /// `IP:<ip>MAC:<mac>` and a byte more.
-pub(super) fn whatsminer(bytes: &[u8]) -> Said {
+pub(super) fn labelled(bytes: &[u8]) -> Said {
     let text = String::from_utf8_lossy(bytes).to_ascii_uppercase();
     let ip = text.split_once("IP:").and_then(|(_, rest)| address(rest.trim_start()).0);
     report(ip, text.split_once("MAC:").and_then(|(_, rest)| mac(rest)))
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn antminer_reports_in_all_their_forms() {
+    fn pairs_are_read_in_all_their_forms() {
         let mac = "AA:BB:CC:0D:0E:0F";
         for (bytes, want) in [
             (&b"10.0.0.7,aa:bb:cc:0d:0e:0f"[..], said("10.0.0.7", mac)),
@@ -95,12 +95,12 @@ mod tests {
             (b"\xff\xff\xff", Said::Nothing),
             (b"255.255.255.255,nothing", Said::Nothing),
         ] {
-            assert_eq!(antminer(bytes), want, "{}", bytes.escape_ascii());
+            assert_eq!(pair(bytes), want, "{}", bytes.escape_ascii());
         }
     }
 
     #[test]
-    fn whatsminer_reports_in_all_their_forms() {
+    fn labelled_reports_are_read_in_all_their_forms() {
         let mac = "C8:11:05:00:0A:0B";
         for (bytes, want) in [
             (&b"IP:10.0.0.8MAC:C8:11:05:00:0A:0B\0"[..], said("10.0.0.8", mac)),
@@ -112,7 +112,7 @@ mod tests {
             (b"10.0.0.8", Said::Nothing),
             (b"", Said::Nothing),
         ] {
-            assert_eq!(whatsminer(bytes), want, "{}", bytes.escape_ascii());
+            assert_eq!(labelled(bytes), want, "{}", bytes.escape_ascii());
         }
     }
 
@@ -133,7 +133,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_datagram_is_read_without_panic(bytes in datagram()) {
-            for said in [antminer(&bytes), whatsminer(&bytes)] {
+            for said in [pair(&bytes), labelled(&bytes)] {
                 if let Said::Report { ip, mac } = said {
                     prop_assert!(ip.is_some() || mac.is_some());
                     let well_formed = |m: &String| m.len() == 17 && m.to_ascii_uppercase() == *m;
@@ -148,11 +148,11 @@ mod tests {
             let ip = Ipv4Addr::from(ip);
             let mac = mac.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(":");
             let want = Said::Report { ip: Some(ip), mac: Some(mac.clone()) };
-            prop_assert_eq!(&antminer(format!("{ip},{}", mac.to_lowercase()).as_bytes()), &want);
-            prop_assert_eq!(&antminer(format!("[{ip}/24,{mac}").as_bytes()), &want);
+            prop_assert_eq!(&pair(format!("{ip},{}", mac.to_lowercase()).as_bytes()), &want);
+            prop_assert_eq!(&pair(format!("[{ip}/24,{mac}").as_bytes()), &want);
             let mut datagram = format!("IP:{ip}MAC:{mac}").into_bytes();
             datagram.push(last);
-            prop_assert_eq!(&whatsminer(&datagram), &want);
+            prop_assert_eq!(&labelled(&datagram), &want);
         }
     }
 }

@@ -49,12 +49,17 @@ impl ThingConf {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid), naming the field that is missing or of the wrong type.
     pub fn parse_opts<T: DeserializeOwned>(&self) -> Result<T> {
-        T::deserialize(Value::Object(self.opts.clone())).map_err(|e| {
-            let text = e.to_string();
-            let field = text.split('`').nth(1).unwrap_or("opts").to_owned();
-            // The text of a type error quotes the value, which can be a password.
-            let message = if text.starts_with("missing field") { text } else { "has the wrong type".into() };
-            Error::invalid("thing.conf", &field, message).with("thing", &self.id).with("driver", &self.driver)
+        serde_path_to_error::deserialize(Value::Object(self.opts.clone())).map_err(|e| {
+            let (path, text) = (e.path().to_string(), e.inner().to_string());
+            // A missing member is not on the path yet. Any other text quotes the value, which can be a password.
+            let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            let (field, message) = match missing {
+                Some(field) => (field, "is missing"),
+                None => (path.as_str(), "has the wrong type or is out of range"),
+            };
+            Error::invalid("thing.conf", field, format!("the option '{field}' {message}"))
+                .with("thing", &self.id)
+                .with("driver", &self.driver)
         })
     }
 }

@@ -48,6 +48,8 @@ async fn all_are(rig: impl Rig, fault: RigFault, kinds: &[ErrorKind]) {
 pub async fn refused_connection_is_unreachable(rig: impl Rig) {
     let cx = rig.cx();
     rig.fault(RigFault::Refuse);
+    // The device closes its ports a moment later.
+    cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(100)).await;
     let thing = open(&rig).await;
     let start = cx.clock.mono();
     let e = read(&cx, &*thing).await.unwrap_err();

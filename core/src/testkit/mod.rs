@@ -3,7 +3,7 @@
 //! A driver supplies a [`Rig`] and one line:
 //!
 //! ```ignore
-//! headframe_core::conformance!(whatsminer, WhatsminerRig::start);
+//! headframe_core::conformance!(whatsminer, whatsminer_rig);
 //! ```
 //!
 //! which becomes a module with one named test per case. Time is tokio's paused clock, so that deadlines cost
@@ -23,7 +23,7 @@ pub use trace::TraceNet;
 /// `async fn(Ctx, MemNet) -> impl Rig`: it starts the simulated device on that network.
 #[macro_export]
 macro_rules! conformance {
-    ($name:ident, $start:path) => {
+    ($name:ident, $start:ident) => {
         $crate::conformance!(@ $name, $start;
             info_is_well_formed,
             recognises_its_own_device_and_no_other,
@@ -47,7 +47,7 @@ macro_rules! conformance {
             the_direct_handle_reads_too,
         );
     };
-    (@ $name:ident, $start:path; $($case:ident),+ $(,)?) => {
+    (@ $name:ident, $start:ident; $($case:ident),+ $(,)?) => {
         mod $name {
             $(
                 #[test]

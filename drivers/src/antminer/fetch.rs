@@ -51,9 +51,14 @@ fn is_shut(e: &Error) -> bool {
     )
 }
 
+/// Two thirds of what is left, so that one request without an answer leaves time for the others.
+fn shared(cx: &Ctx) -> Ctx {
+    cx.remaining().map_or_else(|| cx.clone(), |left| cx.deadline_in(left * 2 / 3))
+}
+
 /// Reads one CGI page as `T`.
 pub(super) async fn page<T: DeserializeOwned>(web: &HttpClient, cx: &Ctx, path: &str) -> Result<T> {
-    let body = web.get(cx, path).await?.ok(WEB).map_err(|e| e.with("path", path))?;
+    let body = web.get(&shared(cx), path).await?.ok(WEB).map_err(|e| e.with("path", path))?;
     // Strictly: a page that was cut and then mended would show fewer pools or boards than there are.
     json(&body).map_err(|e| {
         // The parser's own text can quote a pool's password.
@@ -143,7 +148,7 @@ fn new_request(command: &str) -> String {
 
 /// One request on port 4028; a reply that was cut is refused, because mending would hide what is lost.
 async fn ask(cx: &Ctx, at: SocketAddr, request: &str) -> Result<Vec<u8>> {
-    let reply = cgminer::call(cx, at, request.as_bytes()).await?;
+    let reply = cgminer::call(&shared(cx), at, request.as_bytes()).await?;
     let last = reply.iter().rfind(|b| !b.is_ascii_whitespace() && **b != 0);
     if last != Some(&b'}') {
         return Err(Error::new(ErrorKind::BadReply, RPC, "the reply is cut or no JSON").with("address", at));

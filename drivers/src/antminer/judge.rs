@@ -65,7 +65,10 @@ impl Facts {
             _ if self.errors => Status::Error,
             Some(true) => Status::Mining,
             Some(false) if self.asleep == Some(true) => Status::Sleeping,
-            Some(false) | None => Status::NotMining,
+            Some(false) => Status::NotMining,
+            // Nothing in its lists is nothing that runs.
+            None if self.silent.is_some() => Status::NotMining,
+            None => Status::Error,
         }
     }
 
@@ -77,7 +80,7 @@ impl Facts {
         }
         match self.rate {
             None => match self.silent {
-                Some(silent) if silent < START => State::Starting,
+                Some(silent) if silent < START && self.asleep.is_some() => State::Starting,
                 // It answers, but the mining software does not come back.
                 Some(_) if self.asleep == Some(false) => State::Fault,
                 _ => State::Unknown,
@@ -215,6 +218,8 @@ mod tests {
         let silent = |t| Facts { asleep: Some(false), silent: t, ..Facts::default() };
         assert_eq!(silent(minute).state(), State::Starting);
         assert_eq!(silent(HOUR).state(), State::Fault);
+        // Without its work mode it may as well sleep.
+        assert_eq!(Facts { silent: minute, ..Facts::default() }.state(), State::Unknown);
     }
 
     #[test]

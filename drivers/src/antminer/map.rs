@@ -6,8 +6,7 @@ use headframe_core::{
     driver::ShareMeter,
     io::Timestamp,
     model::{
-        DeviceError, HashrateWindows, MinerSnapshot, MissingReason, PoolStatus, PowerSource, Shares, State,
-        Status,
+        DeviceError, HashrateWindows, MinerSnapshot, MissingReason, PoolStatus, PowerSource, Shares, Status,
     },
     units::{Hashrate, JoulesPerTerahash, Watts},
 };
@@ -171,9 +170,8 @@ pub(super) fn snapshot(live: &Live, around: &Around<'_>, meter: &mut ShareMeter)
     }
     out.stats.state = facts.state();
     out.stats.status = facts.status();
-    unreadable(&mut out, live, around.at);
-    if !out.stats.errors.is_empty() {
-        out.stats.status = Status::Error;
+    if out.stats.status == Status::Error && !facts.errors {
+        out.stats.errors.push(unreadable(around.at));
     }
     out.raw_errors = Some(out.stats.errors.clone());
     extra(&mut out, live, around, mode);
@@ -342,15 +340,13 @@ fn warning(test: &SelfTest) -> Value {
     })
 }
 
-/// Without `summary` and `stats` nobody knows whether it hashes: say so where MiningOS says that a collection
+/// Without a rate that can be used nobody knows whether it hashes: said where MiningOS says that a collection
 /// failed.
-fn unreadable(out: &mut MinerSnapshot, live: &Live, at: Timestamp) {
-    if let (Err(_), Err(_), State::Unknown) = (&live.summary, &live.stats, out.stats.state) {
-        let mut error = DeviceError::default();
-        error.msg = Some("neither summary nor stats could be read".into());
-        error.timestamp = Some(at);
-        out.stats.errors.push(error);
-    }
+fn unreadable(at: Timestamp) -> DeviceError {
+    let mut error = DeviceError::default();
+    error.msg = Some("the machine answers, but its hashrate cannot be read".into());
+    error.timestamp = Some(at);
+    error
 }
 
 fn extra(out: &mut MinerSnapshot, live: &Live, around: &Around<'_>, mode: Read<i64>) {

@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -144,8 +144,9 @@ impl Machine {
         let mut live = match state.live(cx, &links).await {
             Ok(live) => live,
             Err(e) => {
-                // The name may point elsewhere by now.
-                if matches!(e.kind(), ErrorKind::Unreachable | ErrorKind::Timeout) {
+                // A name may point elsewhere by now.
+                let named = self.conf.address.parse::<IpAddr>().is_err();
+                if named && matches!(e.kind(), ErrorKind::Unreachable | ErrorKind::Timeout) {
                     self.set_links(None);
                 }
                 return Err(e);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     config::AntminerConf,
     identity::Slow,
+    legacy,
     map::{self, Around, Live, Via},
     wire::{self, Read},
 };
@@ -75,7 +76,7 @@ impl Vector {
             known: &slow.known(conf.layout),
             nominal: conf.nominal_efficiency_w_ths,
             mode_now: mode,
-            silent: None,
+            silent: (mode == Some(0)).then_some(std::time::Duration::ZERO),
             at: Timestamp(0),
         };
         map::snapshot(&live, &around, &mut ShareMeter::default())
@@ -120,7 +121,7 @@ const FIRST: &str = "stats.all_pools_shares";
 fn a_mining_machine_is_told_as_miningos_tells_it() {
     let (differ, ours) = compared(&named("mining, DHCP"), None);
     assert_eq!(differ, [FIRST]);
-    assert_eq!(ours.stats.efficiency_w_ths.unwrap().get(), 17.48);
+    assert_eq!(ours.stats.efficiency_w_ths.unwrap().get(), 17.49);
     assert_eq!((ours.stats.state, ours.stats.is_mining), (State::Hashing, Some(true)));
     assert_eq!(ours.substituted["stats.hashrate_mhs.t_5m"], "stats.hashrate_mhs.t_30m");
     assert_eq!(ours.stats.boards.len(), 3);
@@ -217,6 +218,116 @@ fn copies_equal_their_originals() {
     assert_eq!(maps["models"]["antminer"], kept);
     let kept = copy(include_str!("../../tests/fixtures/antminer/warning_codes.json"));
     assert_eq!(maps["antminer_warning_codes"], kept);
+}
+
+/// Replies recorded from real machines, where they are at hand: an S19 Pro on port 4028, and an S21's system page.
+#[test]
+fn captures_are_read() {
+    let Some(shared) = std::env::var_os("HEADFRAME_SHARED") else { return };
+    let folder = std::path::Path::new(&shared).join("captures/antminer-v2020");
+    let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let stats: legacy::StatsReply = cgminer::parse("test", &bytes("stats.json")).unwrap();
+    let summary: legacy::SummaryReply = cgminer::parse("test", &bytes("summary.json")).unwrap();
+    let pools: legacy::PoolsReply = cgminer::parse("test", &bytes("pools.json")).unwrap();
+    let version: legacy::VersionReply = cgminer::parse("test", &bytes("version.json")).unwrap();
+    assert!(stats.status.is_ok() && summary.status.is_ok() && pools.status.is_ok() && version.status.is_ok());
+    let (row, identity) = legacy::stats(stats.rows.unwrap());
+    let told = legacy::Identity::from(version.rows.unwrap().remove(0));
+    assert_eq!((told.kind.as_deref(), told.api.as_deref()), (Some("Antminer S19 Pro"), Some("3.1")));
+    let summary = summary.rows.unwrap().remove(0);
+    let no = MissingReason::NoReply;
+    let live = Live {
+        via: Via::RpcLegacy,
+        summary: Ok(Some(legacy::summary(summary, row.as_ref()))),
+        stats: Ok(row),
+        pools: Ok(pools.rows.unwrap().into_iter().map(wire::Pool::from).collect()),
+        warning: Err(MissingReason::NotReported),
+        power: Err(MissingReason::NotReported),
+    };
+    let slow = Slow {
+        kind: Err(no),
+        system: Err(no),
+        network: Err(no),
+        conf: Err(no),
+        blink: Err(no),
+        rpc: Some(&identity),
+    };
+    let known = slow.known(None);
+    let (nominal, mode_now, silent) = (None, None, None);
+    let around = Around { slow, known: &known, nominal, mode_now, silent, at: Timestamp(0) };
+    let got = map::snapshot(&live, &around, &mut ShareMeter::default());
+    let rates = got.stats.hashrate_mhs.unwrap();
+    assert_eq!(rates.t_5s.unwrap().mhs(), 110_566_890.0);
+    assert_eq!(rates.t_30m.unwrap().mhs(), 111_878_260.0);
+    assert_eq!(got.stats.nominal_hashrate_mhs.unwrap().mhs(), 110e6);
+    assert_eq!(got.stats.uptime_ms, Some(50_474_000));
+    assert_eq!(got.stats.boards.iter().map(|b| b.hw_errors.unwrap()).collect::<Vec<_>>(), [183, 195, 184]);
+    assert_eq!(got.stats.boards[0].hashrate_mhs.unwrap().mhs(), 37_603_300.0);
+    assert_eq!(got.stats.fans.iter().map(|f| f.rpm.unwrap()).collect::<Vec<_>>(), [6000, 5880, 5040, 5040]);
+    assert_eq!(got.stats.temperature_c.as_ref().unwrap().max.unwrap().get(), 78.0);
+    assert_eq!(got.stats.pool_status.as_ref().unwrap()[0].accepted, Some(4057));
+    assert_eq!(got.stats.pool_status.as_ref().unwrap()[0].active, Some(true));
+    assert_eq!((got.stats.status, got.stats.state), (Status::Mining, State::Hashing));
+    assert_eq!(got.info.as_ref().unwrap().model.as_deref(), Some("S19 Pro"));
+    assert_eq!(got.missing["config.power_mode"], no);
+
+    let system: wire::SystemInfo = serde_json::from_slice(&bytes("system_info.json")).unwrap();
+    let known = Slow { system: Ok(&system), rpc: None, ..slow }.known(None);
+    assert_eq!(known.info.serial.as_deref(), Some("THQING0BDJAB024NF"));
+    assert_eq!(known.raw_mac.as_deref(), Some("02:55:97:22:3M:72"));
+    assert_eq!(known.info.firmware.as_deref(), Some("FR-1.12(251009-S21)"));
+}
+
+/// Everything of the mapping, for whatever a machine may send.
+fn mapped_from(bytes: &[u8]) {
+    let legacy: Result<legacy::StatsReply, _> = cgminer::parse("test", bytes);
+    let stats: Result<wire::StatsReply, _> = cgminer::parse("test", bytes);
+    let summary: Result<wire::SummaryReply, _> = cgminer::parse("test", bytes);
+    let pools: Result<wire::PoolsReply, _> = cgminer::parse("test", bytes);
+    let old = legacy.ok().and_then(|r| r.rows).and_then(|rows| legacy::stats(rows).0);
+    let new = stats.ok().and_then(|r| r.rows).and_then(|rows| rows.into_iter().next());
+    let bad = MissingReason::BadReply;
+    let live = Live {
+        via: Via::Rpc,
+        summary: summary.map(|r| r.rows.and_then(|rows| rows.into_iter().next())).map_err(|_| bad),
+        stats: Ok(old.or(new)),
+        pools: pools.map(|r| r.rows.unwrap_or_default()).map_err(|_| bad),
+        warning: wire::warning(bytes),
+        power: wire::miner_power(bytes),
+    };
+    let slow = Slow {
+        kind: Err(bad),
+        system: Err(bad),
+        network: Err(bad),
+        conf: Err(bad),
+        blink: Err(bad),
+        rpc: None,
+    };
+    let known = slow.known(None);
+    let around =
+        Around { slow, known: &known, nominal: None, mode_now: Some(0), silent: None, at: Timestamp(0) };
+    let out = map::snapshot(&live, &around, &mut ShareMeter::default());
+    assert!(serde_json::to_string(&out).is_ok_and(|text| !text.contains("null")));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_reply_makes_it_panic(
+        members in proptest::collection::vec(("(rate_5s|rate_avg|elapsed|fan|fan_num|fan1|chain|chain_rate[0-9]|chain_acn[0-9]|temp_chip[0-9]|miner-mode|watt|status|GHS av|Elapsed|accepted|url|rate_unit)", "(-?[0-9]{1,20}(\\.[0-9]{1,3})?(e[0-9]{1,3})?|null|true|\"[-0-9a-zH/ ]{0,9}\"|\\[[-0-9]{0,3}[0-9]\\]|\\[\\{\"rate_real\":-?[0-9]{1,9},\"temp_pic\":\\[1,-9,400\\]\\}\\])"), 0..12),
+        section in "(STATS|SUMMARY|POOLS)",
+        cut in 0usize..400,
+    ) {
+        let body: Vec<String> = members.iter().map(|(k, v)| format!("\"{k}\":{v}")).collect();
+        let mut text = format!("{{\"{section}\":[{{{}}}]}}", body.join(","));
+        mapped_from(text.as_bytes());
+        text.truncate(cut);
+        mapped_from(text.as_bytes());
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(0u8..=255, 0..200)) {
+        mapped_from(&bytes);
+    }
 }
 
 #[test]

@@ -86,23 +86,19 @@ impl Asker {
                 replies.fail(ask, Failure::Unknown);
             }
         }
+        let mut asked: Vec<Ask> = Vec::new();
         for _ in 0..2 {
             // The second round is for `devs`, when `edevs` turned out to be unknown in the first.
-            let singles: Vec<Ask> = self.wanted(Way::Single).chain(self.wanted(Way::Joined)).collect();
-            let singles: Vec<Ask> = singles.into_iter().filter(|a| !replies.settled(*a)).collect();
+            let mut singles: Vec<Ask> = self.wanted(Way::Single).chain(self.wanted(Way::Joined)).collect();
+            singles.retain(|ask| !replies.settled(*ask) && !asked.contains(ask));
             if singles.is_empty() {
                 break;
             }
             let error = singles_into(&portion(cx, 1, 1), at, &singles, &mut replies).await;
-            first = first.or(error);
-            for ask in singles {
-                if replies.failure(ask) == Some(Failure::Unknown)
-                    && let Some(way) = self.way(ask)
-                {
-                    *way = Way::Never;
-                    self.request = None;
-                }
-            }
+            // What single commands meet is newer and more telling than how joining failed.
+            first = error.or(first);
+            self.drop_unknown(&singles, &mut replies);
+            asked.append(&mut singles);
         }
         self.settle(cx, joining_failed, &mut replies);
         if replies.says_something() {
@@ -112,6 +108,20 @@ impl Asker {
             Error::new(ErrorKind::BadReply, "whatsminer.snapshot", "it refuses every command")
                 .with("address", at)
         }))
+    }
+
+    /// Stops asking for what single requests have shown to be unknown.
+    fn drop_unknown(&mut self, asked: &[Ask], replies: &mut Replies) {
+        for ask in asked {
+            // Without a summary nothing else is worth much, so that one is asked for ever.
+            if *ask != Ask::Summary
+                && replies.failure(*ask) == Some(Failure::Unknown)
+                && let Some(way) = self.way(*ask)
+            {
+                *way = Way::Never;
+                self.request = None;
+            }
+        }
     }
 
     /// Sends the joined request, if the unit may take it. Gives the error after which single commands are worth a
@@ -142,7 +152,11 @@ impl Asker {
                 *replies = joined;
                 self.learn(&asks, replies);
             }
-            Ok(_) => self.join = Join::No(None),
+            Ok(refusal) if refusal.ordinary => self.join = Join::No(None),
+            Ok(_) => {
+                self.strikes = self.strikes.saturating_add(1);
+                return Ok(Some(Error::new(ErrorKind::BadReply, READ, "the joined reply has no known part")));
+            }
             Err(e) if e.kind() == ErrorKind::Unreachable => {
                 self.request = Some((asks, request));
                 return Err(e);

@@ -45,11 +45,11 @@ impl Signs {
 
     /// Whether it stands by order: as it says, else by MiningOS's rule that an average of 0 means it.
     pub fn suspended(&self) -> Option<bool> {
-        self.off.or_else(|| match (self.now, self.average) {
-            (Some(now), _) if now > 0.0 => Some(false),
-            (_, Some(average)) => Some(average == 0.0),
-            _ => None,
-        })
+        match (self.off, self.now, self.average) {
+            (Some(off), ..) => Some(off),
+            (None, Some(now), _) if now > 0.0 => Some(false),
+            (None, _, average) => average.map(|average| average == 0.0),
+        }
     }
 
     /// MiningOS's status.

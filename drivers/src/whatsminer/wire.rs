@@ -240,6 +240,8 @@ struct Whole(#[serde(deserialize_with = "lenient::i64_opt")] Option<i64>);
 /// The replies of one poll; `None` was not answered.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
+    /// Whether it has a status of its own, as ordinary replies have and joined ones do not.
+    pub ordinary: bool,
     pub summary: Option<Got<Summary>>,
     pub edevs: Option<Got<Vec<Dev>>>,
     pub devs: Option<Got<Vec<Dev>>>,
@@ -369,7 +371,10 @@ impl<'de> Visitor<'de> for JoinedVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Replies, A::Error> {
         let mut out = Replies::default();
-        while let Some(ask) = map.next_key_seed(Named(Ask::of))? {
+        while let Some((status, ask)) =
+            map.next_key_seed(Named(|name: &str| (name == "STATUS", Ask::of(name))))?
+        {
+            out.ordinary |= status;
             match ask {
                 Some(ask) => {
                     member!(out, ask, slot => *slot = Some(map.next_value::<Part<_>>()?.judge()));

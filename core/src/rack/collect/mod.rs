@@ -12,6 +12,7 @@ mod options;
 mod reading;
 mod runner;
 mod schedule;
+mod slot;
 mod state;
 #[cfg(all(test, feature = "testkit"))]
 mod tests;

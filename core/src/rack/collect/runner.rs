@@ -16,7 +16,8 @@ use super::{
     options::Limits,
     reading::Reading,
     schedule::Place,
-    state::{Flight, Landed, State},
+    slot::{Flight, Landed},
+    state::State,
 };
 use crate::{
     driver::{Registry, Thing},

@@ -7,6 +7,8 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Distance of the first polls of things that were added together.
 const PACE: Duration = Duration::from_millis(2);
 const FIRST_POLL_SLACK: Duration = Duration::from_secs(1);
+/// Polls fall on multiples of this time, or of a hundredth of the interval: waking up costs more than a poll.
+const GRAIN: Duration = Duration::from_millis(10);
 
 /// Which place in the schedule a thing has; places that became free are given again.
 pub(super) type Place = u32;
@@ -18,6 +20,7 @@ pub(super) type Place = u32;
 #[derive(Debug)]
 pub(super) struct Schedule {
     interval: Duration,
+    grain: Duration,
     origin: Mono,
     queue: BTreeSet<(Mono, Place)>,
     planned: Vec<Option<Mono>>,
@@ -28,7 +31,8 @@ pub(super) struct Schedule {
 impl Schedule {
     pub fn new(interval: Duration, origin: Mono) -> Self {
         let (queue, planned, free) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
-        Self { interval, origin, queue, planned, free, pace: origin }
+        let grain = GRAIN.min(interval / 100);
+        Self { interval, grain, origin, queue, planned, free, pace: origin }
     }
 
     /// Gives a place; nothing is planned for it yet. `None` when there are 2^32 already.
@@ -61,7 +65,7 @@ impl Schedule {
         }
     }
 
-    pub fn plan(&mut self, place: Place, at: Mono) {
+    fn plan(&mut self, place: Place, at: Mono) {
         self.cancel(place);
         if let Some(planned) = self.planned.get_mut(usize::try_from(place).unwrap_or(usize::MAX)) {
             *planned = Some(at);
@@ -77,7 +81,13 @@ impl Schedule {
         if paced < tick {
             self.pace = paced + PACE;
         }
-        self.plan(place, tick.min(paced).min(now + self.first_poll_bound()));
+        let at = tick.min(self.grain_from(paced)).min(now + self.first_poll_bound());
+        self.plan(place, at);
+    }
+
+    /// Plans a poll some time `after` now.
+    pub fn plan_after(&mut self, place: Place, now: Mono, after: Duration) {
+        self.plan(place, self.grain_from(now + after));
     }
 
     /// The longest time until the first poll of a thing that is added now.
@@ -110,18 +120,29 @@ impl Schedule {
 
     /// The place's first tick that is not before `at`.
     fn tick_from(&self, place: Place, at: Mono) -> Mono {
-        let interval = self.interval.as_nanos().max(1);
-        let first = self.origin + self.phase(place);
-        let periods = at.since(first).as_nanos().div_ceil(interval);
-        let after = u64::try_from(periods.saturating_mul(interval)).unwrap_or(u64::MAX);
-        first + Duration::from_nanos(after)
+        step_from(self.origin + self.phase(place), self.interval, at)
+    }
+
+    fn grain_from(&self, at: Mono) -> Mono {
+        step_from(self.origin, self.grain, at)
     }
 
     fn phase(&self, place: Place) -> Duration {
         let fraction = u128::from(u64::from(place).wrapping_mul(GOLDEN));
-        let nanos = (fraction * self.interval.as_nanos()) >> 64;
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        let phase = (fraction * self.interval.as_nanos()) >> 64;
+        nanos(phase - phase % self.grain.as_nanos().max(1))
     }
+}
+
+/// The first of `first`, `first + step`, `first + 2 × step`… that is not before `at`.
+fn step_from(first: Mono, step: Duration, at: Mono) -> Mono {
+    let step = step.as_nanos().max(1);
+    let steps = at.since(first).as_nanos().div_ceil(step);
+    first + nanos(steps.saturating_mul(step))
+}
+
+fn nanos(n: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(n).unwrap_or(u64::MAX))
 }
 
 /// The pause after `misses` missed polls in a row: the interval, doubled for each further miss up to `most`, less
@@ -129,8 +150,7 @@ impl Schedule {
 pub(super) fn backoff(interval: Duration, most: Duration, misses: u32, random: u64) -> Duration {
     let doubled = 1_u32.checked_shl(misses.saturating_sub(1)).map_or(most, |n| interval.saturating_mul(n));
     let full = doubled.min(most);
-    let nanos = (u128::from(random) * (full / 4).as_nanos()) >> 64;
-    full.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    full.saturating_sub(nanos((u128::from(random) * (full / 4).as_nanos()) >> 64))
 }
 
 #[cfg(test)]

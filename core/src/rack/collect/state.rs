@@ -8,10 +8,11 @@ use tokio::task::AbortHandle;
 
 use super::{
     counts::{Counts, Histogram},
-    lanes::{Class, Lanes, Move},
+    lanes::{Lanes, Move},
     options::Limits,
     reading::{Kept, Link, Reading, ThingState, link, unreached},
     schedule::{Place, Schedule, backoff},
+    slot::{Fate, Flight, Landed, Run, Slot},
 };
 use crate::{
     Error, ErrorKind, Result, ThingId,
@@ -23,85 +24,6 @@ use crate::{
 /// A poll ends this long after the deadline that its driver was told, so that a driver which keeps the deadline
 /// can still say what it was waiting for.
 const GRACE: Duration = Duration::from_millis(20);
-
-/// A poll to start.
-#[derive(Debug)]
-pub(super) struct Flight {
-    pub place: Place,
-    pub conf: Arc<ThingConf>,
-    pub thing: Option<Arc<dyn Thing>>,
-}
-
-/// How a poll ended.
-#[derive(Debug)]
-pub(super) enum Landed {
-    /// By itself, at this time.
-    Done { result: Result<Snapshot>, at: Mono, ts: Timestamp },
-    /// The driver panicked.
-    Panicked { text: String, ts: Timestamp },
-    /// It was told to end.
-    Ended { ts: Timestamp },
-}
-
-/// Why a running poll was told to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Wanted,
-    Expired,
-    Cut,
-    /// The thing was removed or changed, or the collector stops: its result is nobody's any more.
-    Unwanted,
-}
-
-#[derive(Debug)]
-enum Run {
-    Idle,
-    Waiting { due: Mono },
-    Flying { started: Mono, due: Mono, slow: bool, task: Option<AbortHandle>, fate: Fate },
-}
-
-#[derive(Debug)]
-struct Slot {
-    conf: Arc<ThingConf>,
-    thing: Option<Arc<dyn Thing>>,
-    run: Run,
-    proven: bool,
-    /// It was removed while a poll ran, and goes when that has ended.
-    leaving: bool,
-    misses: u32,
-    seq: u64,
-    good: Option<Kept>,
-    last: Option<(Arc<Reading>, Mono)>,
-}
-
-impl Slot {
-    fn new(conf: ThingConf) -> Self {
-        Self {
-            conf: Arc::new(conf),
-            thing: None,
-            run: Run::Idle,
-            proven: false,
-            leaving: false,
-            misses: 0,
-            seq: 0,
-            good: None,
-            last: None,
-        }
-    }
-
-    fn class(&self) -> Class {
-        match (self.misses, self.proven) {
-            (0, true) => Class::Proven,
-            (0, false) => Class::New,
-            _ => Class::Slow,
-        }
-    }
-
-    fn link(&self, limits: &Limits, now: Mono) -> Link {
-        let last = self.last.as_ref().map(|(r, at)| (r.outcome.as_ref().err().map(AsRef::as_ref), *at));
-        link(limits, last, self.good.as_ref().map(|good| good.at), now)
-    }
-}
 
 /// Everything a collector knows, and what follows from each event. It never waits and reads no clock.
 #[derive(Debug)]
@@ -365,7 +287,7 @@ impl State {
             self.retire(place);
         } else if misses > 0 {
             let pause = backoff(self.limits.interval, self.limits.max_backoff, misses, random());
-            self.schedule.plan(place, now + pause);
+            self.schedule.plan_after(place, now, pause);
         } else {
             let missed = self.schedule.plan_tick(place, due, now);
             self.totals.ticks_missed += if slow { 0 } else { missed };

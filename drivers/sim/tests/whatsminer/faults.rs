@@ -4,7 +4,7 @@ use headframe_core::{
     Error, ErrorKind,
     io::{Ctx, Mono},
 };
-use headframe_sim::{Fault, Lie};
+use headframe_sim::{Fault, Lie, WhatsminerOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -59,6 +59,15 @@ async fn cut_ends_the_reply_after_so_many_bytes_and_acts() {
     assert_eq!(bench.raw(off.as_bytes()).await, b"{\"e");
     assert!(bench.device.truth().asleep);
     assert_eq!(bench.read("summary").await["id"], 1, "other commands are answered in full");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_closes_where_connections_stay_open() {
+    let bench = Bench::new(WhatsminerOptions { keep_open: true, ..Default::default() }).await;
+    assert_eq!(within(&bench, SUMMARY, 60).await.1, None);
+    bench.device.fault(Fault::Cut { after: 5 });
+    let (got, ended) = within(&bench, SUMMARY, 60).await;
+    assert_eq!((got.len(), ended.is_some()), (5, true));
 }
 
 #[tokio::test(start_paused = true)]

@@ -159,6 +159,14 @@ async fn dropping_the_collector_ends_its_polls() {
 }
 
 #[test]
+fn handles_are_shareable() {
+    fn shareable<T: Send + Sync + 'static>() {}
+    shareable::<Collector>();
+    shareable::<super::super::Subscription>();
+    shareable::<Reading>();
+}
+
+#[test]
 fn starting_needs_a_runtime_and_sound_options() {
     let start = |options| {
         let rig_cx =
