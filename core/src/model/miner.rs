@@ -1,16 +1,13 @@
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{MissingReason, PowerMode, State, Status};
+use super::{Members, MissingReason, Path, PowerMode, State, Status};
 use crate::{
     io::Timestamp,
     units::{Amperes, Celsius, Hashrate, JoulesPerTerahash, Megahertz, Volts, Watts, serialize_number},
 };
-
-/// Path of a member of a snapshot, such as `stats.power_w`; also the name of a group of members.
-pub type Path = Cow<'static, str>;
 
 /// What a miner said: MiningOS's members under MiningOS's keys, and beside them what MiningOS drops.
 ///
@@ -32,17 +29,17 @@ pub struct MinerSnapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<Arc<MinerInfo>>,
     /// Why members are absent: path such as `stats.power_w` to reason.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub missing: BTreeMap<Path, MissingReason>,
+    #[serde(default, skip_serializing_if = "Members::is_empty")]
+    pub missing: Members<MissingReason>,
     /// Members that MiningOS's consumers expect but the device does not have: path to the path it was copied from.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub substituted: BTreeMap<Path, Path>,
+    #[serde(default, skip_serializing_if = "Members::is_empty")]
+    pub substituted: Members<Path>,
     /// Age in ms of each group of values: `live` on every poll, the others read more rarely.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub age_ms: BTreeMap<Path, u64>,
+    #[serde(default, skip_serializing_if = "Members::is_empty")]
+    pub age_ms: Members<u64>,
     /// Values that only this vendor has.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub extra: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Members::is_empty")]
+    pub extra: Members<Value>,
 }
 
 /// Measured values of a miner.

@@ -167,7 +167,7 @@ pub async fn slow_values_are_at_most_ten_minutes_old(rig: impl Rig) {
         // A device that lacks members may well have live values only.
         let several = snapshot.age_ms.len() > 1 || !rig.never_reported().is_empty();
         assert!(several, "slow groups state their age: {:?}", snapshot.age_ms);
-        for (group, age) in &snapshot.age_ms {
+        for (group, age) in snapshot.age_ms.iter() {
             assert!(*age <= 600_000, "{group} is {age} ms old");
         }
         pass(&cx, Duration::from_secs(60)).await;

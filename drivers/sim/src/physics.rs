@@ -12,6 +12,8 @@ pub use crate::truth::{Board, Cooling, ErrorEntry, FanControl, Led, Model, Pool,
 
 /// Seconds in which temperatures settle to 63 %.
 const THERMAL_S: f64 = 90.0;
+/// The same for a device whose cooling has failed under load: nothing carries the heat away.
+const RUNAWAY_S: f64 = 12.0;
 /// Board temperature at which a device stops hashing, °C.
 const PROTECT_C: f64 = 95.0;
 /// Board temperature towards which a device without cooling goes, °C.
@@ -339,7 +341,7 @@ impl Physics {
         if at >= PROTECT_C {
             return 0.0;
         }
-        THERMAL_S * ((RUNAWAY_C - at) / (RUNAWAY_C - PROTECT_C)).ln()
+        RUNAWAY_S * ((RUNAWAY_C - at) / (RUNAWAY_C - PROTECT_C)).ln()
     }
 
     fn protecting(&self, now: f64) -> bool {
@@ -437,7 +439,8 @@ impl Physics {
         } else {
             ambient + 3.0
         };
-        target + (self.heat.1 - target) * decay(t - self.heat.0)
+        let pace = if self.overheating { THERMAL_S / RUNAWAY_S } else { 1.0 };
+        target + (self.heat.1 - target) * decay(pace * (t - self.heat.0))
     }
 
     fn boards(&self, now: f64, rates: &Rates) -> Vec<Board> {

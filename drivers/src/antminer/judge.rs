@@ -95,6 +95,8 @@ impl Facts {
                 }
             }
             Some(_) if young && !self.errors => State::Starting,
+            // Without its work mode nobody knows whether it should hash.
+            Some(_) if self.asleep.is_none() && !self.errors => State::Unknown,
             Some(_) => State::Fault,
         }
     }
@@ -202,6 +204,8 @@ mod tests {
         assert_eq!(judged(awake(199e6)), (Status::Mining, State::Hashing, Some(true)));
         assert_eq!(judged(awake(150e6)), (Status::Mining, State::Degraded, Some(true)));
         assert_eq!(judged(awake(0.0)), (Status::NotMining, State::Fault, Some(false)));
+        let untold = Facts { asleep: None, ..awake(0.0) };
+        assert_eq!(judged(untold), (Status::NotMining, State::Unknown, Some(false)));
         let errors = Facts { errors: true, ..awake(199e6) };
         assert_eq!(judged(errors), (Status::Error, State::Degraded, Some(true)));
         let board = Facts { boards_missing: true, ..awake(199e6) };

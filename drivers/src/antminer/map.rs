@@ -6,7 +6,8 @@ use headframe_core::{
     driver::ShareMeter,
     io::Timestamp,
     model::{
-        DeviceError, HashrateWindows, MinerSnapshot, MissingReason, PoolStatus, PowerSource, Shares, Status,
+        DeviceError, HashrateWindows, MinerSnapshot, MissingReason, Path, PoolStatus, PowerSource, Shares,
+        Status,
     },
     units::{Hashrate, JoulesPerTerahash, Watts},
 };
@@ -59,7 +60,8 @@ impl Live {
         self.stats.as_ref().ok().and_then(Option::as_ref)
     }
 
-    fn summary_row(&self) -> Option<&Summary> {
+    /// The row of `summary`, when there is one.
+    pub fn summary_row(&self) -> Option<&Summary> {
         self.summary.as_ref().ok().and_then(Option::as_ref)
     }
 
@@ -175,7 +177,7 @@ pub(super) fn snapshot(live: &Live, around: &Around<'_>, meter: &mut ShareMeter)
     }
     out.raw_errors = Some(out.stats.errors.clone());
     extra(&mut out, live, around, mode);
-    out.missing.extend(gaps.into_iter().map(|(path, reason)| (path.into(), reason)));
+    out.missing.extend(gaps.into_iter().map(|(path, reason)| (Path::from(path), reason)));
     out
 }
 
@@ -228,7 +230,7 @@ fn rates(out: &mut MinerSnapshot, gaps: &mut Gaps, live: &Live, why: MissingReas
 
 /// The firmware has no window of 5 minutes; MiningOS and all that reads it expect one.
 fn substitute(out: &mut MinerSnapshot) {
-    out.substituted.insert("stats.hashrate_mhs.t_5m".into(), "stats.hashrate_mhs.t_30m".into());
+    out.substituted.insert(Path::from("stats.hashrate_mhs.t_5m"), "stats.hashrate_mhs.t_30m".into());
 }
 
 fn power(out: &mut MinerSnapshot, gaps: &mut Gaps, live: &Live) {
@@ -318,7 +320,7 @@ fn judged(
         gaps.push(("stats.errors", reason));
     }
     if !warnings.is_empty() {
-        out.extra.insert("warnings".into(), warnings.into_iter().map(warning).collect());
+        out.extra.insert(Path::from("warnings"), warnings.into_iter().map(warning).collect());
     }
     let windows = out.stats.hashrate_mhs.unwrap_or_default();
     Facts {
@@ -350,7 +352,7 @@ fn unreadable(at: Timestamp) -> DeviceError {
 }
 
 fn extra(out: &mut MinerSnapshot, live: &Live, around: &Around<'_>, mode: Read<i64>) {
-    let mut put = |key: &str, value: Value| out.extra.insert(key.into(), value);
+    let mut put = |key: &'static str, value: Value| out.extra.insert(Path::from(key), value);
     put("transport", live.via.name().into());
     if let Some(errors) = live.summary_row().and_then(|s| s.hw_all) {
         put("hw_errors", errors.into());

@@ -113,7 +113,7 @@ fn shows_foreign_page(evidence: &Evidence) -> bool {
     evidence.replies.values().any(|reply| match reply {
         ProbeReply::Http { body, .. } => {
             let shows = |mark: &&str| body.windows(mark.len()).any(|w| w == mark.as_bytes());
-            FOREIGN_PAGES.iter().any(|mark| shows(mark))
+            FOREIGN_PAGES.iter().any(shows)
         }
         _ => false,
     })

@@ -24,11 +24,13 @@ struct Group<T> {
     aged: Aged<T>,
     /// Why there is no value.
     why: MissingReason,
+    /// Whether the last refresh read it.
+    just_read: bool,
 }
 
 impl<T> Default for Group<T> {
     fn default() -> Self {
-        Self { aged: Aged::empty(), why: MissingReason::NoReply }
+        Self { aged: Aged::empty(), why: MissingReason::NoReply, just_read: false }
     }
 }
 
@@ -40,6 +42,7 @@ impl<T: PartialEq + DeserializeOwned> Group<T> {
     /// Reads it when it is due. Gives whether the value changed.
     async fn refresh(&mut self, web: &HttpClient, cx: &Ctx, path: &str) -> Result<bool> {
         let now = cx.clock.mono();
+        self.just_read = false;
         if !self.aged.due(now) {
             return Ok(false);
         }
@@ -49,6 +52,7 @@ impl<T: PartialEq + DeserializeOwned> Group<T> {
             Ok(value) => {
                 let changed = self.aged.get() != Some(&value);
                 self.aged.put(value, now);
+                self.just_read = true;
                 Ok(changed)
             }
             Err(e) => {
@@ -94,10 +98,9 @@ impl Pages {
         self.conf.aged.expire();
     }
 
-    /// The work mode of the configuration, if it was read at `now` or later.
-    pub fn mode_since(&self, now: Mono) -> Option<i64> {
-        let fresh = self.conf.aged.age(now).is_some_and(|age| age.is_zero());
-        self.conf.aged.get().filter(|_| fresh).and_then(MinerConf::mode)
+    /// The work mode of the configuration, if the last [`refresh`](Self::refresh) read it.
+    pub fn mode_now(&self) -> Option<i64> {
+        self.conf.aged.get().filter(|_| self.conf.just_read).and_then(MinerConf::mode)
     }
 
     /// Reads what is due over the web interface. Gives whether what the machine is may have changed.
@@ -184,6 +187,12 @@ pub(super) enum Side {
     Open { failures: u8 },
     /// It is left alone until then.
     Closed { until: Mono, why: MissingReason },
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        Self::Open { failures: 0 }
+    }
 }
 
 impl Side {

@@ -11,7 +11,7 @@ use headframe_core::{
     codec::http::HttpClient,
     driver::{ShareMeter, Thing},
     io::{Ctx, Mono},
-    model::{Capability, MissingReason, Snapshot},
+    model::{Capability, MinerSnapshot, MissingReason, Path, PowerMode, Snapshot},
 };
 
 use super::{
@@ -56,7 +56,10 @@ impl fmt::Debug for Machine {
 }
 
 /// What is remembered between polls.
+#[derive(Default)]
 struct State {
+    /// Whose memory it is.
+    ip: Option<IpAddr>,
     route: Route,
     /// Polls in a row in which the web interface gave no answer.
     unanswered: u8,
@@ -70,13 +73,12 @@ struct State {
 }
 
 /// Which transport is asked first.
+#[derive(Default)]
 enum Route {
+    #[default]
     Web,
     /// Port 4028, because the web interface failed with this.
-    Rpc {
-        until: Mono,
-        why: Arc<Error>,
-    },
+    Rpc { until: Mono, why: Arc<Error> },
 }
 
 impl Route {
@@ -93,18 +95,8 @@ fn refused(e: &Error) -> bool {
 
 impl Machine {
     pub fn new(conf: AntminerConf) -> Self {
-        let state = State {
-            route: Route::Web,
-            unanswered: 0,
-            form: None,
-            pages: Pages::default(),
-            side: Side::Open { failures: 0 },
-            meter: ShareMeter::default(),
-            known: None,
-            silent_since: None,
-        };
         let capability = Arc::new(Capability::read_only());
-        Self { conf, capability, links: Mutex::new(None), state: tokio::sync::Mutex::new(state) }
+        Self { conf, capability, links: Mutex::new(None), state: tokio::sync::Mutex::default() }
     }
 
     fn links_now(&self) -> Option<Arc<Links>> {
@@ -141,6 +133,11 @@ impl Machine {
     async fn poll(&self, cx: &Ctx, state: &mut State) -> Result<Snapshot> {
         let started = cx.clock.mono();
         let links = self.connect(cx).await?;
+        let ip = Some(links.rpc.ip());
+        if state.ip != ip {
+            // Another address can be another machine.
+            *state = State { ip, ..State::default() };
+        }
         let mut live = match state.live(cx, &links).await {
             Ok(live) => live,
             Err(e) => {
@@ -152,15 +149,15 @@ impl Machine {
                 return Err(e);
             }
         };
-        let live_at = cx.clock.mono();
+        let mut mode_now = None;
         if live.via == Via::Http {
             if needs_mode(&live) {
                 state.pages.expire_conf();
             }
             let changed = state.pages.refresh(&links.web, cx).await;
             state.forget_if(changed);
+            mode_now = state.pages.mode_now();
         }
-        let mode_now = if live.via == Via::Http { state.pages.mode_since(live_at) } else { None };
         if state.route.is_refused() {
             (live.warning, live.power) = (Err(MissingReason::Refused), Err(MissingReason::Refused));
         } else {
@@ -170,9 +167,9 @@ impl Machine {
         let mut out = state.mapped(cx, &live, mode_now, &self.conf);
         let now = cx.clock.mono();
         out.age_ms.extend(state.pages.ages(now));
-        out.age_ms.insert("live".into(), millis(now.since(started)));
+        out.age_ms.insert(Path::from("live"), millis(now.since(started)));
         if let Route::Rpc { why, .. } = &state.route {
-            out.extra.insert("web_error".into(), why.code().into());
+            out.extra.insert(Path::from("web_error"), why.code().into());
         }
         Ok(out.into())
     }
@@ -187,10 +184,11 @@ impl Machine {
 
 /// Whether only the configuration can tell if the machine sleeps.
 fn needs_mode(live: &Live) -> bool {
+    let still = |rate: Option<f64>| rate.is_none_or(|rate| rate <= 0.0);
     match &live.stats {
         Ok(None) => true,
-        Ok(Some(row)) => row.mode.is_none() && row.rate_5s.is_none_or(|rate| rate <= 0.0),
-        Err(_) => live.is_silent(),
+        Ok(Some(row)) => row.mode.is_none() && still(row.rate_5s),
+        Err(_) => still(live.summary_row().and_then(|row| row.rate_5s)),
     }
 }
 
@@ -204,23 +202,48 @@ impl State {
     /// The live values over whichever transport works.
     async fn live(&mut self, cx: &Ctx, links: &Links) -> Result<Live> {
         let now = cx.clock.mono();
-        let mut failed = None;
-        let wait = matches!(&self.route, Route::Rpc { until, .. } if now < *until);
-        if !wait {
+        let (mut failed, mut refused_now) = (None, false);
+        if !matches!(&self.route, Route::Rpc { until, .. } if now < *until) {
             match self.over_web(cx, links).await {
                 Ok(live) => return Ok(live),
+                Err(e) if refused(&e) => {
+                    // Noted before anything else is asked: this poll may be dropped.
+                    self.stay_away(cx, e);
+                    refused_now = true;
+                }
                 Err(e) => failed = Some(e),
             }
         }
-        match self.over_rpc(cx, links).await {
+        let rpc = match self.over_rpc(cx, links).await {
             Ok(live) => {
                 if let Some(e) = failed {
                     self.leave_web(cx, e);
                 }
-                Ok(live)
+                return Ok(live);
             }
-            Err(rpc) => self.neither(cx, links, failed, rpc).await,
+            Err(e) => e,
+        };
+        if let Route::Rpc { why, .. } = &self.route
+            && refused(why)
+        {
+            // A closed port means that the machine is there; anything else may mean that it is not.
+            let there = refused_now || rpc.fact("refused").is_some();
+            return Err(if there { refusal(why) } else { rpc });
         }
+        self.route = Route::Web;
+        let web = match failed {
+            Some(web) => web,
+            None => match self.over_web(cx, links).await {
+                Ok(live) => return Ok(live),
+                Err(web) => web,
+            },
+        };
+        if refused(&web) {
+            let why = Arc::new(web);
+            self.route = Route::Rpc { until: cx.clock.mono() + RETRY, why: why.clone() };
+            return Err(refusal(&why));
+        }
+        Err(if tells_more(&web, &rpc) { web } else { rpc })
     }
 
     async fn over_web(&mut self, cx: &Ctx, links: &Links) -> Result<Live> {
@@ -258,53 +281,27 @@ impl State {
 
     /// Port 4028 answered and the web interface did not: remembered, unless it may be one slow answer.
     fn leave_web(&mut self, cx: &Ctx, e: Error) {
-        let changed = self.pages.shut(reason(&e));
-        self.forget_if(changed);
         let once = e.kind() == ErrorKind::Timeout && self.unanswered < PATIENCE;
         // A page that could not be read this once is no reason to leave.
-        if !once && e.kind() != ErrorKind::BadReply {
-            tracing::debug!(error = %e, "the web interface does not serve us, port 4028 does");
-            self.route = Route::Rpc { until: cx.clock.mono() + RETRY, why: Arc::new(e) };
+        if once || e.kind() == ErrorKind::BadReply {
+            let changed = self.pages.shut(reason(&e));
+            self.forget_if(changed);
+        } else {
+            self.stay_away(cx, e);
         }
     }
 
-    /// Port 4028 failed too: the error that says most, after one try of what was not tried.
-    async fn neither(&mut self, cx: &Ctx, links: &Links, failed: Option<Error>, rpc: Error) -> Result<Live> {
-        if let Some(web) = failed {
-            let mentions = telling(&web, &rpc);
-            if refused(&web) {
-                self.route = Route::Rpc { until: cx.clock.mono() + RETRY, why: Arc::new(web) };
-                return Err(self.refusal());
-            }
-            self.route = Route::Web;
-            return Err(if mentions { web } else { rpc });
-        }
-        if !self.route.is_refused() {
-            self.route = Route::Web;
-            return self.over_web(cx, links).await.map_err(|web| if telling(&web, &rpc) { web } else { rpc });
-        }
-        // A closed port means that the machine is there; anything else, that it is not.
-        Err(if rpc.fact("refused").is_some() { self.refusal() } else { rpc })
+    /// Leaves the web interface alone for a while.
+    fn stay_away(&mut self, cx: &Ctx, e: Error) {
+        tracing::debug!(error = %e, "the web interface does not serve us");
+        let changed = self.pages.shut(reason(&e));
+        self.forget_if(changed);
+        self.route = Route::Rpc { until: cx.clock.mono() + RETRY, why: Arc::new(e) };
     }
 
-    fn refusal(&self) -> Error {
-        let Route::Rpc { why, .. } = &self.route else {
-            return Error::new(ErrorKind::Internal, OP, "no refusal is known");
-        };
-        let kind = why.kind();
-        let message = "the web account was refused and port 4028 does not answer; the account is offered again in a few minutes";
-        Error::new(kind, OP, message).caused_by(Cause(why.clone()))
-    }
-
-    fn mapped(
-        &mut self,
-        cx: &Ctx,
-        live: &Live,
-        mode_now: Option<i64>,
-        conf: &AntminerConf,
-    ) -> headframe_core::model::MinerSnapshot {
+    fn mapped(&mut self, cx: &Ctx, live: &Live, mode_now: Option<i64>, conf: &AntminerConf) -> MinerSnapshot {
         let now = cx.clock.mono();
-        let ordered = mode_now.and_then(judge::power_mode) == Some(headframe_core::model::PowerMode::Sleep);
+        let ordered = mode_now.and_then(judge::power_mode) == Some(PowerMode::Sleep);
         self.silent_since = match (live.is_silent() && !ordered, self.silent_since) {
             (true, since) => since.or(Some(now)),
             (false, _) => None,
@@ -323,8 +320,14 @@ impl State {
     }
 }
 
+/// The error for an account that was refused, now or a few minutes ago.
+fn refusal(why: &Arc<Error>) -> Error {
+    let message = "the web account was refused and port 4028 does not answer";
+    Error::new(why.kind(), OP, message).caused_by(Cause(why.clone()))
+}
+
 /// Whether the web interface's error says more than port 4028's.
-fn telling(web: &Error, rpc: &Error) -> bool {
+fn tells_more(web: &Error, rpc: &Error) -> bool {
     web.kind() != ErrorKind::Unreachable || rpc.kind() == ErrorKind::Unreachable
 }
 

@@ -85,7 +85,7 @@ pub(super) struct Stats {
     pub rate_ideal: Option<f64>,
     #[serde(deserialize_with = "text_opt")]
     pub rate_unit: Option<String>,
-    /// Work mode: see [`mode`](super::judge::mode_of).
+    /// Work mode: see [`power_mode`](super::judge::power_mode).
     #[serde(rename = "miner-mode", deserialize_with = "i64_opt")]
     pub mode: Option<i64>,
     #[serde(deserialize_with = "f64_opt")]

@@ -16,7 +16,8 @@ type Sum<'a> = Reading<&'a Summary>;
 
 /// The hash boards; those that are missing have no entry.
 pub(super) fn boards(devs: Devs<'_>, model: &Model, missing: &mut Missing) -> Vec<Board> {
-    let Some(devs) = missing.keep("stats.boards", devs) else { return Vec::new() };
+    let some = devs.and_then(|devs| if devs.is_empty() { Err(MissingReason::NotReported) } else { Ok(devs) });
+    let Some(devs) = missing.keep("stats.boards", some) else { return Vec::new() };
     devs.iter().enumerate().map(|(i, dev)| board(i, dev, model, missing)).collect()
 }
 
@@ -43,11 +44,10 @@ pub(super) fn frequencies(devs: Devs<'_>, summary: Sum<'_>, missing: &mut Missin
     let mut out = Frequencies::default();
     let list = devs.unwrap_or_default();
     let chips = list.iter().map(|dev| clock(dev.chip_frequency.or(dev.frequency)).ok());
-    out.chips = indexed(chips.clone(), |index, mhz| ChipClock {
-        index,
-        current: mhz.map(|f| f.floor2()),
-        target: None,
-    });
+    let clocks = (0..).zip(chips.clone());
+    out.chips = clocks
+        .map(|(index, mhz)| ChipClock { index, current: mhz.map(|f| f.floor2()), target: None })
+        .collect();
     let mean = || {
         let sum: Option<f64> = chips.clone().map(|f| f.map(|f| f.get())).sum();
         sum.filter(|_| !list.is_empty()).map(|sum| sum / list.len() as f64)
@@ -55,21 +55,27 @@ pub(super) fn frequencies(devs: Devs<'_>, summary: Sum<'_>, missing: &mut Missin
     let avg = summary.and_then(|s| clock(s.freq_avg));
     out.avg = missing.keep("stats.frequency_mhz.avg", either(avg, || clock(mean()))).map(|f| f.floor2());
     out.target = missing.keep("stats.frequency_mhz.target", summary.and_then(|s| clock(s.target_freq)));
+    if out.chips.iter().any(|chip| chip.current.is_none()) {
+        missing.keep("stats.frequency_mhz.chips.current", Err::<(), _>(MissingReason::NotReported));
+    }
     let any = out.avg.is_some() || out.target.is_some() || !out.chips.is_empty();
-    any.then_some(out)
+    missing.keep("stats.frequency_mhz", if any { Ok(out) } else { Err(why(devs, summary)) })
 }
 
 /// Temperatures. Highest and mean are those of the boards; the machine's own stand for them without boards.
 pub(super) fn temperatures(devs: Devs<'_>, summary: Sum<'_>, missing: &mut Missing) -> Option<Temperatures> {
     let mut out = Temperatures::default();
     let list = devs.unwrap_or_default();
-    out.chips = indexed(list.iter(), |index, dev| ChipTemps {
-        index,
-        max: celsius(dev.chip_temp_max).ok(),
-        min: celsius(dev.chip_temp_min).ok(),
-        avg: celsius(dev.chip_temp_avg).ok(),
-    });
-    out.pcb = indexed(list.iter(), |index, dev| PcbTemp { index, current: celsius(dev.temperature).ok() });
+    for (index, dev) in (0..).zip(list) {
+        out.chips.push(ChipTemps {
+            index,
+            max: missing.keep("stats.temperature_c.chips.max", celsius(dev.chip_temp_max)),
+            min: missing.keep("stats.temperature_c.chips.min", celsius(dev.chip_temp_min)),
+            avg: missing.keep("stats.temperature_c.chips.avg", celsius(dev.chip_temp_avg)),
+        });
+        let current = missing.keep("stats.temperature_c.pcb.current", celsius(dev.temperature));
+        out.pcb.push(PcbTemp { index, current });
+    }
     let hottest = list.iter().filter_map(|dev| degrees(dev.chip_temp_max).ok()).reduce(f64::max);
     let means: Vec<f64> = list.iter().filter_map(|dev| degrees(dev.chip_temp_avg).ok()).collect();
     let mean = (!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64);
@@ -84,30 +90,31 @@ pub(super) fn temperatures(devs: Devs<'_>, summary: Sum<'_>, missing: &mut Missi
     missing.keep("stats.temperature_c.chips", chips);
     missing.keep("stats.temperature_c.pcb", chips);
     let any = out.max.is_some() || out.avg.is_some() || out.ambient.is_some() || !out.chips.is_empty();
-    any.then_some(out)
+    missing.keep("stats.temperature_c", if any { Ok(out) } else { Err(why(devs, summary)) })
 }
 
-fn indexed<I: Iterator, T>(items: I, make: impl Fn(u32, I::Item) -> T) -> Vec<T> {
-    (0..).zip(items).map(|(index, item)| make(index, item)).collect()
+/// Why nothing came of boards and summary together.
+fn why(devs: Devs<'_>, summary: Sum<'_>) -> MissingReason {
+    summary.err().or(devs.err()).unwrap_or(MissingReason::NotReported)
 }
 
 /// Fans of the case and of the power supply. Liquid-cooled machines report fans at 0 rpm that they do not have.
 pub(super) fn fans(summary: Sum<'_>, psu: Reading<u32>, model: &Model, missing: &mut Missing) -> Vec<Fan> {
     let liquid = model.fans == Some(0) || summary.is_ok_and(|s| s.liquid_cooling == Some(true));
     let mut fans = Vec::with_capacity(3);
-    if !liquid {
-        for (name, read) in
-            [("in", summary.and_then(|s| rpm(s.fan_in))), ("out", summary.and_then(|s| rpm(s.fan_out)))]
-        {
+    if let (false, Ok(s)) = (liquid, summary) {
+        for (name, read) in [("in", rpm(s.fan_in)), ("out", rpm(s.fan_out))] {
             let rpm = missing.keep("stats.fans.rpm", read);
             if !matches!(read, Err(MissingReason::NotReported)) {
                 fans.push(Fan { name: name.into(), rpm });
             }
         }
     }
-    let psu = either(summary.and_then(|s| rpm(s.power_fan)), || psu);
-    if let Ok(rpm) = psu {
+    if let Ok(rpm) = either(summary.and_then(|s| rpm(s.power_fan)), || psu) {
         fans.push(Fan { name: "psu".into(), rpm: Some(rpm) });
+    }
+    if fans.is_empty() {
+        missing.keep("stats.fans", summary.and(Err::<(), _>(MissingReason::NotReported)));
     }
     fans
 }

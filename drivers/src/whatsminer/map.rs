@@ -3,12 +3,12 @@
 use headframe_core::{
     driver::ShareMeter,
     model::{
-        DeviceError, HashrateWindows, MinerConfig, MinerSnapshot, MinerStats, MissingReason, PoolConfig,
-        PoolStatus, PowerMode, PowerSource, Shares,
+        DeviceError, HashrateWindows, Members, MinerConfig, MinerSnapshot, MinerStats, MissingReason,
+        PoolConfig, PoolStatus, PowerMode, PowerSource, Shares,
     },
     units::{Hashrate, JoulesPerTerahash, Watts, floor2},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     boards, errors,
@@ -67,10 +67,12 @@ pub(super) fn snapshot(replies: &Replies, facts: &Facts, nominal: Option<f64>) -
     stats.nominal_hashrate_mhs =
         missing.keep("stats.nominal_hashrate_mhs", summary.and_then(|s| factory(s.factory_ghs)));
     power(&mut stats, &live, now, &mut missing);
-    stats.nominal_efficiency_w_ths = nominal.and_then(JoulesPerTerahash::new);
+    let nominal = reported(nominal.and_then(JoulesPerTerahash::new));
+    stats.nominal_efficiency_w_ths = missing.keep("stats.nominal_efficiency_w_ths", nominal);
     let uptime = summary.and_then(|s| millis(s.elapsed));
     stats.uptime_ms = missing.keep("stats.uptime_ms", uptime);
-    stats.pool_status = missing.keep("stats.pool_status", live.pools).map(pool_status);
+    stats.pool_status =
+        missing.keep("stats.pool_status", live.pools).map(|pools| pool_status(pools, &mut missing));
     let raw_errors = device_errors(&live, &mut missing);
     if let Some(list) = &raw_errors {
         stats.are_all_errors_minor = Some(errors::all_minor(list, facts.info.model.as_deref()));
@@ -105,18 +107,18 @@ pub(super) fn shares(out: &mut MinerSnapshot, meter: &mut ShareMeter) {
     };
     let (rejected, stale) = (lacks(|p| p.rejected), lacks(|p| p.stale));
     if let Some(reason) = reason {
-        out.missing.insert(PATH.into(), reason);
+        out.missing.insert(PATH, reason);
         return;
     }
     out.stats.all_pools_shares = meter.advance(Shares::of(pools));
     if out.stats.all_pools_shares.is_none() {
-        out.missing.insert(PATH.into(), MissingReason::Derived);
+        out.missing.insert(PATH, MissingReason::Derived);
     }
     for (path, lacking) in
         [("stats.all_pools_shares.rejected", rejected), ("stats.all_pools_shares.stale", stale)]
     {
         if lacking {
-            out.missing.insert(path.into(), MissingReason::NotReported);
+            out.missing.insert(path, MissingReason::NotReported);
         }
     }
 }
@@ -130,7 +132,12 @@ fn hashrates(summary: Reading<&Summary>, missing: &mut Missing) -> Option<Hashra
     out.t_1m = missing.keep("stats.hashrate_mhs.t_1m", rate(summary.mhs_1m));
     out.t_5m = missing.keep("stats.hashrate_mhs.t_5m", rate(summary.mhs_5m));
     out.t_15m = missing.keep("stats.hashrate_mhs.t_15m", rate(summary.mhs_15m));
-    Some(out)
+    // Without any window the reason of the average speaks for all.
+    let none = out == HashrateWindows::default();
+    missing.keep(
+        "stats.hashrate_mhs",
+        if none { Err(rate(summary.mhs_av).err().unwrap_or(MissingReason::NotReported)) } else { Ok(out) },
+    )
 }
 
 /// Power, its limit and efficiency. Without an efficiency of its own the device's power and present rate give it.
@@ -156,11 +163,13 @@ fn power(stats: &mut MinerStats, live: &Live<'_>, now: Option<Hashrate>, missing
     stats.efficiency_w_ths = missing.keep("stats.efficiency_w_ths", efficiency);
 }
 
-fn pool_status(pools: &[Pool]) -> Vec<PoolStatus> {
+fn pool_status(pools: &[Pool], missing: &mut Missing) -> Vec<PoolStatus> {
     let one = |pool: &Pool| {
         let mut out = PoolStatus::default();
         out.pool = pool.url.clone().unwrap_or_default();
-        (out.accepted, out.rejected, out.stale) = (pool.accepted, pool.rejected, pool.stale);
+        out.accepted = missing.keep("stats.pool_status.accepted", reported(pool.accepted));
+        out.rejected = missing.keep("stats.pool_status.rejected", reported(pool.rejected));
+        out.stale = missing.keep("stats.pool_status.stale", reported(pool.stale));
         out.alive = pool.status.as_deref().map(|status| status.eq_ignore_ascii_case("alive"));
         out.active = pool.active;
         out
@@ -241,11 +250,11 @@ fn mode(word: Option<&String>) -> Reading<PowerMode> {
 }
 
 /// Members that only this family has.
-fn extra(live: &Live<'_>, facts: &Facts) -> Map<String, Value> {
-    let mut out = Map::new();
-    let mut put = |key: &str, value: Option<Value>| {
+fn extra(live: &Live<'_>, facts: &Facts) -> Members<Value> {
+    let mut out = Members::new();
+    let mut put = |key: &'static str, value: Option<Value>| {
         if let Some(value) = value {
-            out.insert(key.into(), value);
+            out.insert(key, value);
         }
     };
     if let Ok(s) = live.summary {
@@ -265,7 +274,7 @@ fn extra(live: &Live<'_>, facts: &Facts) -> Map<String, Value> {
         put("chip_vol_diff", worst.map(number));
     }
     for (key, value) in &facts.psu_raw {
-        put(key, Some(value.clone()));
+        put(*key, Some(value.clone()));
     }
     out
 }

@@ -36,3 +36,58 @@ fn read<T: Payload>(evidence: &Evidence, command: &'static str) -> Option<T> {
         headframe_core::codec::cgminer::parse("whatsminer.probe", evidence.cgminer(command)?).ok()?;
     part.judge().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use headframe_core::driver::{Ports, ProbeReply};
+
+    use super::*;
+    use crate::whatsminer::rpc;
+
+    fn evidence(replies: &[(&'static str, &'static str)]) -> Evidence {
+        let mut evidence = Evidence { host: "10.0.0.7".into(), ..Evidence::default() };
+        for (command, reply) in replies {
+            let reply = ProbeReply::Cgminer(reply.as_bytes().to_vec().into());
+            evidence.replies.insert(rpc(command), reply);
+        }
+        evidence
+    }
+
+    const DETAILS: &str =
+        r#"{"STATUS":[{"STATUS":"S"}],"DEVDETAILS":[{"Driver":"bitmicro","Model":"M56S_VH37"}]}"#;
+    const VERSION: &str = r#"{"STATUS":"S","Code":131,"Msg":{"api_ver":"2.0.5","fw_ver":"20230803.11.REL"}}"#;
+
+    #[test]
+    fn its_own_are_recognised_by_name_or_by_get_version() {
+        let found = recognise(&evidence(&[("devdetails", DETAILS), ("get_version", VERSION)])).unwrap();
+        assert_eq!(
+            (found.model.as_deref(), found.firmware.as_deref()),
+            (Some("M56S_VH37"), Some("20230803.11.REL"))
+        );
+        assert!(found.stock && !found.opts.contains_key("port"));
+        assert!(recognise(&evidence(&[("get_version", VERSION)])).is_some());
+        let old = r#"{"VERSION":[{"CGMiner":"4.9.2","API":"whatsminer v1.1"}],"Description":"btminer"}"#;
+        assert!(recognise(&evidence(&[("version", old)])).is_some());
+    }
+
+    #[test]
+    fn another_port_is_an_option_of_the_thing() {
+        let mut evidence = evidence(&[("devdetails", DETAILS)]);
+        evidence.ports = Ports::simulated();
+        assert_eq!(recognise(&evidence).unwrap().opts["port"], 14028);
+    }
+
+    #[test]
+    fn others_are_left_alone() {
+        for replies in [
+            &[][..],
+            &[("version", r#"{"VERSION":[{"Type":"Antminer S19 Pro"}],"note":"btminer"}"#)],
+            &[("version", r#"{"VERSION":[{"PROD":"AvalonMiner 1246"}]}"#)],
+            &[("get_version", r#"{"STATUS":"E","Code":14,"Msg":"invalid cmd"}"#)],
+            &[("get_version", r#"{"STATUS":"S","Code":131,"Msg":{"api_ver":"2.0.5"}}"#)],
+            &[("get_version", "garbage"), ("devdetails", "[[[")],
+        ] {
+            assert_eq!(recognise(&evidence(replies)), None, "{replies:?}");
+        }
+    }
+}

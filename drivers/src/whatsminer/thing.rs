@@ -107,10 +107,11 @@ impl Whatsminer {
             None => cx.clone(),
         };
         let replies = unit.asker.live(&live_cx, at).await.inspect_err(|_| unit.at.expire())?;
+        let read_at = cx.clock.mono();
         if unit.mark.moved(&replies) {
             unit.slow.expire();
         }
-        let due = unit.slow.due(cx.clock.mono());
+        let due = unit.slow.due(read_at);
         if !due.is_empty() {
             let answers = unit.asker.slow(cx, at, &due).await;
             let summary = replies.summary.as_ref().and_then(|s| s.as_ref().ok());
@@ -120,9 +121,12 @@ impl Whatsminer {
         }
         let mut out = map::snapshot(&replies, &unit.slow.facts, self.nominal);
         map::shares(&mut out, &mut unit.shares);
-        out.age_ms.insert("live".into(), 0);
-        if let Some(age) = unit.slow.age(cx.clock.mono()) {
-            out.age_ms.insert("slow".into(), u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let now = cx.clock.mono();
+        let ages = [("live", Some(now.since(read_at))), ("slow", unit.slow.age(now))];
+        for (group, age) in ages {
+            if let Some(age) = age {
+                out.age_ms.insert(group, u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+            }
         }
         Ok(out.into())
     }

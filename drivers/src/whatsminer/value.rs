@@ -1,9 +1,7 @@
 //! From the device's numbers and texts to values that are true, or to the reason why there is none.
 
-use std::collections::BTreeMap;
-
 use headframe_core::{
-    model::{MissingReason, Path},
+    model::{Members, MissingReason},
     units::{Celsius, Hashrate, Megahertz, Watts, floor2},
 };
 
@@ -12,7 +10,7 @@ pub(super) type Reading<T> = Result<T, MissingReason>;
 
 /// The reasons of a snapshot, by path.
 #[derive(Debug, Default)]
-pub(super) struct Missing(pub BTreeMap<Path, MissingReason>);
+pub(super) struct Missing(pub Members<MissingReason>);
 
 impl Missing {
     /// The value, if there is one; else its reason is noted under `path`.
@@ -20,7 +18,7 @@ impl Missing {
         match reading {
             Ok(value) => Some(value),
             Err(reason) => {
-                self.0.insert(path.into(), reason);
+                self.0.insert(path, reason);
                 None
             }
         }

@@ -14,7 +14,8 @@ mod runner;
 mod schedule;
 mod slot;
 mod state;
-#[cfg(all(test, feature = "testkit"))]
+#[cfg(test)]
+#[cfg(feature = "testkit")]
 mod tests;
 
 pub use collector::{Collector, ShutdownReport};

@@ -190,7 +190,7 @@ async fn overheating_ends_in_protection() {
     let bench = Bench::ordinary().await;
     let before = bench.device.truth();
     bench.device.fault(Fault::Overheat);
-    bench.wait(30).await;
+    bench.wait(4).await;
     assert!(bench.device.truth().board_c() > before.board_c() + 5.0 && bench.device.truth().mining);
     bench.wait(600).await;
     let truth = bench.device.truth();

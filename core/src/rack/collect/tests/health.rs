@@ -26,9 +26,29 @@ async fn a_thousand_hanging_things_never_make_a_healthy_one_late() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn hanging_things_share_their_own_few_lanes() {
+    let rig = Rig::new();
+    let mut options = CollectorOptions::every(seconds(60));
+    options.slow_lanes = 5;
+    let collector = rig.collector(options);
+    for i in 0..200 {
+        rig.tell(&format!("dead{i:05}"), Answer::Hang);
+    }
+    collector.add_many(confs("dead", 200)).unwrap();
+    rig.pass(seconds(100)).await;
+    let mut most = 0;
+    for _ in 0..600 {
+        rig.pass(seconds(1)).await;
+        most = most.max(collector.counts().in_flight);
+    }
+    assert_eq!((most, collector.counts().slow), (5, 200));
+    assert!(collector.counts().waiting > 100);
+}
+
+#[tokio::test(start_paused = true)]
 async fn things_that_begin_to_hang_together_give_way() {
     let rig = Rig::new();
-    let mut options = CollectorOptions::default();
+    let mut options = CollectorOptions::every(seconds(60));
     options.lanes = 32;
     options.slow_lanes = 8;
     let collector = rig.collector(options);

@@ -3,6 +3,7 @@
 mod health;
 mod life;
 mod readers;
+mod state;
 mod timing;
 
 use std::{

@@ -1,5 +1,4 @@
 //! Which devices the Antminer driver takes for its own.
-#![cfg(feature = "antminer")]
 
 use bytes::Bytes;
 use headframe_core::{
