@@ -1,7 +1,8 @@
 //! Typed units. Each serialises as the plain number of MiningOS's JSON (MH/s, W, °C, MHz, J/TH): whole numbers
-//! without a fraction, as JavaScript writes them. None can hold NaN or an infinity: constructors give `None`.
+//! without a fraction, as JavaScript writes them. None can hold NaN or an infinity: constructors give `None`. An
+//! absent value therefore needs no room of its own: an `Option` of a unit has the size of the unit.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt, num::NonZeroU64};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -23,40 +24,77 @@ pub fn serialize_number<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, 
     }
 }
 
+/// A finite number whose bits are never all zero, which leaves that pattern to `None`.
+#[derive(Clone, Copy)]
+struct Finite(NonZeroU64);
+
+impl Finite {
+    /// The bits of one NaN, the number that no value has.
+    const NONE: u64 = f64::NAN.to_bits();
+
+    fn new(value: f64) -> Option<Self> {
+        let bits = value.is_finite().then(|| value.to_bits() ^ Self::NONE)?;
+        NonZeroU64::new(bits).map(Self)
+    }
+
+    const fn get(self) -> f64 {
+        f64::from_bits(self.0.get() ^ Self::NONE)
+    }
+}
+
 macro_rules! unit {
     ($(#[$doc:meta])* $name:ident, $symbol:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-        pub struct $name(f64);
+        #[derive(Clone, Copy)]
+        pub struct $name(Finite);
 
         impl $name {
             /// `None` for NaN and infinities.
             pub fn new(value: f64) -> Option<Self> {
-                value.is_finite().then_some(Self(value))
+                Finite::new(value).map(Self)
             }
 
             /// The number in this unit.
             pub const fn get(self) -> f64 {
-                self.0
+                self.0.get()
             }
 
             /// Rounded down to two decimals, as MiningOS stores it.
             #[must_use]
             pub fn floor2(self) -> Self {
-                Self(floor2(self.0))
+                // A number too large to be multiplied has no decimals anyway.
+                Self::new(floor2(self.get())).unwrap_or(self)
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.get() == other.get()
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                self.get().partial_cmp(&other.get())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.get()).finish()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)?;
+                fmt::Display::fmt(&self.get(), f)?;
                 f.write_str(concat!(" ", $symbol))
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serialize_number(&self.0, serializer)
+                serialize_number(&self.get(), serializer)
             }
         }
 
@@ -115,12 +153,12 @@ impl Hashrate {
 
     /// In MH/s.
     pub const fn mhs(self) -> f64 {
-        self.0
+        self.get()
     }
 
     /// In TH/s, the unit in which people speak of one miner.
     pub fn ths(self) -> f64 {
-        self.0 / 1e6
+        self.get() / 1e6
     }
 }
 
@@ -139,6 +177,16 @@ mod tests {
     fn numbers_are_written_as_javascript_writes_them() {
         let json = |x| serde_json::to_string(&Watts::new(x).unwrap()).unwrap();
         assert_eq!([json(26.0), json(5497.6), json(-0.5), json(0.0)], ["26", "5497.6", "-0.5", "0"]);
+    }
+
+    #[test]
+    fn an_absent_value_needs_no_room() {
+        assert_eq!(size_of::<Option<Watts>>(), size_of::<f64>());
+        for x in [0.0, -0.0, 1.0, -273.15, f64::MAX, f64::MIN_POSITIVE] {
+            assert_eq!(Watts::new(x).unwrap().get().to_bits(), x.to_bits());
+        }
+        assert!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].iter().all(|x| Watts::new(*x).is_none()));
+        assert_eq!(Watts::new(f64::MAX).unwrap().floor2().get(), f64::MAX);
     }
 
     #[test]

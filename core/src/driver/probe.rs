@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::model::ThingConf;
+use crate::model::{Members, ThingConf};
 
 /// Which of a device's services a port belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -165,14 +165,14 @@ pub struct Match {
     /// A stock firmware gives way to a third-party one that also recognises the device.
     pub stock: bool,
     /// Address and ports as options of [`ThingConf`]; credentials are the caller's to add.
-    pub opts: serde_json::Map<String, serde_json::Value>,
+    pub opts: Members<serde_json::Value>,
 }
 
 impl Match {
     /// A match of `driver` at the address of `evidence`, with nothing known but the maker.
     pub fn new(driver: &'static str, make: &str, evidence: &Evidence) -> Self {
-        let mut opts = serde_json::Map::new();
-        opts.insert("address".into(), evidence.host.clone().into());
+        let mut opts = Members::new();
+        opts.insert("address", serde_json::Value::from(evidence.host.clone()));
         Self { driver, make: make.into(), model: None, firmware: None, mac: None, stock: true, opts }
     }
 

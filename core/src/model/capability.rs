@@ -1,4 +1,7 @@
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +23,10 @@ pub struct Capability {
 }
 
 impl Capability {
-    /// A device that is only read.
-    pub fn read_only() -> Self {
-        Self::default()
+    /// A device that is only read; one for all of them.
+    pub fn read_only() -> Arc<Self> {
+        static READ_ONLY: LazyLock<Arc<Capability>> = LazyLock::new(Arc::default);
+        READ_ONLY.clone()
     }
 
     /// Whether the device carries out `name`.

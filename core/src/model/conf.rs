@@ -1,8 +1,12 @@
 use std::fmt;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, value::MapDeserializer},
+};
+use serde_json::Value;
 
+use super::{Members, Path};
 use crate::{Error, Result, ThingId};
 
 /// How a thing is reached: which driver, and that driver's own options.
@@ -21,19 +25,19 @@ pub struct ThingConf {
     pub thing_type: Option<String>,
     /// The driver's options.
     #[serde(default)]
-    pub opts: Map<String, Value>,
+    pub opts: Members<Value>,
 }
 
 impl ThingConf {
     /// A thing of `driver` without options.
     pub fn new(id: ThingId, driver: &str) -> Self {
-        Self { id, driver: driver.into(), thing_type: None, opts: Map::new() }
+        Self { id, driver: driver.into(), thing_type: None, opts: Members::new() }
     }
 
     /// Sets one option.
     #[must_use]
-    pub fn opt(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.opts.insert(key.into(), value.into());
+    pub fn opt(mut self, key: impl Into<Path>, value: impl Into<Value>) -> Self {
+        self.opts.insert(key, value.into());
         self
     }
 
@@ -49,7 +53,8 @@ impl ThingConf {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid), naming the field that is missing or of the wrong type.
     pub fn parse_opts<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_path_to_error::deserialize(Value::Object(self.opts.clone())).map_err(|e| {
+        let opts = MapDeserializer::<_, serde_json::Error>::new(self.opts.iter());
+        serde_path_to_error::deserialize(opts).map_err(|e| {
             let (path, text) = (e.path().to_string(), e.inner().to_string());
             // A missing member is not on the path yet. Any other text quotes the value, which can be a password.
             let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
@@ -70,7 +75,7 @@ impl fmt::Debug for ThingConf {
             .field("id", &self.id)
             .field("driver", &self.driver)
             .field("type", &self.thing_type)
-            .field("opts", &self.opts.keys().collect::<Vec<_>>())
+            .field("opts", &self.opts.iter().map(|(key, _)| key).collect::<Vec<_>>())
             .finish()
     }
 }

@@ -61,6 +61,11 @@ impl<V> Members<V> {
         self.0.is_empty()
     }
 
+    /// Gives back room that is reserved for more entries.
+    pub(super) fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     fn place(&self, path: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|entry| entry.0.as_ref().cmp(path))
     }

@@ -42,6 +42,28 @@ pub struct MinerSnapshot {
     pub extra: Members<Value>,
 }
 
+impl MinerSnapshot {
+    /// Gives back room that its lists reserved for more entries.
+    pub(super) fn shrink(&mut self) {
+        self.missing.shrink();
+        self.substituted.shrink();
+        self.age_ms.shrink();
+        self.extra.shrink();
+        let stats = &mut self.stats;
+        stats.boards.shrink_to_fit();
+        stats.fans.shrink_to_fit();
+        stats.errors.shrink_to_fit();
+        stats.pool_status.iter_mut().for_each(Vec::shrink_to_fit);
+        stats.frequency_mhz.iter_mut().for_each(|f| f.chips.shrink_to_fit());
+        if let Some(temperatures) = &mut stats.temperature_c {
+            temperatures.chips.shrink_to_fit();
+            temperatures.pcb.shrink_to_fit();
+            temperatures.temp.shrink_to_fit();
+            temperatures.raw_temps.shrink_to_fit();
+        }
+    }
+}
+
 /// Measured values of a miner.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

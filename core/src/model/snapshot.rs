@@ -63,7 +63,9 @@ impl Snapshot {
 }
 
 impl From<MinerSnapshot> for Snapshot {
-    fn from(miner: MinerSnapshot) -> Self {
+    fn from(mut miner: MinerSnapshot) -> Self {
+        // It is kept until the next one: what the lists reserved in growing would be kept with it.
+        miner.shrink();
         Self::Miner(Box::new(miner))
     }
 }

@@ -155,7 +155,7 @@ mod tests {
             assert!(!format!("{e:?}").contains("77123456"));
         }
         let mut empty = conf();
-        empty.opts.clear();
+        empty.opts = headframe_core::model::Members::new();
         assert_eq!(AntminerConf::read(&empty).unwrap_err().fact("field"), Some("address"));
     }
 

@@ -98,7 +98,7 @@ impl Driver for Antminer {
             ("side_port", evidence.ports.side, usual.side),
         ] {
             if port != usual {
-                found.opts.insert(option.into(), port.into());
+                found.opts.insert(option, port.into());
             }
         }
         Some(found)

@@ -95,7 +95,7 @@ fn refused(e: &Error) -> bool {
 
 impl Machine {
     pub fn new(conf: AntminerConf) -> Self {
-        let capability = Arc::new(Capability::read_only());
+        let capability = Capability::read_only();
         Self { conf, capability, links: Mutex::new(None), state: tokio::sync::Mutex::default() }
     }
 

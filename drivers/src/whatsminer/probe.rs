@@ -26,7 +26,7 @@ pub(super) fn recognise(evidence: &Evidence) -> Option<Match> {
     found.model = details.and_then(|d| text(d.model.as_ref()).ok());
     found.firmware = version.and_then(|v| text(v.firmware.as_ref()).ok());
     if evidence.ports.rpc != super::PORT {
-        found.opts.insert("port".into(), evidence.ports.rpc.into());
+        found.opts.insert("port", evidence.ports.rpc.into());
     }
     Some(found)
 }
@@ -74,7 +74,7 @@ mod tests {
     fn another_port_is_an_option_of_the_thing() {
         let mut evidence = evidence(&[("devdetails", DETAILS)]);
         evidence.ports = Ports::simulated();
-        assert_eq!(recognise(&evidence).unwrap().opts["port"], 14028);
+        assert_eq!(recognise(&evidence).unwrap().opts.get("port"), Some(&14028.into()));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Whatsminer {
         Ok(Self {
             nominal: opts.nominal_efficiency(conf.thing_type.as_deref()),
             conf: opts,
-            capability: Arc::new(Capability::read_only()),
+            capability: Capability::read_only(),
             unit: Mutex::new(Unit::new()),
         })
     }

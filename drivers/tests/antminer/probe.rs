@@ -69,10 +69,13 @@ fn other_firmwares_and_makers_are_not_ours() {
 #[tokio::test]
 async fn the_match_opens_at_the_ports_that_were_asked() {
     let mut evidence = evidence(STOCK, "antMiner Configuration", "");
-    assert_eq!(Antminer::new().recognise(&evidence).unwrap().opts.keys().collect::<Vec<_>>(), ["address"]);
+    assert_eq!(
+        Antminer::new().recognise(&evidence).unwrap().opts.iter().map(|(k, _)| k).collect::<Vec<_>>(),
+        ["address"]
+    );
     evidence.ports = Ports::simulated();
     let conf = Antminer::new().recognise(&evidence).unwrap().conf(ThingId::new("am1").unwrap());
-    let ports = ["port", "rpc_port", "side_port"].map(|key| conf.opts[key].as_u64().unwrap());
+    let ports = ["port", "rpc_port", "side_port"].map(|key| conf.opts.get(key).unwrap().as_u64().unwrap());
     assert_eq!(ports, [14_080, 14_028, 16_060]);
     let cx = headframe_core::io::Ctx::system();
     assert!(Antminer::new().open(&cx, &conf).await.is_ok());

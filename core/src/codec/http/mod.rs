@@ -52,8 +52,9 @@ pub struct HttpClient {
 
 #[derive(Default)]
 struct State {
-    link: Option<Link>,
-    session: Option<Session>,
+    /// Boxed, because most clients of a large site have none most of the time.
+    link: Option<Box<Link>>,
+    session: Option<Box<Session>>,
 }
 
 /// One request, before it has an `Authorization`.
@@ -184,13 +185,13 @@ impl HttpClient {
             let wants = "the device wants an authentication other than digest with MD5";
             self.unauthenticated(call.op, wants)
         })?;
-        state.session = Some(match state.session.take() {
+        state.session = Some(Box::new(match state.session.take() {
             Some(old) if old.nonce() == challenge.nonce && !challenge.stale => {
                 return Err(self.refused(call.op));
             }
             Some(old) => old.renewed(challenge, user, password.expose()),
             None => Session::new(challenge, user, password.expose()),
-        });
+        }));
         let reply = self.exchange(cx, &mut state, call, sent).await?;
         if reply.status != 401 {
             return Ok(reply);
@@ -251,14 +252,19 @@ impl HttpClient {
                 out => return self.keep(state, link, out).await,
             }
         }
-        let mut link = Link::open(cx, call.op, self.at).await?;
+        let mut link = Box::new(Link::open(cx, call.op, self.at).await?);
         let request = self.request(cx, state, call)?;
         let out = link.send(call.op, request, self.max_body, sent).await;
         self.keep(state, link, out).await
     }
 
     /// Keeps the connection after a whole reply, unless the device closes it.
-    async fn keep(&self, state: &mut State, mut link: Link, out: Result<HttpReply>) -> Result<HttpReply> {
+    async fn keep(
+        &self,
+        state: &mut State,
+        mut link: Box<Link>,
+        out: Result<HttpReply>,
+    ) -> Result<HttpReply> {
         let mut reply = out?;
         reply.at = Some(self.at);
         if link.is_idle().await {

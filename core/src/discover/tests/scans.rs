@@ -18,7 +18,7 @@ async fn every_address_has_one_of_three_outcomes() {
     for event in &events[..2] {
         let ScanEvent::Found(found) = event else { panic!("{event:?}") };
         assert_eq!((found.device.driver, found.ports), ("acme", Ports::default()));
-        assert_eq!(found.device.opts["address"], found.host.to_string());
+        assert_eq!(found.device.opts.get("address"), Some(&found.host.to_string().into()));
     }
     let said = |event: &ScanEvent| match event {
         ScanEvent::Unknown { unknown, .. } => {
@@ -180,7 +180,7 @@ async fn one_address_is_looked_at_like_a_scan() {
     open_port(&cx, "10.0.0.1:4028", Port::Says(ACME, NOW), &log).await;
     let one = async |host: &str| probe_one(&cx, &registry(), host, Ports::default()).await;
     let Outcome::Device(device) = one(" rack7-miner3 ").await.unwrap() else { panic!() };
-    assert_eq!(device.opts["address"], "rack7-miner3");
+    assert_eq!(device.opts.get("address"), Some(&"rack7-miner3".into()));
     assert_eq!(one("10.0.0.5").await.unwrap(), Outcome::Silent { refused: true });
     assert_eq!(one("10.0.0.9").await.unwrap(), Outcome::Silent { refused: false });
     for wrong in ["", "10.0.0.300", "10.0.0", "10.0.0.1:4028", "http://x/", "a b", "\u{e9}"] {
