@@ -263,9 +263,9 @@ fn antminer_legacy_statistics() {
     );
     let raw = &stats.temperature_c.as_ref().unwrap().raw_temps;
     assert_eq!(raw.len(), 3);
-    assert_eq!(raw[0].chip, [78.0, 50.0, 69.0, 70.0]);
-    assert_eq!(raw[1].pcb, [47.0, 50.0, 65.0, 66.0]);
-    assert_eq!(raw[2].pic, [36.0, 34.0, 54.0, 53.0]);
+    assert_eq!(raw[0].chip.as_slice(), [78.0, 50.0, 69.0, 70.0]);
+    assert_eq!(raw[1].pcb.as_slice(), [47.0, 50.0, 65.0, 66.0]);
+    assert_eq!(raw[2].pic.as_slice(), [36.0, 34.0, 54.0, 53.0]);
 }
 
 #[test]

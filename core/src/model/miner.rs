@@ -3,10 +3,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Members, MissingReason, Path, PowerMode, State, Status};
+use super::{Members, MissingReason, Path, PowerMode, Sensors, State, Status};
 use crate::{
     io::Timestamp,
-    units::{Amperes, Celsius, Hashrate, JoulesPerTerahash, Megahertz, Volts, Watts, serialize_number},
+    units::{Amperes, Celsius, Hashrate, JoulesPerTerahash, Megahertz, Volts, Watts},
 };
 
 /// What a miner said: MiningOS's members under MiningOS's keys, and beside them what MiningOS drops.
@@ -390,24 +390,11 @@ pub struct RawTemps {
     /// Position in the answer, from 0.
     pub index: u32,
     /// At the board's controller.
-    #[serde(serialize_with = "numbers")]
-    pub pic: Vec<f64>,
+    pub pic: Sensors,
     /// On the circuit board.
-    #[serde(serialize_with = "numbers")]
-    pub pcb: Vec<f64>,
+    pub pcb: Sensors,
     /// On the chips.
-    #[serde(serialize_with = "numbers")]
-    pub chip: Vec<f64>,
-}
-
-fn numbers<S: serde::Serializer>(list: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
-    struct Number(f64);
-    impl Serialize for Number {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serialize_number(&self.0, serializer)
-        }
-    }
-    serializer.collect_seq(list.iter().map(|x| Number(*x)))
+    pub chip: Sensors,
 }
 
 /// Members of one family only.

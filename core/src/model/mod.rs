@@ -5,6 +5,7 @@ mod command;
 mod conf;
 mod members;
 mod miner;
+mod sensors;
 mod snapshot;
 
 pub use capability::{Capability, PowerRange};
@@ -16,4 +17,5 @@ pub use miner::{
     MinerConfig, MinerInfo, MinerSnapshot, MinerSpecific, MinerStats, NetworkConfig, PcbTemp, PoolConfig,
     PoolStatus, PowerSource, Psu, RawTemps, Shares, Temperatures,
 };
+pub use sensors::Sensors;
 pub use snapshot::{MissingReason, Snapshot, State, Status};

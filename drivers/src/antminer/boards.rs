@@ -188,7 +188,7 @@ fn temperatures(out: &mut MinerStats, gaps: &mut Gaps, chains: &[Chain], sensors
         all.chips.push(ChipTemps { index: index(i), max: chip, min: None, avg: chip });
         let (inlet, outlet) = (copied(sensors.inlet), copied(sensors.outlet));
         all.temp.push(BoardTemps { index: index(i), pcb_inlet: inlet, pcb_outlet: outlet });
-        let raw = |list: &Option<Vec<f64>>| list.clone().unwrap_or_default();
+        let raw = |list: &Option<Vec<f64>>| list.iter().flatten().copied().collect();
         all.raw_temps.push(RawTemps {
             index: index(i),
             pic: raw(&chain.temp_pic),

@@ -77,8 +77,9 @@ pub(super) struct Pages {
     network: Group<NetworkInfo>,
     conf: Group<MinerConf>,
     blink: Group<Blink>,
-    rpc: Option<Identity>,
-    version: Aged<Identity>,
+    /// From port 4028; boxed, because few machines need it.
+    rpc: Option<Box<Identity>>,
+    version: Aged<Box<Identity>>,
 }
 
 impl Pages {
@@ -89,7 +90,7 @@ impl Pages {
             network: self.network.get(),
             conf: self.conf.get(),
             blink: self.blink.get(),
-            rpc: self.rpc.as_ref(),
+            rpc: self.rpc.as_deref(),
         }
     }
 
@@ -140,9 +141,9 @@ impl Pages {
         if let Some(version) = self.version.get() {
             identity.api.clone_from(&version.api);
         }
-        let changed = self.rpc.as_ref() != Some(&identity);
+        let changed = self.rpc.as_deref() != Some(&identity);
         if changed {
-            self.rpc = Some(identity);
+            self.rpc = Some(Box::new(identity));
         }
         changed
     }
@@ -153,7 +154,7 @@ impl Pages {
         if self.version.due(now) {
             self.version.failed(now);
             if let Ok(version) = fetch::version(cx, at).await {
-                self.version.put(version, now);
+                self.version.put(Box::new(version), now);
             }
         }
     }
