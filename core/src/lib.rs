@@ -8,8 +8,11 @@ pub mod error;
 mod id;
 pub mod io;
 pub mod model;
+pub mod query;
 pub mod rack;
 mod secret;
+#[cfg(feature = "store")]
+pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod units;

@@ -3,6 +3,8 @@
 //! `HEADFRAME_CAPTURES` names the folder that holds them; `cargo xtask test` sets it where the folder exists. Without
 //! it the test says how many captures it skips; set to a folder without captures it fails.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test support: a failure ends the test")]
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,

@@ -1,5 +1,7 @@
 //! Every driver against the conformance kit, with the simulated device of its family.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test support: a failure ends the test")]
+
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -20,6 +20,8 @@ const CORE: &[(&str, &[&str])] = &[
     ("io", &["error"]),
     ("model", &["error", "id", "units", "secret", "io"]),
     ("codec", &["error", "io", "secret"]),
+    ("query", &["error"]),
+    ("store", &["error", "id", "secret", "io", "model"]),
     ("driver", &["error", "id", "units", "io", "model"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
     ("rack", &["error", "id", "units", "io", "model", "driver"]),

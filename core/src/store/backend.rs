@@ -21,8 +21,8 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Returns when all that was written before is durable.
     fn sync(&self) -> io::Result<()>;
 
-    /// Occupies `bytes` of the disk beside the file, as room for stop actions on a full disk. Does nothing when
-    /// that much is occupied already.
+    /// Occupies exactly `bytes` of the disk beside the file, as room for stop actions on a full disk. When that
+    /// fails, as much is occupied as before.
     fn occupy(&self, bytes: u64) -> io::Result<()>;
 
     /// Gives the occupied space back.

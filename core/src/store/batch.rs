@@ -134,7 +134,8 @@ impl Batch {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let writes: Vec<_> = self.writes.iter().map(|(space, key, json)| (space, key, json.is_some())).collect();
+        let writes: Vec<_> =
+            self.writes.iter().map(|(space, key, json)| (space, key, json.is_some())).collect();
         f.debug_struct("Batch")
             .field("guards", &self.guards)
             .field("writes", &writes)

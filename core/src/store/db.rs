@@ -95,7 +95,8 @@ impl Db {
             let redb = builder().create_with_backend(shield.clone())?;
             let (loaded, format) = load(&redb, wanted)?;
             (wanted.judge)(&loaded)?;
-            let loaded = if format < wanted.format { upgrade(&redb, loaded, format, wanted)? } else { loaded };
+            let loaded =
+                if format < wanted.format { upgrade(&redb, loaded, format, wanted)? } else { loaded };
             shield.accept()?;
             Ok((redb, loaded))
         });
@@ -183,7 +184,8 @@ fn put(tx: &WriteTransaction, writes: &[RawWrite]) -> Result<(), Fault> {
 }
 
 fn write_header(tx: &WriteTransaction, about: &About, format: u32, revision: u64) -> Result<(), Fault> {
-    let text = serde_json::to_vec(about).map_err(|e| Fault::Damaged(format!("the header cannot be written: {e}")))?;
+    let text = serde_json::to_vec(about)
+        .map_err(|e| Fault::Damaged(format!("the header cannot be written: {e}")))?;
     let mut header = tx.open_table(HEADER)?;
     header.insert("about", text.as_slice())?;
     header.insert("format", format.to_le_bytes().as_slice())?;
@@ -199,7 +201,8 @@ fn load(redb: &Database, wanted: &Wanted<'_>) -> Result<(Loaded, u32), Fault> {
         let found = header.get(name)?.ok_or_else(|| foreign(&format!("its header has no {name}")))?;
         Ok(found.value().to_vec())
     };
-    let format = u32::from_le_bytes(field("format")?.try_into().map_err(|_| foreign("its format is no number"))?);
+    let format =
+        u32::from_le_bytes(field("format")?.try_into().map_err(|_| foreign("its format is no number"))?);
     if format > wanted.format {
         return Err(Fault::Newer { found: format, known: wanted.format });
     }
@@ -250,6 +253,18 @@ fn upgrade(redb: &Database, loaded: Loaded, from: u32, wanted: &Wanted<'_>) -> R
     Ok(load(redb, wanted)?.0)
 }
 
+/// What is in a file, without a change to it.
+pub(super) fn inspect(backend: Arc<dyn Backend>, kind: &'static str) -> Result<Loaded, Fault> {
+    if backend.size()? == 0 {
+        return Err(Fault::Empty);
+    }
+    let shield = Shield::attach(backend, BTreeSet::new())?;
+    let wanted = Wanted { kind, steps: migrate::STEPS, format: FORMAT, judge: &|_| Ok(()) };
+    let read = guarded(|| Ok(load(&builder().create_with_backend(shield.clone())?, &wanted)?.0));
+    shield.fence();
+    read
+}
+
 /// Every row of a file of any state of health: those that read, and what did not. For export only.
 pub(super) fn rescue(backend: Arc<dyn Backend>) -> Result<(Vec<Framed>, Vec<String>), Fault> {
     let shield = Shield::attach(backend, BTreeSet::new())?;
@@ -282,7 +297,8 @@ fn damaged(raw: &[u8], why: &str) -> Fault {
 fn name_of(raw: &[u8]) -> String {
     match raw.split_first() {
         Some((space, key)) => {
-            let space = super::Space::from_number(*space).map_or_else(|| space.to_string(), |s| s.to_string());
+            let space =
+                super::Space::from_number(*space).map_or_else(|| space.to_string(), |s| s.to_string());
             format!("{space}/{}", String::from_utf8_lossy(key))
         }
         None => "without a key".into(),

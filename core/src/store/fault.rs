@@ -33,9 +33,9 @@ pub mod code {
 }
 
 /// Why the file could not be used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Fault {
-    Io(io::Error),
+    Io(io::ErrorKind, String),
     Empty,
     Foreign(String),
     Damaged(String),
@@ -60,25 +60,29 @@ impl std::error::Error for DamagedBlock {}
 impl Fault {
     pub(super) fn is_full(&self) -> bool {
         let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
-        matches!(self, Self::Io(e) if full.contains(&e.kind()))
+        matches!(self, Self::Io(kind, _) if full.contains(kind))
     }
 
     /// Whether opening again cannot help.
     pub(super) fn is_lasting(&self) -> bool {
-        !matches!(self, Self::Io(_))
+        !matches!(self, Self::Io(..))
     }
 
     pub(super) fn to_error(&self, op: &'static str) -> Error {
         const RESTORE: &str = "Restore the latest backup, or export what still reads with salvage";
         let corrupt = |code, text: String| Error::new(ErrorKind::Corrupt, op, text).code_as(code);
         match self {
-            Self::Io(e) if self.is_full() => full(op).caused_by(io::Error::from(e.kind())),
-            Self::Io(e) => Error::new(ErrorKind::Unreachable, op, format!("the disk failed: {e}"))
-                .code_as(code::IO)
-                .caused_by(io::Error::from(e.kind())),
+            Self::Io(kind, _) if self.is_full() => full(op).caused_by(io::Error::from(*kind)),
+            Self::Io(kind, text) => {
+                Error::new(ErrorKind::Unreachable, op, format!("the disk failed: {text}"))
+                    .code_as(code::IO)
+                    .caused_by(io::Error::from(*kind))
+            }
             Self::Empty => corrupt(
                 code::EMPTY,
-                format!("the store's file is empty, so its content was lost. {RESTORE}. It was left unchanged"),
+                format!(
+                    "the store's file is empty, so its content was lost. {RESTORE}. It was left unchanged"
+                ),
             ),
             Self::Foreign(what) => corrupt(
                 code::FOREIGN,
@@ -106,9 +110,7 @@ impl Fault {
                 );
                 corrupt(code::LOST, text)
             }
-            Self::Key(text) => {
-                Error::new(ErrorKind::Unauthenticated, op, text.clone()).code_as(code::KEY)
-            }
+            Self::Key(text) => Error::new(ErrorKind::Unauthenticated, op, text.clone()).code_as(code::KEY),
         }
     }
 }
@@ -117,7 +119,7 @@ impl From<io::Error> for Fault {
     fn from(e: io::Error) -> Self {
         match e.get_ref().and_then(|inner| inner.downcast_ref::<DamagedBlock>()) {
             Some(block) => Self::Damaged(block.to_string()),
-            None => Self::Io(e),
+            None => Self::Io(e.kind(), e.to_string()),
         }
     }
 }
@@ -127,7 +129,7 @@ impl From<redb::StorageError> for Fault {
         match e {
             redb::StorageError::Io(e) if e.kind() == io::ErrorKind::InvalidData => Self::not_ours(&e),
             redb::StorageError::Io(e) => e.into(),
-            redb::StorageError::PreviousIo => Self::Io(io::Error::other("an earlier error closed the file")),
+            redb::StorageError::PreviousIo => io::Error::other("an earlier error closed the file").into(),
             other => Self::Damaged(format!("the store's file is damaged: {other}")),
         }
     }
@@ -162,9 +164,9 @@ impl From<redb::DatabaseError> for Fault {
     fn from(e: redb::DatabaseError) -> Self {
         match e {
             redb::DatabaseError::Storage(e) => e.into(),
-            redb::DatabaseError::UpgradeRequired(version) => {
-                Self::Foreign(format!("the file has version {version} of a layout that this release does not read"))
-            }
+            redb::DatabaseError::UpgradeRequired(version) => Self::Foreign(format!(
+                "the file has version {version} of a layout that this release does not read"
+            )),
             other => Self::Damaged(format!("the store's file is damaged: {other}")),
         }
     }

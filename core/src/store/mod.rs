@@ -47,7 +47,8 @@ mod shield;
 mod space;
 mod state;
 
-#[cfg(all(test, feature = "testkit"))]
+#[cfg(test)]
+#[cfg(feature = "testkit")]
 mod tests;
 
 pub use backend::Backend;
@@ -59,7 +60,7 @@ pub use dir::{CONTROL_FILE, KEY_FILE, LAST_FILE, SITE_FILE};
 pub use doctor::{DoctorReport, FileReport, doctor};
 pub use fault::code;
 pub use file::FileBackend;
-pub use last::{LastRow, LastStore};
+pub use last::{LastRow, LastStore, Restored};
 pub use record::{Record, Versioned};
 pub use salvage::{SalvageReport, salvage};
 pub use seal::{Place, SealKey, Sealed, Sealer};

@@ -129,7 +129,10 @@ mod tests {
     fn records_survive_the_round_trip() {
         let bytes = encode(1, "wm1", 7, br#"{"a":1}"#);
         let framed = decode_at(b"\x01wm1", &bytes).unwrap();
-        assert_eq!((framed.space, framed.record.key.as_str(), framed.record.revision), (1, "wm1", Revision(7)));
+        assert_eq!(
+            (framed.space, framed.record.key.as_str(), framed.record.revision),
+            (1, "wm1", Revision(7))
+        );
         assert_eq!(framed.record.json, &br#"{"a":1}"#[..]);
     }
 

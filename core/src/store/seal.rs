@@ -154,10 +154,12 @@ impl Sealer {
             return Ok(Secret::new(sealed.text.clone()));
         }
         let wrong = || {
-            key_error("a secret does not open: the key is another one, or the secret was moved or changed".into())
-                .with("space", place.space)
-                .with("key", place.key)
-                .with("field", place.field)
+            key_error(
+                "a secret does not open: the key is another one, or the secret was moved or changed".into(),
+            )
+            .with("space", place.space)
+            .with("key", place.key)
+            .with("field", place.field)
         };
         let bytes = from_hex(&sealed.text).ok_or_else(wrong)?;
         let nonce = nonce_of(&bytes).ok_or_else(wrong)?;
@@ -166,8 +168,32 @@ impl Sealer {
         Ok(Secret::new(String::from_utf8(plain).map_err(|_| wrong())?))
     }
 
-    /// Seals the members of `map` that hold a secret, as [`is_secret`](Self::is_secret) says, in place. `prefix` is
-    /// the path of `map` within the record, such as `opts`.
+    /// Seals a JSON value of any type: numbers and lists can be secrets too. A value that is sealed already stays.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal).
+    pub fn seal_value(&self, rng: &dyn Rng, place: &Place<'_>, value: &Value) -> Result<Value> {
+        if Sealed::deserialize(value).is_ok() {
+            return Ok(value.clone());
+        }
+        let sealed = self.seal(rng, place, &Secret::new(value.to_string()))?;
+        Ok(serde_json::json!({ "$sealed": sealed.text }))
+    }
+
+    /// Undoes [`seal_value`](Self::seal_value); a value that is not sealed stays.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_value(&self, place: &Place<'_>, value: &Value) -> Result<Value> {
+        let Ok(sealed) = Sealed::deserialize(value) else { return Ok(value.clone()) };
+        let plain = self.open(place, &sealed)?;
+        serde_json::from_str(plain.expose()).map_err(|_| {
+            Error::new(ErrorKind::Corrupt, OP, "a sealed value is not JSON").with("field", place.field)
+        })
+    }
+
+    /// Seals the members of `map` whose names say that they hold a secret ([`is_secret`](Self::is_secret)). `prefix`
+    /// is the path of `map` within the record, such as `opts`.
     ///
     /// # Errors
     /// As [`seal`](Self::seal).
@@ -179,13 +205,8 @@ impl Sealer {
         map: &mut Map<String, Value>,
     ) -> Result<()> {
         for (name, value) in map.iter_mut().filter(|(name, _)| Self::is_secret(name)) {
-            if Sealed::deserialize(&*value).is_ok() {
-                continue;
-            }
-            // Numbers and lists can be secrets too: what is sealed is their JSON.
             let field = format!("{prefix}.{name}");
-            let sealed = self.seal(rng, &Place { space, key, field: &field }, &Secret::new(value.to_string()))?;
-            *value = serde_json::json!({ "$sealed": sealed.text });
+            *value = self.seal_value(rng, &Place { space, key, field: &field }, value)?;
         }
         Ok(())
     }
@@ -194,14 +215,15 @@ impl Sealer {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_map(&self, (space, key): (Space, &Key), prefix: &str, map: &mut Map<String, Value>) -> Result<()> {
+    pub fn open_map(
+        &self,
+        (space, key): (Space, &Key),
+        prefix: &str,
+        map: &mut Map<String, Value>,
+    ) -> Result<()> {
         for (name, value) in map.iter_mut().filter(|(name, _)| Self::is_secret(name)) {
-            let Ok(sealed) = Sealed::deserialize(&*value) else { continue };
             let field = format!("{prefix}.{name}");
-            let plain = self.open(&Place { space, key, field: &field }, &sealed)?;
-            *value = serde_json::from_str(plain.expose()).map_err(|_| {
-                Error::new(ErrorKind::Corrupt, OP, "a sealed option is not JSON").with("field", &field)
-            })?;
+            *value = self.open_value(&Place { space, key, field: &field }, value)?;
         }
         Ok(())
     }
@@ -209,7 +231,8 @@ impl Sealer {
     /// Whether an option of this name holds a secret.
     pub fn is_secret(name: &str) -> bool {
         let name = name.to_ascii_lowercase();
-        let parts = ["password", "passwd", "secret", "token", "apikey", "api_key", "privatekey", "private_key"];
+        let parts =
+            ["password", "passwd", "secret", "token", "apikey", "api_key", "privatekey", "private_key"];
         name == "pass" || name == "pwd" || name == "pin" || parts.iter().any(|part| name.contains(part))
     }
 }
@@ -234,7 +257,8 @@ fn to_hex(bytes: &[u8]) -> String {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| d.try_into().ok())).collect();
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|d| d.try_into().ok())).collect();
     let digits = digits.filter(|d| d.len().is_multiple_of(2))?;
     Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

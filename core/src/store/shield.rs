@@ -202,17 +202,20 @@ impl Shield {
         if blocks.fenced {
             return Err(fenced());
         }
-        let (old, tail) = (blocks.size, size / BLOCK_U64);
+        let old = blocks.size;
+        // A block of which only the beginning is in the file, before or after.
+        let edge = old.min(size);
+        let tail = edge / BLOCK_U64;
         let mut block = [0; BLOCK];
-        let cut = size < old && !size.is_multiple_of(BLOCK_U64);
+        let cut = size != old && !edge.is_multiple_of(BLOCK_U64);
         if cut {
             self.block(&blocks, tail, &mut block)?;
-            block[usize_of(size % BLOCK_U64)..].fill(0);
+            block[usize_of(edge % BLOCK_U64)..].fill(0);
         }
         match &mut blocks.held_back {
             Some(held) => {
                 held.ops.push(Op::SetSize(size));
-                held.blocks.split_off(&size.div_ceil(BLOCK_U64));
+                held.blocks.retain(|index, _| *index < size.div_ceil(BLOCK_U64));
                 if cut {
                     held.blocks.insert(tail, Box::new(block));
                 }

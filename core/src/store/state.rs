@@ -16,6 +16,12 @@ pub(super) struct Held {
     pub json: Bytes,
 }
 
+impl Held {
+    pub(super) fn record(&self, key: &Key) -> Record {
+        Record { key: key.clone(), revision: self.revision, json: self.json.clone() }
+    }
+}
+
 /// All records in memory, as of the last durable commit.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
@@ -42,7 +48,7 @@ impl State {
 
     pub(super) fn record(&self, space: Space, key: &str) -> Option<Record> {
         let (key, held) = self.space(space).get_key_value(key)?;
-        Some(Record { key: key.clone(), revision: held.revision, json: held.json.clone() })
+        Some(held.record(key))
     }
 
     pub(super) fn apply(&mut self, changes: &Changes) {

@@ -274,7 +274,7 @@ fn extra(live: &Live<'_>, facts: &Facts) -> Members<Value> {
         put("chip_vol_diff", worst.map(number));
     }
     for (key, value) in &facts.psu_raw {
-        put(*key, Some(value.clone()));
+        put(key, Some(value.clone()));
     }
     out
 }
