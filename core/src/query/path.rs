@@ -86,7 +86,7 @@ impl Path {
 /// compares with; going through them and comparing lengths first, which lie side by side, fetches hardly any but the
 /// right one.
 pub(super) fn member<'v>(members: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
-    const FEW: usize = 11;
+    const FEW: usize = 48;
     if members.len() > FEW {
         return members.get(key);
     }

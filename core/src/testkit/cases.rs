@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Rig, RigTruth, TraceNet, rig::SEED};
 use crate::{
     Error, ErrorKind, Result,
-    discover::{Outcome, probe_one},
+    discover::{Outcome, open_one, probe_one},
     driver::{Direct, Registry, Thing},
     io::{Ctx, SeededRng},
     model::{CommandName, MinerSnapshot, Snapshot},
@@ -280,4 +280,16 @@ pub async fn the_direct_handle_reads_too(rig: impl Rig) {
     let snapshot = direct.snapshot(&cx.deadline_in(DEADLINE)).await.unwrap();
     check_numbers(snapshot.miner().unwrap(), &rig.truth());
     direct.close().await;
+    let mut registry = Registry::new();
+    registry.register_arc(rig.driver());
+    let (host, ports) = rig.at();
+    let conf = rig.conf();
+    let password = conf.opts.get("password").and_then(|p| p.as_str()).unwrap_or_default();
+    let found = open_one(&cx.deadline_in(DEADLINE), &registry, &host, ports, &[("password", password)]).await;
+    let snapshot = found.unwrap().snapshot(&cx.deadline_in(DEADLINE)).await.unwrap();
+    assert!(snapshot.miner().unwrap().success);
+    rig.fault(super::RigFault::Refuse);
+    pass(&cx, Duration::from_millis(100)).await;
+    let nobody = open_one(&cx.deadline_in(DEADLINE), &registry, &host, ports, &[]).await.unwrap_err();
+    assert_eq!(nobody.kind(), ErrorKind::Unreachable);
 }
