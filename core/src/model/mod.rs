@@ -3,19 +3,24 @@
 mod capability;
 mod command;
 mod conf;
+mod hardware;
 mod members;
 mod miner;
 mod sensors;
+mod settings;
 mod snapshot;
 
 pub use capability::{Capability, PowerRange};
 pub use command::{Command, CommandName, Outcome, PowerMode};
 pub use conf::ThingConf;
+pub use hardware::{
+    Board, BoardTemps, ChipClock, ChipTemps, Fan, Frequencies, MinerSpecific, PcbTemp, Psu, RawTemps,
+    Temperatures,
+};
 pub use members::{Members, Path};
 pub use miner::{
-    Board, BoardTemps, ChipClock, ChipTemps, DeviceError, ErrorCode, Fan, Frequencies, HashrateWindows,
-    MinerConfig, MinerInfo, MinerSnapshot, MinerSpecific, MinerStats, NetworkConfig, PcbTemp, PoolConfig,
-    PoolStatus, PowerSource, Psu, RawTemps, Shares, Temperatures,
+    DeviceError, ErrorCode, HashrateWindows, MinerSnapshot, MinerStats, PoolStatus, PowerSource, Shares,
 };
 pub use sensors::Sensors;
+pub use settings::{MinerConfig, MinerInfo, NetworkConfig, PoolConfig};
 pub use snapshot::{MissingReason, Snapshot, State, Status};
