@@ -30,6 +30,7 @@ pub(super) type Gaps = Vec<(&'static str, MissingReason)>;
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     pub info: Arc<MinerInfo>,
+    pub network: Arc<NetworkConfig>,
     pub model: Option<&'static Model>,
     pub layout: Layout,
     pub gaps: Gaps,
@@ -100,7 +101,8 @@ impl Slow<'_> {
         let mac = written.clone().and_then(|m| mac(&m).ok_or(MissingReason::BadReply));
         info.mac = keep(&mut gaps, "info.mac", mac);
         let raw_mac = written.ok().filter(|_| info.mac.is_none());
-        Known { info: Arc::new(info), model: known, layout, gaps, raw_mac }
+        let network = Arc::new(self.network_config(&mut gaps));
+        Known { info: Arc::new(info), network, model: known, layout, gaps, raw_mac }
     }
 
     /// `subtype` is control board, `_`, hash board.
@@ -123,9 +125,15 @@ impl Slow<'_> {
     }
 
     /// The settings. `mode` is the work mode; `pools` are used where the configuration cannot be read.
-    pub fn config(&self, mode: Read<i64>, pools: Read<&[Pool]>, gaps: &mut Gaps) -> MinerConfig {
+    pub fn config(
+        &self,
+        known: &Known,
+        mode: Read<i64>,
+        pools: Read<&[Pool]>,
+        gaps: &mut Gaps,
+    ) -> MinerConfig {
         let mut config = MinerConfig::default();
-        config.network_config = self.network_config(gaps);
+        config.network_config = known.network.clone();
         config.pool_config = keep(gaps, "config.pool_config", self.pool_config(pools));
         let power_mode = mode.and_then(|m| judge::power_mode(m).ok_or(MissingReason::BadReply));
         config.suspended = keep(gaps, "config.suspended", mode.map(|m| matches!(m, 1 | 5)));
@@ -245,10 +253,10 @@ mod tests {
         };
         let read = |network: &NetworkInfo| {
             let slow = Slow { system: Ok(&system), network: Ok(network), ..NOTHING };
-            slow.config(Ok(0), Err(NO), &mut Gaps::new()).network_config
+            slow.known(None).network
         };
         let leased = read(&network);
-        assert_eq!((leased.ip_gw.as_deref(), leased.dns), (Some("10.0.0.1"), None));
+        assert_eq!((leased.ip_gw.as_deref(), leased.dns.as_ref()), (Some("10.0.0.1"), None));
         network.nettype = Some("Static".into());
         let fixed = read(&network);
         assert_eq!(fixed.ip_gw.as_deref(), Some("10.9.9.9"));
@@ -258,7 +266,7 @@ mod tests {
     #[test]
     fn an_unknown_work_mode_is_no_mode() {
         let mut gaps = Gaps::new();
-        let config = NOTHING.config(Ok(9), Err(NO), &mut gaps);
+        let config = NOTHING.config(&NOTHING.known(None), Ok(9), Err(NO), &mut gaps);
         assert_eq!((config.power_mode, config.suspended), (None, Some(false)));
         assert!(gaps.contains(&("config.power_mode", MissingReason::BadReply)));
     }

@@ -162,7 +162,7 @@ pub(super) fn snapshot(live: &Live, around: &Around<'_>, meter: &mut ShareMeter)
         .or(around.mode_now)
         .map_or_else(|| around.slow.conf.and_then(|c| c.mode().ok_or(MissingReason::NotReported)), Ok);
     let pool_list = live.pools.as_deref().map_err(|reason| *reason);
-    out.config = Some(around.slow.config(mode, pool_list, &mut gaps));
+    out.config = Some(around.slow.config(around.known, mode, pool_list, &mut gaps));
     out.info = Some(around.known.info.clone());
 
     let facts = judged(&mut out, &mut gaps, live, around, asleep);

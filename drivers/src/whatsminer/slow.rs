@@ -192,7 +192,7 @@ impl Slow {
         net.ip_netmask = missing.keep("config.network_config.ip_netmask", of(|i| i.netmask.as_ref()));
         let dns = of(|i| i.dns.as_ref()).map(|d| d.split_whitespace().map(str::to_owned).collect());
         net.dns = missing.keep("config.network_config.dns", dns);
-        facts.config.network_config = net;
+        facts.config.network_config = Arc::new(net);
         let led = of(|i| i.ledstat.as_ref()).map(|led| led != "auto");
         facts.config.led_status = missing.keep("config.led_status", led);
         let version = self.version.get().and_then(|v| text(v.firmware.as_ref()));
