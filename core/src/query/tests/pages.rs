@@ -61,6 +61,21 @@ fn offset_and_limit() {
 }
 
 #[test]
+fn small_pages_of_many_are_those_of_the_whole() {
+    let things = fleet(1_000);
+    let mut q = query(r#"{"sort":{"v":-1}}"#);
+    q.page = Page::ALL;
+    let whole = run(&q, &things);
+    for (offset, limit) in [(0, 1), (0, 3), (7, 20), (500, 5), (990, 20)] {
+        q.page = Page { offset, limit, cursor: None };
+        let page = run(&q, &things);
+        let wanted: Vec<_> = whole.items.iter().skip(offset as usize).take(limit as usize).cloned().collect();
+        assert_eq!(page.items, wanted, "{limit} from {offset}");
+        assert_eq!((page.matched, page.next.is_some()), (1_000, offset + limit < 1_000));
+    }
+}
+
+#[test]
 fn what_is_no_request() {
     for (text, field) in [
         (r#"{"offset":-1}"#, "offset"),
@@ -103,6 +118,7 @@ fn walk_by_cursor(things: &[(String, Value)], request: &str, limit: u64) -> Vec<
         let page = run(&q, things);
         assert!(page.items.len() as u64 <= limit);
         seen.extend(page.items.into_iter().map(|i| i.id));
+        assert!(seen.len() <= things.len(), "the cursor does not move on");
         let Some(next) = page.next else { return seen };
         // As a caller would: through text.
         q.page.cursor = Some(next.to_string().parse().unwrap());
