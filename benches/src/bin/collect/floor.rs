@@ -4,6 +4,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use headframe::{Error, ErrorKind, Result};
+use headframe_benches::{Family, cpu, simulator::Simulators};
 use md5::{Digest, Md5};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,7 +12,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Cost, Family, cost, cpu, simulator::Simulators};
+use crate::{Cost, cost};
 
 /// The question that a Whatsminer gets on each poll.
 const JOINED: &[u8] = b"{\"command\":\"summary+edevs+pools+status+get_error_code\"}";

@@ -4,27 +4,23 @@
 //! bare socket client that makes the same connections, requests and bytes at the same spread, and prints one JSON
 //! line with the CPU time (user + system) per poll of both.
 
-mod cpu;
 mod floor;
-mod simulator;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use headframe::{
-    Error, ErrorKind, Result, ThingId,
-    driver::Ports,
+    Error, ErrorKind, Result,
     io::Ctx,
-    model::ThingConf,
     rack::{Collector, CollectorOptions, NullSink},
 };
-use simulator::Simulators;
+use headframe_benches::{Family, cpu, round, simulator::Simulators};
 
 /// Measures the CPU time of one full poll.
 #[derive(Debug, Parser)]
 struct Args {
     /// Which family.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, default_value = "whatsminer")]
     driver: Family,
     /// How many devices.
     #[arg(long, default_value_t = 1000)]
@@ -35,48 +31,10 @@ struct Args {
     /// Time measured, for the driver and for the floor each; at least two intervals.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// Serve devices instead; used by this program for its other processes.
-    #[arg(long, hide = true)]
-    serve_from: Option<std::net::Ipv4Addr>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Family {
-    Whatsminer,
-    Antminer,
-}
-
-impl Family {
-    const fn id(self) -> &'static str {
-        match self {
-            Self::Whatsminer => "whatsminer",
-            Self::Antminer => "antminer",
-        }
-    }
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(e) => {
-            eprintln!("collect: no runtime: {e}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let outcome = runtime.block_on(async {
-        match args.serve_from {
-            Some(base) => simulator::serve(args.driver, args.things, base).await,
-            None => measure(&args).await,
-        }
-    });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("collect: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    headframe_benches::run("collect", measure(Args::parse()))
 }
 
 /// What one side cost.
@@ -87,31 +45,30 @@ struct Cost {
     requests_per_poll: f64,
 }
 
-async fn measure(args: &Args) -> Result<()> {
+async fn measure(args: Args) -> Result<()> {
     if args.things == 0 || args.interval_ms == 0 {
         return Err(Error::invalid("collect.args", "things", "things and interval-ms are at least 1"));
     }
     let interval = Duration::from_millis(args.interval_ms);
     let window = Duration::from_secs(args.seconds).max(interval * 2);
-    let mut simulators = Simulators::start(args.driver, args.things).await?;
-    let (cost, failed, rss_mb, lateness) = with_headframe(args, interval, window, &mut simulators).await?;
+    let mut simulators = Simulators::start(args.driver, args.things, 0).await?;
+    let (cost, failed, rss_mb, lateness) = with_headframe(&args, interval, window, &mut simulators).await?;
     let floor = floor::run(args.driver, simulators.addresses(), interval, window, &mut simulators).await?;
     simulators.stop().await;
-    let round = |x: f64, d: f64| (x * d).round() / d;
     let line = serde_json::json!({
         "driver": args.driver.id(),
         "things": args.things,
         "interval_ms": args.interval_ms,
         "polls": cost.polls,
         "failed": failed,
-        "cpu_us_per_poll": round(cost.cpu_us_per_poll, 10.0),
-        "requests_per_poll": round(cost.requests_per_poll, 1000.0),
-        "floor_cpu_us_per_poll": round(floor.cpu_us_per_poll, 10.0),
+        "cpu_us_per_poll": round(cost.cpu_us_per_poll, 1),
+        "requests_per_poll": round(cost.requests_per_poll, 3),
+        "floor_cpu_us_per_poll": round(floor.cpu_us_per_poll, 1),
         "floor_polls": floor.polls,
-        "floor_requests_per_poll": round(floor.requests_per_poll, 1000.0),
-        "above_floor_us": round(cost.cpu_us_per_poll - floor.cpu_us_per_poll, 10.0),
-        "rss_mb": round(rss_mb, 10.0),
-        "p99_lateness_ms": round(lateness, 100.0),
+        "floor_requests_per_poll": round(floor.requests_per_poll, 3),
+        "above_floor_us": round(cost.cpu_us_per_poll - floor.cpu_us_per_poll, 1),
+        "rss_mb": round(rss_mb, 1),
+        "p99_lateness_ms": round(lateness, 2),
     });
     println!("{line}");
     Ok(())
@@ -128,7 +85,7 @@ async fn with_headframe(
     let options = CollectorOptions::every(interval);
     let collector = Collector::start(cx.clone(), registry, options, Arc::new(NullSink))?;
     for address in simulators.addresses() {
-        collector.add(conf(args.driver, &address)?)?;
+        collector.add(args.driver.conf(&address)?)?;
     }
     warm_up(&cx, &collector, args.things, interval).await?;
     let (before, requests, cpu) = (collector.counts(), simulators.requests().await?, cpu::time());
@@ -165,15 +122,4 @@ async fn warm_up(cx: &Ctx, collector: &Collector, things: usize, interval: Durat
         }
         cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(100)).await;
     }
-}
-
-fn conf(family: Family, address: &str) -> Result<ThingConf> {
-    let ports = Ports::simulated();
-    let conf = ThingConf::new(ThingId::new(address)?, family.id()).opt("address", address);
-    Ok(match family {
-        Family::Whatsminer => conf.opt("port", ports.rpc),
-        Family::Antminer => {
-            conf.opt("port", ports.web).opt("rpc_port", ports.rpc).opt("side_port", ports.side)
-        }
-    })
 }

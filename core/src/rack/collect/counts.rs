@@ -26,7 +26,7 @@ pub struct Counts {
     pub polls_done: u64,
     /// Those of `polls_done` that gave no snapshot.
     pub polls_failed: u64,
-    /// Polls of healthy things that began late: a tenth of the interval, but at most 1 s, after they were due.
+    /// Polls of healthy things, which are those that answered their last one, that began late: a tenth of the interval, but at most 1 s, after they were due.
     pub polls_late: u64,
     /// Polls ended before their deadline because they lasted while others waited for their lane.
     pub polls_cut: u64,

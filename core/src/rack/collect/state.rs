@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::{
     counts::{Counts, Histogram},
-    lanes::{Lanes, Move},
+    lanes::{Class, Lanes, Move},
     options::Limits,
     reading::{Kept, Link, Reading, ThingState, link, unreached},
     schedule::{Place, Schedule, backoff},
@@ -201,14 +201,17 @@ impl State {
                     self.end(place, Fate::Cut);
                 }
                 Move::Start { place, due, slow } => {
-                    if !slow {
-                        let late = now.since(due);
-                        self.lateness.add(late);
-                        self.totals.polls_late += u64::from(late > self.late_after());
-                    }
-                    let Some(slot) = self.slot(place) else { continue };
+                    let late = now.since(due);
+                    let (late_after, Some(slot)) = (self.late_after(), self.slot(place)) else { continue };
+                    // A newcomer may be dead, and may wait behind dead ones: nobody knows yet who is healthy.
+                    let healthy = !slow && slot.class() == Class::Proven;
                     slot.run = Run::Flying { started: now, due, slow, task: None, fate: Fate::Wanted };
-                    return Some(Flight { place, conf: Arc::clone(&slot.conf), thing: slot.thing.clone() });
+                    let flight = Flight { place, conf: Arc::clone(&slot.conf), thing: slot.thing.clone() };
+                    if healthy {
+                        self.lateness.add(late);
+                        self.totals.polls_late += u64::from(late > late_after);
+                    }
+                    return Some(flight);
                 }
             }
         }

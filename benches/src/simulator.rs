@@ -1,9 +1,12 @@
 //! The devices, in other processes, so that their CPU time is not counted.
+//!
+//! A measuring program starts itself again with an [`Order`] in its environment and talks to that process over its
+//! standard input and output.
 
 use std::{net::Ipv4Addr, process::Stdio};
 
 use headframe::{Error, ErrorKind, Result, io::Ctx};
-use headframe_sim::FleetBuilder;
+use headframe_sim::{Fault, FleetBuilder};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -14,41 +17,67 @@ use crate::Family;
 
 /// Devices in one process: each needs a few file descriptors, and an ordinary limit is about 20,000.
 const PER_PROCESS: usize = 2_500;
+/// Where a serving process finds its order.
+const VARIABLE: &str = "HEADFRAME_BENCH_SERVE";
+
+/// What a serving process has to serve.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Order {
+    /// Which devices.
+    pub family: Family,
+    /// How many.
+    pub things: usize,
+    /// Their first address.
+    pub base: Ipv4Addr,
+    /// Share of devices that take connections and never answer, in percent.
+    pub dead_pct: usize,
+}
 
 /// What a serving process writes when asked.
 #[derive(Debug, Serialize, Deserialize)]
 struct Report {
-    first: Ipv4Addr,
     addresses: Vec<String>,
     requests: u64,
 }
 
 fn failed(why: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Internal, "collect.simulator", why)
+    Error::new(ErrorKind::Internal, "bench.simulator", why)
 }
 
-/// Serves `things` devices until standard input closes; each line read is answered with a report.
-pub async fn serve(family: Family, things: usize, base: Ipv4Addr) -> Result<()> {
+/// The order of this process, when it was started to serve.
+pub fn order() -> Option<Result<Order>> {
+    let text = std::env::var(VARIABLE).ok()?;
+    Some(serde_json::from_str(&text).map_err(|e| failed(e.to_string())))
+}
+
+/// Serves until standard input closes; each line read is answered with a report.
+///
+/// # Errors
+/// When the devices cannot be started.
+pub async fn serve(order: Order) -> Result<()> {
     let cx = Ctx::system();
-    let builder = FleetBuilder::new().seed(u64::from(u32::from(base))).base(base);
-    let builder = match family {
-        Family::Whatsminer => builder.whatsminers(things),
-        Family::Antminer => builder.antminers(things),
+    let builder = FleetBuilder::new().seed(u64::from(u32::from(order.base))).base(order.base);
+    let builder = match order.family {
+        Family::Whatsminer => builder.whatsminers(order.things),
+        Family::Antminer => builder.antminers(order.things),
     };
     let fleet = builder.start(&cx).await?;
-    let mut lines = BufReader::new(tokio_stdin()).lines();
+    let dead = order.things * order.dead_pct / 100;
+    // Evenly among the others, as in a real hall.
+    for n in 0..dead {
+        if let Some(device) = fleet.devices().get(n * order.things / dead) {
+            device.fault(Fault::Hang);
+        }
+    }
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut addresses: Vec<String> = fleet.devices().iter().map(|d| d.ip().to_string()).collect();
     while let Ok(Some(_)) = lines.next_line().await {
         let requests = fleet.devices().iter().map(headframe_sim::Device::requests).sum();
-        let report = Report { first: base, addresses: std::mem::take(&mut addresses), requests };
+        let report = Report { addresses: std::mem::take(&mut addresses), requests };
         println!("{}", serde_json::to_string(&report).map_err(|e| failed(e.to_string()))?);
     }
     fleet.stop().await;
     Ok(())
-}
-
-fn tokio_stdin() -> impl tokio::io::AsyncRead + Unpin {
-    tokio::io::stdin()
 }
 
 #[derive(Debug)]
@@ -75,14 +104,18 @@ pub struct Simulators {
 }
 
 impl Simulators {
-    /// Starts as many processes as `things` devices need.
-    pub async fn start(family: Family, things: usize) -> Result<Self> {
+    /// Starts as many processes as `things` devices need; `dead_pct` percent of them never answer.
+    ///
+    /// # Errors
+    /// When a process cannot be started or its addresses are in use.
+    pub async fn start(family: Family, things: usize, dead_pct: usize) -> Result<Self> {
         let mut all = Self { processes: Vec::new(), addresses: Vec::new() };
         let mut left = things;
         while left > 0 {
             let n = left.min(PER_PROCESS);
             let octet = u8::try_from(40 + all.processes.len()).map_err(|_| failed("too many devices"))?;
-            let mut process = spawn(family, n, Ipv4Addr::new(127, octet, 0, 1))?;
+            let base = Ipv4Addr::new(127, octet, 0, 1);
+            let mut process = spawn(&Order { family, things: n, base, dead_pct })?;
             all.addresses.extend(process.report().await?.addresses);
             all.processes.push(process);
             left -= n;
@@ -96,6 +129,9 @@ impl Simulators {
     }
 
     /// Requests that the devices received so far.
+    ///
+    /// # Errors
+    /// When a process ended.
     pub async fn requests(&mut self) -> Result<u64> {
         let mut sum = 0;
         for process in &mut self.processes {
@@ -114,10 +150,11 @@ impl Simulators {
     }
 }
 
-fn spawn(family: Family, things: usize, base: Ipv4Addr) -> Result<Process> {
+fn spawn(order: &Order) -> Result<Process> {
     let program = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
+    let order = serde_json::to_string(order).map_err(|e| failed(e.to_string()))?;
     let mut child = Command::new(program)
-        .args(["--driver", family.id(), "--things", &things.to_string(), "--serve-from", &base.to_string()])
+        .env(VARIABLE, order)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

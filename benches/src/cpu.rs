@@ -12,6 +12,9 @@ pub fn time() -> Duration {
 }
 
 /// Memory resident now, MB.
+///
+/// # Errors
+/// Where `/proc` does not tell.
 pub fn resident_mb() -> Result<f64> {
     let failed = |why: String| Error::new(ErrorKind::Internal, "collect.memory", why);
     let status = std::fs::read_to_string("/proc/self/status").map_err(|e| failed(e.to_string()))?;
