@@ -1,6 +1,7 @@
 //! Headframe's core: seams, model, codecs, discovery and collection. It knows no vendor, no HTTP server and no
 //! language binding.
 
+pub mod auth;
 pub mod codec;
 pub mod discover;
 pub mod driver;
@@ -8,9 +9,13 @@ pub mod error;
 mod id;
 pub mod io;
 pub mod model;
+#[cfg(feature = "store")]
+pub mod ork;
 pub mod query;
 pub mod rack;
 mod secret;
+#[cfg(feature = "store")]
+pub mod site;
 #[cfg(feature = "store")]
 pub mod store;
 #[cfg(feature = "testkit")]

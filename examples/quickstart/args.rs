@@ -1,7 +1,9 @@
 //! Command line.
 
+use std::path::PathBuf;
+
 use clap::Parser;
-use headframe::model::ThingConf;
+use headframe::site::Login;
 
 /// Watch a fleet of miners, simulated or real.
 #[derive(Debug, Parser)]
@@ -28,24 +30,21 @@ pub struct Args {
     /// Web port of real miners.
     #[arg(long, requires = "address", default_value_t = 80)]
     pub web_port: u16,
-    /// Time for the scan, in seconds.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    pub scan_seconds: u64,
+    /// Folder in which the site is kept; a second run starts from it. Without it the site is gone at the end.
+    #[arg(long, value_name = "PATH")]
+    pub store: Option<PathBuf>,
     /// One JSON object a second instead of the table.
     #[arg(long)]
     pub json: bool,
 }
 
 impl Args {
-    /// Adds the credentials that were given. Only devices that were recognised get them.
-    pub fn with_credentials(&self, mut conf: ThingConf) -> ThingConf {
+    /// The credentials that were given. Only devices that were recognised get them.
+    pub fn logins(&self) -> Vec<Login> {
         let password = self.password.clone().or_else(|| std::env::var("HEADFRAME_PASSWORD").ok());
-        if let Some(password) = password.filter(|_| self.address.is_some()) {
-            conf = conf.opt("password", password);
-        }
-        if let Some(username) = &self.username {
-            conf = conf.opt("username", username.as_str());
-        }
-        conf
+        let password = password.filter(|_| self.address.is_some());
+        let given = [("username", self.username.clone()), ("password", password)];
+        let opts: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        ["antminer", "whatsminer"].map(|driver| Login { driver, opts: opts.clone() }).into()
     }
 }

@@ -15,7 +15,7 @@ const GROUPS: [(&str, Ipv4Addr); 3] = [
 ];
 
 /// What is watched and where it is.
-pub struct Site {
+pub struct Fleets {
     /// Addresses to scan.
     pub range: AddressRange,
     /// Ports to scan.
@@ -23,7 +23,7 @@ pub struct Site {
     fleets: Vec<Fleet>,
 }
 
-impl Site {
+impl Fleets {
     /// Real miners at `range`.
     pub fn real(range: &str, args: &Args) -> Result<Self> {
         let ports = Ports { rpc: args.rpc_port, web: args.web_port, ..Ports::default() };

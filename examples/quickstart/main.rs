@@ -8,16 +8,15 @@ mod fleet;
 mod table;
 mod totals;
 
-use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
+use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
 use args::Args;
 use clap::Parser;
 use headframe::{
-    ErrorKind, Result, ThingId,
-    discover::{FoundDevice, Scan, ScanEvent},
+    ErrorKind, Result,
     io::Ctx,
-    model::ThingConf,
-    rack::{Collector, CollectorOptions, NullSink},
+    rack::{Caller, CollectorOptions, RackOptions},
+    site::Site,
 };
 
 fn main() -> ExitCode {
@@ -40,55 +39,88 @@ fn main() -> ExitCode {
 
 async fn run(args: &Args) -> Result<()> {
     let cx = Ctx::system();
-    let site = match &args.address {
-        Some(range) => fleet::Site::real(range, args)?,
-        None => fleet::Site::simulated(&cx, args.things).await?,
+    let fleet = match &args.address {
+        Some(range) => fleet::Fleets::real(range, args)?,
+        None => fleet::Fleets::simulated(&cx, args.things).await?,
     };
-    let found = find(&cx, &site, args).await?;
-    let options = CollectorOptions::every(Duration::from_secs(1));
-    let collector =
-        Collector::start(cx.clone(), Arc::new(headframe::registry()), options, Arc::new(NullSink))?;
-    for conf in found {
-        collector.add(conf)?;
+    let folder = Folder::new(args.store.clone());
+    let rack = |driver: &str| {
+        let mut options = RackOptions::new(driver);
+        options.collector = CollectorOptions::every(Duration::from_secs(1));
+        options
+    };
+    let site = Site::builder(headframe::registry())
+        .rack("miner-am", "quickstart", rack("antminer"))
+        .rack("miner-wm", "quickstart", rack("whatsminer"))
+        .open_or_create(&cx, &folder.path)
+        .await?;
+    let shown = match find(&fleet, &site, args).await {
+        Ok(()) => show(&cx, &fleet, &site, args).await,
+        Err(e) => Err(e),
+    };
+    site.shutdown(Duration::from_secs(2)).await?;
+    shown
+}
+
+/// Where the site is kept: the folder that was named, or one that goes away at the end.
+struct Folder {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Folder {
+    fn new(named: Option<PathBuf>) -> Self {
+        let keep = named.is_some();
+        let own = || std::env::temp_dir().join(format!("headframe-quickstart-{}", std::process::id()));
+        Self { path: named.unwrap_or_else(own), keep }
     }
-    show(&cx, &site, &collector, args).await?;
-    collector.shutdown(Duration::from_secs(2)).await;
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.keep
+            && self.path.exists()
+            && let Err(e) = std::fs::remove_dir_all(&self.path)
+        {
+            eprintln!("quickstart: {} is left behind: {e}", self.path.display());
+        }
+    }
+}
+
+/// Scans the range and registers what is found, unless the site has things already.
+async fn find(fleet: &fleet::Fleets, site: &Site, args: &Args) -> Result<()> {
+    if !site.things().is_empty() {
+        if !args.json {
+            println!("{} miners are known from an earlier run; no scan.", site.things().len());
+        }
+        return Ok(());
+    }
+    let report = site
+        .find_and_register(fleet.range.clone(), fleet.ports, &args.logins(), &Caller::new("quickstart"))
+        .await?;
+    if !args.json {
+        println!("Scanned {}: {}; {} registered", fleet.range, report.scan, report.registered.len());
+    }
+    for (host, e) in &report.refused {
+        eprintln!("quickstart: {host} is not registered: {e}");
+    }
+    if report.registered.is_empty() {
+        let why = format!("no miner answered in {}", fleet.range);
+        return Err(headframe::Error::new(ErrorKind::NotFound, "quickstart.scan", why)
+            .with("ports", format!("{}/{}", fleet.ports.rpc, fleet.ports.web)));
+    }
     Ok(())
 }
 
-/// Scans the site's range; gives a configuration for each device found.
-async fn find(cx: &Ctx, site: &fleet::Site, args: &Args) -> Result<Vec<ThingConf>> {
-    let registry = Arc::new(headframe::registry());
-    let scan = Scan::new(registry, cx.clone(), site.range.clone()).ports(site.ports);
-    let mut events = scan.deadline(Duration::from_secs(args.scan_seconds)).start()?;
-    let mut found = Vec::new();
-    while let Some(event) = events.next().await {
-        if let ScanEvent::Found(FoundDevice { host, device, .. }) = event {
-            let id = ThingId::new(&format!("{}-{host}", device.driver))?;
-            found.push(args.with_credentials(device.conf(id)));
-        }
-    }
-    let report = events.finish().await;
-    if !args.json {
-        println!("Scanned {}: {report}", site.range);
-    }
-    if found.is_empty() {
-        let why = format!("no miner answered in {}", site.range);
-        return Err(headframe::Error::new(ErrorKind::NotFound, "quickstart.scan", why)
-            .with("ports", format!("{}/{}", site.ports.rpc, site.ports.web)));
-    }
-    Ok(found)
-}
-
 /// Shows the fleet once a second, then a last time.
-async fn show(cx: &Ctx, site: &fleet::Site, collector: &Collector, args: &Args) -> Result<()> {
+async fn show(cx: &Ctx, fleet: &fleet::Fleets, site: &Site, args: &Args) -> Result<()> {
     let start = cx.clock.mono();
     let mut screen = table::Screen::new(args.json);
     for second in 1..=args.seconds {
         cx.clock.sleep_until(start + Duration::from_secs(second)).await;
-        site.play(second, args.seconds);
+        fleet.play(second, args.seconds);
         let last = second == args.seconds;
-        let rows = totals::rows(site, collector);
+        let rows = totals::rows(fleet, site);
         let sum = totals::Totals::of(&rows);
         if args.json {
             let line = sum.json(cx.clock.wall(), last);
@@ -97,7 +129,7 @@ async fn show(cx: &Ctx, site: &fleet::Site, collector: &Collector, args: &Args) 
                 return Ok(());
             }
         } else {
-            screen.draw(site, &rows, &sum, second, args.seconds);
+            screen.draw(fleet, &rows, &sum, second, args.seconds);
         }
     }
     Ok(())

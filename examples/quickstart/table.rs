@@ -1,12 +1,12 @@
 //! The table on the screen.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Write};
 
 use console::Term;
 use headframe::model::State;
 
 use crate::{
-    fleet::Site,
+    fleet::Fleets,
     totals::{Row, Totals},
 };
 
@@ -24,13 +24,13 @@ impl Screen {
     }
 
     /// Draws the fleet after `second` of `seconds`. Off a terminal only the sums are shown until the end.
-    pub fn draw(&mut self, site: &Site, rows: &[Row], sum: &Totals, second: u64, seconds: u64) {
+    pub fn draw(&mut self, fleet: &Fleets, rows: &[Row], sum: &Totals, second: u64, seconds: u64) {
         let (height, width) = self.term.as_ref().map_or((usize::MAX, 200), |t| {
             let (h, w) = t.size();
             (usize::from(h), usize::from(w))
         });
         let mut lines = vec![format!("Headframe  {second}/{seconds} s   {}", states(sum)), heading()];
-        for (name, group) in groups(site, rows) {
+        for (name, group) in groups(fleet, rows) {
             lines.push(sums(&name, &Totals::of(group)));
         }
         lines.push(sums("site", sum));
@@ -50,7 +50,9 @@ impl Screen {
 
     fn put(&mut self, lines: &[String], width: usize) {
         let Some(term) = &self.term else {
-            lines.iter().for_each(|line| println!("{line}"));
+            let mut out = std::io::stdout().lock();
+            // A reader that went away, such as `head`, has seen what it wanted.
+            let _gone = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
             return;
         };
         // A terminal that went away loses the picture, nothing else.
@@ -74,10 +76,10 @@ fn states(sum: &Totals) -> String {
     parts.join(", ")
 }
 
-fn groups<'a>(site: &Site, rows: &'a [Row]) -> BTreeMap<String, Vec<&'a Row>> {
+fn groups<'a>(fleet: &Fleets, rows: &'a [Row]) -> BTreeMap<String, Vec<&'a Row>> {
     let mut groups: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
     for row in rows {
-        groups.entry(site.group(&row.address)).or_default().push(row);
+        groups.entry(fleet.group(&row.address)).or_default().push(row);
     }
     groups
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use headframe::{
     io::Timestamp,
     model::State,
-    rack::{Collector, Link, ThingState},
+    rack::{Good, Link, Reading},
+    site::Site,
 };
 
-use crate::fleet::Site;
+use crate::fleet::Fleets;
 
 /// One miner, as the table shows it.
 pub struct Row {
@@ -33,12 +34,13 @@ pub struct Row {
 }
 
 /// Reads the last snapshot of each thing. A value that is not of now is not shown as one.
-pub fn rows(site: &Site, collector: &Collector) -> Vec<Row> {
+pub fn rows(fleet: &Fleets, site: &Site) -> Vec<Row> {
     let mut rows = Vec::new();
-    for id in collector.things() {
-        let address = id.as_str().split_once('-').map_or(id.as_str(), |(_, address)| address).to_owned();
+    for id in site.things().ids() {
+        let Some(record) = site.things().get(&id) else { continue };
+        let address = record.address().unwrap_or_default().to_owned();
         let mut row = Row {
-            group: site.group(&address),
+            group: fleet.group(&address),
             address,
             model: String::new(),
             online: false,
@@ -48,29 +50,32 @@ pub fn rows(site: &Site, collector: &Collector) -> Vec<Row> {
             max_c: None,
             note: String::new(),
         };
-        if let Some(now) = collector.state(&id) {
-            fill(&mut row, &now);
+        if let Ok(rack) = site.rack(&record.rack)
+            && let Some(now) = rack.state(&id)
+        {
+            fill(&mut row, now.link, now.last.as_deref(), now.good.as_ref());
         }
         rows.push(row);
     }
+    rows.sort_by_key(|row| row.address.parse::<std::net::Ipv4Addr>().ok());
     rows
 }
 
-fn fill(row: &mut Row, now: &ThingState) {
-    row.state = match now.link {
+fn fill(row: &mut Row, link: Link, last: Option<&Reading>, good: Option<&Good>) {
+    row.state = match link {
         Link::Offline => State::Unreachable,
         Link::Stale => State::Stale,
         _ => State::Unknown,
     };
-    if let Some(Err(e)) = now.last.as_ref().map(|reading| &reading.outcome) {
-        row.note = e.message().to_owned();
+    if let Some(Err(e)) = last.map(|reading| &reading.outcome) {
+        e.message().clone_into(&mut row.note);
     }
-    let Some(miner) = now.good.as_ref().and_then(|good| good.snapshot.miner()) else { return };
+    let Some(miner) = good.and_then(|good| good.snapshot.miner()) else { return };
     let stats = &miner.stats;
     if let Some(info) = &miner.info {
         row.model = format!("{} {}", info.make, info.model.as_deref().unwrap_or("(unknown model)"));
     }
-    if now.link != Link::Online {
+    if link != Link::Online {
         return;
     }
     (row.online, row.state) = (true, stats.state);

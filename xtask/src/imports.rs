@@ -24,7 +24,10 @@ const CORE: &[(&str, &[&str])] = &[
     ("store", &["error", "id", "secret", "io", "model"]),
     ("driver", &["error", "id", "units", "io", "model"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
-    ("rack", &["error", "id", "units", "io", "model", "driver"]),
+    ("rack", &["error", "id", "units", "secret", "io", "model", "query", "store", "driver"]),
+    ("auth", &["error"]),
+    ("site", &["error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "ork"]),
+    ("ork", &["error", "id", "io", "query", "store", "discover", "rack", "auth"]),
 ];
 
 /// The module that may import all others, and that no other may import outside its tests.

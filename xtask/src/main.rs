@@ -4,6 +4,7 @@ mod deps;
 mod imports;
 mod source;
 mod test;
+mod trust;
 mod workspace;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ cargo xtask COMMAND
 
   test [STEP…]   run all that CI runs, or only the named steps
   imports        only the steps imports and deps
+  trust NAME     run a trust check, or all; --profile ci|long, --n N, --seed S, --control
   help           show this text
 ";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         "test" => run(rest),
         "imports" if rest.is_empty() => run(&["imports".into(), "deps".into()]),
         "imports" => usage("imports takes no arguments"),
+        "trust" => trust(rest),
         unknown => usage(&format!("'{unknown}' is not a command")),
     }
 }
@@ -46,6 +49,25 @@ fn run(steps: &[String]) -> ExitCode {
         Ok(_) => ExitCode::FAILURE,
         Err(e) => {
             eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn trust(args: &[String]) -> ExitCode {
+    let asked = match trust::Asked::read(args) {
+        Ok(asked) => asked,
+        Err(problem) => return usage(&format!("{problem}; {}", trust::USAGE)),
+    };
+    let ran = Workspace::find().map_err(trust::Failure::Failed).and_then(|ws| trust::run(&ws, &asked));
+    match ran {
+        Ok(summary) => {
+            eprintln!("trust: {summary}: all ended well");
+            ExitCode::SUCCESS
+        }
+        Err(trust::Failure::Unknown(problem)) => usage(&problem),
+        Err(trust::Failure::Failed(why)) => {
+            eprintln!("trust: {why}");
             ExitCode::FAILURE
         }
     }

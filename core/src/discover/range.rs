@@ -72,6 +72,11 @@ impl AddressRange {
         after > 0 && self.spans[after - 1].1 >= ip
     }
 
+    /// Its runs of addresses, ascending: first and last of each.
+    pub fn runs(&self) -> impl ExactSizeIterator<Item = (Ipv4Addr, Ipv4Addr)> {
+        self.spans.iter().map(|(first, last)| ((*first).into(), (*last).into()))
+    }
+
     /// Its addresses, ascending, made one at a time.
     pub fn iter(&self) -> Addresses {
         Addresses { spans: self.spans.clone(), span: 0, next: self.spans.first().map_or(0, |s| s.0) }

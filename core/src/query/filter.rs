@@ -45,6 +45,16 @@ impl Filter {
         Self { node: Arc::new(Node::And(Vec::new())), hidden: Hidden::standard() }
     }
 
+    /// Whether it accepts every document because it says nothing.
+    pub fn is_empty(&self) -> bool {
+        matches!(&*self.node, Node::And(nodes) if nodes.is_empty())
+    }
+
+    /// Whether it may look at this member of a document.
+    pub fn uses(&self, member: &str) -> bool {
+        self.node.uses(member)
+    }
+
     /// Whether the document meets the condition. What is hidden in it makes no difference.
     pub fn matches(&self, doc: &Value) -> bool {
         self.node.accepts(self.hidden.view(), doc)
@@ -69,6 +79,14 @@ pub(super) enum Node {
 }
 
 impl Node {
+    fn uses(&self, member: &str) -> bool {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) | Self::Nor(nodes) => nodes.iter().any(|n| n.uses(member)),
+            Self::At(path, _) => path.segs().first().is_some_and(|seg| seg.key() == member),
+            Self::Expr(_) => true,
+        }
+    }
+
     pub(super) fn accepts(&self, view: View<'_>, doc: &Value) -> bool {
         match self {
             Self::And(nodes) => nodes.iter().all(|n| n.accepts(view, doc)),

@@ -119,6 +119,9 @@ impl From<io::Error> for Fault {
     fn from(e: io::Error) -> Self {
         match e.get_ref().and_then(|inner| inner.downcast_ref::<DamagedBlock>()) {
             Some(block) => Self::Damaged(block.to_string()),
+            None if e.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Damaged("the store's file is cut: it ends before its content does".into())
+            }
             None => Self::Io(e.kind(), e.to_string()),
         }
     }

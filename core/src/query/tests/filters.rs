@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::matches;
+use crate::query::Filter;
 
 /// Each line: filter, document, whether it holds.
 fn check(table: &[(Value, Value, bool)]) {
@@ -318,4 +319,14 @@ fn what_the_gateway_sends() {
     ] {
         assert!(matches(&query, &doc), "{query}");
     }
+}
+
+#[test]
+fn a_filter_tells_what_it_looks_at() {
+    let uses = |query: serde_json::Value| Filter::parse(&query).unwrap().uses("last");
+    assert!(uses(json!({"$or": [{"id": "a"}, {"last.snap.success": true}]})));
+    assert!(uses(json!({"$expr": {"$gt": ["$a", "$b"]}})));
+    assert!(!uses(json!({"lasting": 1, "info.last": 2})));
+    assert!(Filter::all().is_empty() && Filter::parse(&json!({})).unwrap().is_empty());
+    assert!(!Filter::parse(&json!({"id": {"$exists": false}})).unwrap().is_empty());
 }

@@ -42,6 +42,33 @@ pub struct Counts {
     pub lateness_p99: Duration,
 }
 
+impl Counts {
+    /// Both together; of latenesses the greater.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            things: self.things + other.things,
+            online: self.online + other.online,
+            offline: self.offline + other.offline,
+            error: self.error + other.error,
+            stale: self.stale + other.stale,
+            never: self.never + other.never,
+            slow: self.slow + other.slow,
+            in_flight: self.in_flight + other.in_flight,
+            waiting: self.waiting + other.waiting,
+            polls_done: self.polls_done + other.polls_done,
+            polls_failed: self.polls_failed + other.polls_failed,
+            polls_late: self.polls_late + other.polls_late,
+            polls_cut: self.polls_cut + other.polls_cut,
+            ticks_missed: self.ticks_missed + other.ticks_missed,
+            sink_dropped: self.sink_dropped + other.sink_dropped,
+            events_missed: self.events_missed + other.events_missed,
+            lateness_p50: self.lateness_p50.max(other.lateness_p50),
+            lateness_p99: self.lateness_p99.max(other.lateness_p99),
+        }
+    }
+}
+
 const PER_OCTAVE: u64 = 4;
 const BUCKETS: usize = 140;
 const RECENT: u64 = 1 << 17;

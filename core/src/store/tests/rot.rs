@@ -69,6 +69,19 @@ async fn a_bit_that_flips_while_the_store_is_open_never_becomes_a_value() {
 }
 
 #[tokio::test]
+async fn a_file_cut_within_its_first_page_is_damaged_and_stays() {
+    let disk = CrashBackend::new(4);
+    drop(filled(&disk, 4, 3).await);
+    let bytes = disk.bytes();
+    for length in (1..600).step_by(7).chain([4_095, 4_096]) {
+        let cut = CrashBackend::with_bytes(4, bytes[..length].to_vec());
+        let e = open(&cut).await.unwrap_err();
+        assert!([code::CORRUPT, code::FOREIGN].contains(&e.code()), "{length} bytes: {e}");
+        assert_eq!(cut.bytes(), bytes[..length]);
+    }
+}
+
+#[tokio::test]
 async fn salvage_by_marks_needs_no_tree() {
     let dir = std::env::temp_dir().join(format!("headframe-salvage-{}", std::process::id()));
     let _old = std::fs::remove_dir_all(&dir);

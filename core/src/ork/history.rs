@@ -1,0 +1,45 @@
+use serde_json::Value;
+
+use crate::{Error, ErrorKind, Result, query::Query};
+
+use super::{Orchestrator, fan::Target};
+
+/// After so many things others have their turn.
+const TURN: usize = 1_000;
+
+impl Orchestrator {
+    /// What was done to records of things in these racks, newest first unless the query sorts. `start` and `end` are
+    /// times in ms, both included.
+    pub(super) async fn history_of(
+        &self,
+        targets: &[Target],
+        span: (Option<i64>, Option<i64>),
+        query: &Query,
+    ) -> Result<Vec<Value>> {
+        let Some(things) = &self.0.things else {
+            let text = "the changes of things are not kept here";
+            return Err(Error::new(ErrorKind::Unsupported, "ork.history", text));
+        };
+        let (start, end) = (span.0.unwrap_or(i64::MIN), span.1.unwrap_or(i64::MAX));
+        let mut rows = Vec::new();
+        let records = targets.iter().flat_map(|target| things.of_rack(&target.info.id));
+        for (seen, record) in records.enumerate() {
+            if seen % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            for (n, entry) in things.history(&record.id)?.iter().enumerate() {
+                if entry.ts < start || entry.ts > end {
+                    continue;
+                }
+                let mut row = serde_json::to_value(entry).map_err(|e| {
+                    Error::new(ErrorKind::Internal, "ork.history", "an entry is no JSON").caused_by(e)
+                })?;
+                row["rack"] = record.rack.as_str().into();
+                // Ids are the order where no other is wanted: the newest first.
+                rows.push((format!("{:020}/{}/{n:04}", i64::MAX.saturating_sub(entry.ts), entry.id), row));
+            }
+        }
+        let page = query.run(rows.iter().map(|(id, row)| (id.as_str(), row)))?;
+        Ok(page.items.into_iter().map(|item| item.value).collect())
+    }
+}

@@ -1,0 +1,266 @@
+//! Register, update and forget: each judged against everything that is registered or about to be.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{
+    api::{Caller, Comment, RackId, RackInfo, ThingChange, ThingDraft},
+    checks, codes, comments,
+    desk::Desk,
+    history::{self, HistoryKind},
+    record::{Stamp, ThingRecord},
+    secrets, tags,
+};
+use crate::{Error, ErrorKind, Result, ThingId, driver::Registry, model::Members};
+
+const REGISTER: &str = "thing.register";
+const UPDATE: &str = "thing.update";
+const FORGET: &str = "thing.forget";
+/// So that an id fits into the keys of the store.
+const MOST_ID_BYTES: usize = 256;
+/// Most things forgotten at once: they are forgotten together.
+pub(super) const MOST_FORGOTTEN: usize = 9_000;
+
+/// What a rack asks of its things.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub info: RackInfo,
+    pub drivers: Arc<Registry>,
+    pub default_driver: String,
+    pub tags: Vec<String>,
+    pub allow_duplicate_ips: bool,
+}
+
+pub(super) fn register(
+    desk: &mut Desk,
+    rules: &Rules,
+    draft: ThingDraft,
+    by: &Caller,
+) -> Result<Arc<ThingRecord>> {
+    let family = rules.info.family();
+    let id = new_id(desk, draft.id.as_deref())?;
+    if let Some(code) = &draft.code {
+        codes::check(code)?;
+    }
+    tags::check(&draft.tags)?;
+    let opts = match draft.opts {
+        Some(opts) => opts,
+        None if family == "miner" => {
+            let text = "a miner needs options: its address at least";
+            return Err(Error::invalid(REGISTER, "opts", text).code_as("ERR_THING_VALIDATE_OPTS_INVALID"));
+        }
+        None => Members::new(),
+    };
+    check_opts(&opts)?;
+    check_info(family, &draft.info)?;
+    let driver = driver(rules, draft.driver)?;
+    let now = desk.now();
+    let comment = draft.comment.map(|text| comment(desk, now, &text, None, by)).transpose()?;
+
+    let cx = &desk.shared.cx;
+    let sealer = desk.shared.store.sealer();
+    let mut info = draft.info;
+    secrets::seal_info(sealer, &*cx.rng, &id, &mut info)?;
+    info.insert("createdAt".into(), now.into());
+    info.insert("updatedAt".into(), now.into());
+    let opts = secrets::seal(sealer, &*cx.rng, &id, &opts)?;
+    let code = draft.code.unwrap_or_else(|| desk.codes.next(&codes::prefix(&rules.info.thing_type)));
+    let mut record = ThingRecord {
+        id,
+        code,
+        rack: rules.info.id.clone(),
+        thing_type: rules.info.thing_type.clone(),
+        driver,
+        tags: Vec::new(),
+        opts,
+        info,
+        comments: comment.into_iter().collect(),
+        read_only: draft.read_only,
+        held: None,
+        evidence: None,
+        revision: Stamp::default(),
+    };
+    record.tags = all_tags(rules, &record, &draft.tags);
+    desk.free(REGISTER, &record, None, rules.allow_duplicate_ips)?;
+    let entry = history::entry(now, HistoryKind::Register, by, None, Some(&record));
+    Ok(desk.put(record, entry))
+}
+
+fn new_id(desk: &Desk, given: Option<&str>) -> Result<ThingId> {
+    let Some(text) = given else {
+        let id = ThingId::random(&*desk.shared.cx.rng);
+        return if desk.current(&id).is_none() { Ok(id) } else { new_id(desk, None) };
+    };
+    let id = ThingId::new(text).map_err(|e| e.code_as("ERR_THING_ID_INVALID"))?;
+    if text.len() > MOST_ID_BYTES {
+        let why = "an id has at most 256 bytes";
+        return Err(Error::invalid(REGISTER, "id", why).code_as("ERR_THING_ID_INVALID"));
+    }
+    if desk.current(&id).is_some() {
+        let e = Error::new(ErrorKind::Conflict, REGISTER, "a thing has this id already");
+        return Err(e.code_as("ERR_THING_WITH_ID_ALREADY_EXISTS").with("field", "id").with("thing", &id));
+    }
+    Ok(id)
+}
+
+fn driver(rules: &Rules, wanted: Option<String>) -> Result<String> {
+    let driver = wanted.unwrap_or_else(|| rules.default_driver.clone());
+    let known = rules.drivers.driver(&driver).map(|_| ());
+    known.map_err(|e| Error::invalid(REGISTER, "driver", e.message().to_owned()))?;
+    Ok(driver)
+}
+
+fn check_info(family: &str, info: &Map<String, Value>) -> Result<()> {
+    checks::size("info", info.iter().map(|(name, value)| (name.as_str(), value)))?;
+    checks::info(family, info)
+}
+
+fn check_opts(opts: &Members<Value>) -> Result<()> {
+    checks::size("opts", opts.iter())?;
+    match opts.get("address") {
+        None | Some(Value::Null | Value::String(_)) => Ok(()),
+        Some(_) => Err(Error::invalid(REGISTER, "opts.address", "an address is a text")
+            .code_as("ERR_THING_VALIDATE_OPTS_INVALID")),
+    }
+}
+
+fn all_tags(rules: &Rules, record: &ThingRecord, given: &[String]) -> Vec<String> {
+    let from = tags::From {
+        thing_type: &record.thing_type,
+        rack: &rules.tags,
+        id: record.id.as_str(),
+        code: &record.code,
+        info: &record.info,
+    };
+    tags::all(from, given)
+}
+
+/// A comment with a new id.
+pub(super) fn comment(desk: &Desk, ts: i64, text: &str, pos: Option<&str>, by: &Caller) -> Result<Comment> {
+    comments::check(text)?;
+    let id = ThingId::random(&*desk.shared.cx.rng).as_str().to_owned();
+    let pos = pos.filter(|pos| !pos.is_empty()).map(Into::into);
+    Ok(Comment { id, ts, comment: text.into(), user: by.user.clone(), pos })
+}
+
+/// The thing of this rack.
+pub(super) fn own(desk: &Desk, rack: &RackId, id: &ThingId, op: &'static str) -> Result<Arc<ThingRecord>> {
+    desk.current(id).filter(|record| record.rack == *rack).ok_or_else(|| unknown(op, id))
+}
+
+pub(super) fn unknown(op: &'static str, id: &ThingId) -> Error {
+    let e = Error::new(ErrorKind::NotFound, op, "there is no such thing");
+    e.code_as("ERR_THING_NOTFOUND").with("thing", id)
+}
+
+pub(super) fn update(
+    desk: &mut Desk,
+    rules: &Rules,
+    id: &ThingId,
+    change: ThingChange,
+    by: &Caller,
+) -> Result<Arc<ThingRecord>> {
+    let old = own(desk, &rules.info.id, id, UPDATE)?;
+    if change.if_revision.is_some_and(|wanted| wanted != old.revision()) {
+        let e = Error::new(ErrorKind::Conflict, UPDATE, "the thing was changed meanwhile: read it again");
+        return Err(e.with("thing", id).with("revision", old.revision()));
+    }
+    let now = desk.now();
+    let mut new = ThingRecord::clone(&old);
+    let touches_place =
+        change.info.as_ref().is_some_and(|i| ["location", "container"].iter().any(|n| i.contains_key(*n)));
+    if let Some(opts) = change.opts {
+        new.opts = changed_opts(desk, &old, opts, change.force_overwrite)?;
+    }
+    if let Some(info) = change.info {
+        new.info = changed_info(desk, &old, info, change.force_overwrite)?;
+    }
+    check_info(old.family(), &new.info)?;
+    if touches_place {
+        checks::location(old.family(), &new.info)?;
+    }
+    if let Some(action) = change.action_id {
+        new.info.insert("lastActionId".into(), action.into());
+    }
+    new.info.insert("updatedAt".into(), now.into());
+    if let Some(text) = change.comment {
+        let added = comment(desk, now, &text, None, by)?;
+        comments::add(&mut new.comments, added)?;
+    }
+    let given = match change.tags {
+        Some(given) => {
+            tags::check(&given)?;
+            given
+        }
+        None => tags::given(&old.tags, &rules.tags),
+    };
+    new.tags = all_tags(rules, &new, &given);
+    let same = |name: &str| old.info.get(name) == new.info.get(name);
+    if !(same("macAddress") && same("serialNum")) {
+        // A person said which device it is; what it says is learnt anew.
+        new.evidence = None;
+    }
+    desk.free(UPDATE, &new, Some(&old), rules.allow_duplicate_ips)?;
+    let entry = history::entry(now, HistoryKind::Update, by, Some(&old), Some(&new));
+    Ok(desk.put(new, entry))
+}
+
+fn changed_opts(
+    desk: &Desk,
+    old: &ThingRecord,
+    given: Members<Value>,
+    overwrite: bool,
+) -> Result<Members<Value>> {
+    let sealed = secrets::seal(desk.shared.store.sealer(), &*desk.shared.cx.rng, &old.id, &given)?;
+    let mut opts = if overwrite { Members::new() } else { old.opts.clone() };
+    opts.extend(sealed.iter().map(|(name, value)| (name.to_owned(), value.clone())));
+    check_opts(&opts)?;
+    Ok(opts)
+}
+
+fn changed_info(
+    desk: &Desk,
+    old: &ThingRecord,
+    mut given: Map<String, Value>,
+    overwrite: bool,
+) -> Result<Map<String, Value>> {
+    secrets::seal_info(desk.shared.store.sealer(), &*desk.shared.cx.rng, &old.id, &mut given)?;
+    let mut info = if overwrite { Map::new() } else { old.info.clone() };
+    info.extend(given);
+    match old.info.get("createdAt") {
+        Some(created) => info.insert("createdAt".into(), created.clone()),
+        None => info.remove("createdAt"),
+    };
+    Ok(info)
+}
+
+/// Forgets all of `which` or none: each must still be as it was when it was chosen.
+pub(super) fn forget(
+    desk: &mut Desk,
+    rack: &RackId,
+    which: &[(ThingId, u64)],
+    by: &Caller,
+) -> Result<Vec<ThingId>> {
+    if which.len() > MOST_FORGOTTEN {
+        let text = format!("{} things match; at most {MOST_FORGOTTEN} are forgotten at once", which.len());
+        return Err(Error::invalid(FORGET, "query", text));
+    }
+    for (id, revision) in which {
+        let now = desk.current(id).filter(|record| record.rack == *rack);
+        if now.is_none_or(|record| record.revision() != *revision) {
+            let e = Error::new(ErrorKind::Conflict, FORGET, "a thing was changed meanwhile: ask again");
+            return Err(e.with("thing", id));
+        }
+    }
+    for (id, _) in which {
+        drop_thing(desk, id, HistoryKind::Forget, by);
+    }
+    Ok(which.iter().map(|(id, _)| id.clone()).collect())
+}
+
+pub(super) fn drop_thing(desk: &mut Desk, id: &ThingId, what: HistoryKind, by: &Caller) {
+    let old = desk.current(id);
+    let entry = history::entry(desk.now(), what, by, old.as_deref(), None);
+    desk.remove(id, entry);
+}

@@ -1,0 +1,414 @@
+//! The one place where records change: judges requests one after the other, makes many durable together, and only then
+//! lets them be seen.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak},
+};
+
+use smallvec::SmallVec;
+use tokio::sync::mpsc;
+
+use super::{
+    api::RackId,
+    checks::{Claim, address_key, claims, identity_key},
+    codes::Codes,
+    history::{self, HistoryEntry},
+    identity::Evidence,
+    record::ThingRecord,
+};
+use crate::{
+    Error, Result, Sent, ThingId,
+    io::Ctx,
+    store::{Batch, ControlStore, Expect, Revision, Space},
+};
+
+/// From so many writes or bytes on, requests wait for the next commit. The largest request fits beside it into the
+/// store's bounds.
+const MANY_WRITES: usize = 1_500;
+const MANY_BYTES: usize = 8 << 20;
+
+/// What everybody sees: records that are durable.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub cx: Ctx,
+    pub store: ControlStore,
+    state: RwLock<State>,
+    followers: Mutex<BTreeMap<RackId, Weak<dyn Follow>>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    things: BTreeMap<ThingId, Arc<ThingRecord>>,
+    racks: BTreeMap<RackId, BTreeSet<ThingId>>,
+}
+
+/// Who is told of changes to the things of a rack, in their order. It must not wait.
+pub(super) trait Follow: std::fmt::Debug + Send + Sync {
+    fn changed(&self, id: &ThingId, old: Option<&ThingRecord>, new: Option<&Arc<ThingRecord>>);
+}
+
+/// A request, and what is left to do when it is durable or failed.
+pub(super) type Work = Box<dyn FnOnce(&mut Desk) -> Done + Send>;
+pub(super) type Done = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+
+impl Shared {
+    pub fn new(cx: Ctx, store: ControlStore) -> Self {
+        Self { cx, store, state: RwLock::default(), followers: Mutex::default() }
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn get(&self, id: &ThingId) -> Option<Arc<ThingRecord>> {
+        self.state().things.get(id).cloned()
+    }
+
+    pub fn ids(&self) -> Vec<ThingId> {
+        self.state().things.keys().cloned().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.state().things.len()
+    }
+
+    pub fn of_rack(&self, rack: &RackId) -> Vec<Arc<ThingRecord>> {
+        let state = self.state();
+        let ids = state.racks.get(rack).into_iter().flatten();
+        ids.filter_map(|id| state.things.get(id).cloned()).collect()
+    }
+
+    pub fn followers(&self) -> MutexGuard<'_, BTreeMap<RackId, Weak<dyn Follow>>> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a durable change be seen and tells the rack.
+    fn show(&self, id: &ThingId, new: Option<Arc<ThingRecord>>) {
+        let old = {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            let old = match &new {
+                Some(record) => {
+                    state.racks.entry(record.rack.clone()).or_default().insert(id.clone());
+                    state.things.insert(id.clone(), Arc::clone(record))
+                }
+                None => state.things.remove(id),
+            };
+            if let (Some(old), None) = (&old, &new)
+                && let Some(ids) = state.racks.get_mut(&old.rack)
+            {
+                ids.remove(id);
+            }
+            old
+        };
+        let Some(rack) = new.as_ref().or(old.as_ref()).map(|record| record.rack.clone()) else { return };
+        let follower = self.followers().get(&rack).and_then(Weak::upgrade);
+        if let Some(follower) = follower {
+            follower.changed(id, old.as_deref(), new.as_ref());
+        }
+    }
+}
+
+/// Judges requests. What it has taken but not yet committed is staged.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub shared: Arc<Shared>,
+    pub codes: Codes,
+    claims: BTreeMap<(Claim, Box<str>), SmallVec<[ThingId; 1]>>,
+    staged: BTreeMap<ThingId, Option<Arc<ThingRecord>>>,
+    made: Vec<Arc<ThingRecord>>,
+    batch: Batch,
+    writes: usize,
+    bytes: usize,
+    /// Things of a commit whose outcome is unknown.
+    doubtful: BTreeSet<ThingId>,
+}
+
+impl Desk {
+    /// Reads all records.
+    pub fn open(shared: Arc<Shared>) -> Result<Self> {
+        let mut desk = Self {
+            shared: Arc::clone(&shared),
+            codes: Codes::default(),
+            claims: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            made: Vec::new(),
+            batch: Batch::new(),
+            writes: 0,
+            bytes: 0,
+            doubtful: BTreeSet::new(),
+        };
+        for record in shared.store.scan(Space::Things, .., usize::MAX) {
+            let thing = ThingRecord::load(&record)?;
+            desk.claim(&thing);
+            let id = thing.id.clone();
+            shared.show(&id, Some(Arc::new(thing)));
+        }
+        Ok(desk)
+    }
+
+    /// Serves requests until nobody can send any more.
+    pub async fn serve(mut self, mut requests: mpsc::Receiver<Work>) {
+        while let Some(work) = requests.recv().await {
+            let ready = self.settle_doubts().await;
+            let mut done = vec![work(&mut self)];
+            while self.writes < MANY_WRITES
+                && self.bytes < MANY_BYTES
+                && let Ok(work) = requests.try_recv()
+            {
+                done.push(work(&mut self));
+            }
+            let result = match ready {
+                Ok(()) => self.commit().await,
+                Err(e) => {
+                    self.discard();
+                    Err(e)
+                }
+            };
+            for done in done {
+                done(result.as_ref().copied());
+            }
+        }
+    }
+
+    /// Wall-clock time, ms.
+    pub fn now(&self) -> i64 {
+        self.shared.cx.clock.wall().0
+    }
+
+    /// A record as it will be when what is staged is durable.
+    pub fn current(&self, id: &ThingId) -> Option<Arc<ThingRecord>> {
+        match self.staged.get(id) {
+            Some(staged) => staged.clone(),
+            None => self.shared.get(id),
+        }
+    }
+
+    /// Things with one of `thing`'s claims of this kind, `thing` itself left out.
+    pub fn owners(&self, thing: &ThingRecord, kinds: &[Claim]) -> Vec<ThingId> {
+        let mut out: Vec<ThingId> = Vec::new();
+        for key in claims(thing).into_iter().filter(|(claim, _)| kinds.contains(claim)) {
+            out.extend(self.claims.get(&key).into_iter().flatten().filter(|id| **id != thing.id).cloned());
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
+    /// Miners of which this part of an identity is known.
+    pub fn with_identity(&self, claim: Claim, seen: &Evidence) -> Vec<Arc<ThingRecord>> {
+        let told = if claim == Claim::Mac { &seen.mac } else { &seen.serial };
+        let key = told.as_ref().map(|told| (claim, identity_key(told)));
+        let ids = key.and_then(|key| self.claims.get(&key)).into_iter().flatten();
+        ids.filter_map(|id| self.current(id)).collect()
+    }
+
+    /// Whether no other miner has the address where `thing` was seen.
+    pub fn is_free_address(&self, thing: &ThingRecord, seen: &Evidence) -> bool {
+        let key = seen.address.as_ref().map(|address| (Claim::Address, address_key(address)));
+        let owners = key.and_then(|key| self.claims.get(&key)).into_iter().flatten();
+        owners.filter(|id| **id != thing.id).count() == 0
+    }
+
+    /// Refuses `new` when it claims what another thing has, and `old` did not claim yet.
+    pub fn free(
+        &self,
+        op: &'static str,
+        new: &ThingRecord,
+        old: Option<&ThingRecord>,
+        duplicate_addresses: bool,
+    ) -> Result<()> {
+        let before = old.map(claims).unwrap_or_default();
+        for key in claims(new) {
+            if before.contains(&key) || (duplicate_addresses && key.0 == Claim::Address) {
+                continue;
+            }
+            let others = self.claims.get(&key).into_iter().flatten();
+            if let Some(owner) = others.into_iter().find(|id| **id != new.id) {
+                return Err(key.0.taken(op, owner));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stages a new or changed record.
+    pub fn put(&mut self, record: ThingRecord, entry: Option<HistoryEntry>) -> Arc<ThingRecord> {
+        record.revision.set(0);
+        let record = Arc::new(record);
+        let old = self.stage(&record.id, Some(Arc::clone(&record)));
+        if let Some(old) = old {
+            self.unclaim(&old);
+        }
+        self.claim(&record);
+        self.bytes += serde_json::to_vec(&record.stored()).map_or(0, |json| json.len());
+        let batch = std::mem::take(&mut self.batch);
+        self.batch = batch.put(Space::Things, &record.id, &record.stored());
+        self.writes += 1;
+        self.note(entry);
+        self.made.push(Arc::clone(&record));
+        record
+    }
+
+    /// Stages a removal.
+    pub fn remove(&mut self, id: &ThingId, entry: Option<HistoryEntry>) {
+        let Some(old) = self.stage(id, None) else { return };
+        self.unclaim(&old);
+        let batch = std::mem::take(&mut self.batch);
+        self.batch = batch.delete(Space::Things, id);
+        self.writes += 1;
+        self.note(entry);
+    }
+
+    fn stage(&mut self, id: &ThingId, new: Option<Arc<ThingRecord>>) -> Option<Arc<ThingRecord>> {
+        let old = self.current(id);
+        if self.staged.insert(id.clone(), new).is_none() {
+            let expect = old.as_ref().map_or(Expect::Absent, |o| Expect::Revision(Revision(o.revision())));
+            let batch = std::mem::take(&mut self.batch);
+            self.batch = batch.require(Space::Things, id, expect);
+        }
+        old
+    }
+
+    /// Adds an entry to a thing's history; beyond the bound the oldest goes.
+    fn note(&mut self, entry: Option<HistoryEntry>) {
+        let Some(entry) = entry else { return };
+        let prefix = history::prefix(&entry.id);
+        let place = self.shared.store.revision().0 + 1;
+        let key = format!("{prefix}{place:020} {:06}", self.writes);
+        let mut batch = std::mem::take(&mut self.batch);
+        let kept = self.shared.store.scan_prefix(Space::Audit, &prefix);
+        let over = (kept.len() + 1).saturating_sub(history::MOST_ENTRIES);
+        for old in kept.iter().take(over) {
+            batch = batch.delete(Space::Audit, &old.key);
+            self.writes += 1;
+        }
+        self.batch = batch.put(Space::Audit, key, &entry);
+        self.writes += 1;
+    }
+
+    fn claim(&mut self, record: &ThingRecord) {
+        for key in claims(record) {
+            self.claims.entry(key).or_default().push(record.id.clone());
+        }
+        self.codes.add(&record.code);
+    }
+
+    fn unclaim(&mut self, record: &ThingRecord) {
+        for key in claims(record) {
+            if let Some(owners) = self.claims.get_mut(&key) {
+                owners.retain(|id| *id != record.id);
+                if owners.is_empty() {
+                    self.claims.remove(&key);
+                }
+            }
+        }
+        self.codes.remove(&record.code);
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        if self.batch.is_empty() {
+            self.discard();
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let error = match self.shared.store.commit(batch).await {
+            Ok(revision) => {
+                self.publish(revision.0);
+                return Ok(());
+            }
+            Err(e) => e,
+        };
+        if error.sent() != Sent::Maybe {
+            self.discard();
+            return Err(error);
+        }
+        if self.probe().await.is_err() {
+            self.doubtful.extend(self.staged.keys().cloned());
+            self.discard();
+            return Err(error);
+        }
+        if let Some(revision) = self.found() {
+            self.publish(revision);
+            return Ok(());
+        }
+        self.discard();
+        Err(again(&error, Sent::No))
+    }
+
+    /// The revision of what is staged when the store holds it after all. A commit is whole, so one record tells.
+    fn found(&self) -> Option<u64> {
+        let store = &self.shared.store;
+        let tells = |(id, staged): (&ThingId, &Option<Arc<ThingRecord>>)| {
+            let held = store.get_record(Space::Things, id);
+            match staged {
+                Some(new) => {
+                    let json = serde_json::to_vec(&new.stored()).ok()?;
+                    Some(held.filter(|held| held.json == json).map(|held| held.revision.0))
+                }
+                // What was neither there before nor stays tells nothing.
+                None => self.shared.get(id).map(|_| held.is_none().then(|| store.revision().0)),
+            }
+        };
+        self.staged.iter().find_map(tells).flatten()
+    }
+
+    /// Makes the store look at its file again.
+    async fn probe(&self) -> Result<()> {
+        let probe = Batch::new().put(Space::Meta, "rack.probe", &self.now());
+        self.shared.store.commit(probe).await.map(|_| ())
+    }
+
+    /// After a commit with an unknown outcome: nothing is judged before that outcome is known.
+    async fn settle_doubts(&mut self) -> Result<()> {
+        if self.doubtful.is_empty() {
+            return Ok(());
+        }
+        self.probe().await.map_err(|e| again(&e, Sent::No))?;
+        for id in std::mem::take(&mut self.doubtful) {
+            let held = self.shared.store.get_record(Space::Things, &id);
+            let known = self.shared.get(&id);
+            if held.as_ref().map(|r| r.revision.0) == known.as_ref().map(|k| k.revision()) {
+                continue;
+            }
+            let held = held.as_ref().map(ThingRecord::load).transpose()?.map(Arc::new);
+            if let Some(known) = &known {
+                self.unclaim(known);
+            }
+            if let Some(held) = &held {
+                self.claim(held);
+            }
+            self.shared.show(&id, held);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, revision: u64) {
+        self.made.drain(..).for_each(|record| record.revision.set(revision));
+        for (id, new) in std::mem::take(&mut self.staged) {
+            self.shared.show(&id, new);
+        }
+        (self.writes, self.bytes) = (0, 0);
+    }
+
+    /// Takes back what is staged.
+    fn discard(&mut self) {
+        for (id, new) in std::mem::take(&mut self.staged) {
+            if let Some(new) = new {
+                self.unclaim(&new);
+            }
+            if let Some(old) = self.shared.get(&id) {
+                self.claim(&old);
+            }
+        }
+        self.made.clear();
+        self.batch = Batch::new();
+        (self.writes, self.bytes) = (0, 0);
+    }
+}
+
+/// The same error for one more caller.
+pub(super) fn again(error: &Error, sent: Sent) -> Error {
+    let copy = Error::new(error.kind(), error.op(), error.message()).code_as(error.code());
+    let copy = error.context().fold(copy, |copy, (key, value)| copy.with(key, value));
+    if sent == Sent::Maybe { copy.maybe_sent() } else { copy }
+}

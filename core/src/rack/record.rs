@@ -1,0 +1,230 @@
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::{
+    api::{Comment, RackId},
+    checks::{MAINTENANCE, normal_mac, text},
+    identity::{Evidence, Held, HeldReason},
+    secrets,
+};
+use crate::{
+    Result, ThingId,
+    model::{Members, ThingConf},
+    store::{Record, Sealer},
+};
+
+/// A thing as it is registered. What it says stands elsewhere: [`Rack::last`](super::Rack::last).
+///
+/// Its options stay inside: secrets among them are sealed, serialising leaves all of them out, and `Debug` shows their
+/// names only.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ThingRecord {
+    /// Stable identity.
+    pub id: ThingId,
+    /// `PREFIX-NNNN`, unique in the site.
+    pub code: String,
+    /// The rack that owns it.
+    pub rack: RackId,
+    /// MiningOS's thing type.
+    #[serde(rename = "type")]
+    pub thing_type: String,
+    /// The driver that opens it.
+    pub driver: String,
+    /// All tags: made ones and those that people gave.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    #[serde(skip)]
+    pub(super) opts: Members<Value>,
+    /// Free facts, with `createdAt` and `updatedAt`. Members called like secrets are sealed.
+    #[serde(default)]
+    pub info: Map<String, Value>,
+    /// Comments, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<Comment>,
+    /// Never written to, whatever is approved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// Why its identity is in doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// What its device said of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    #[serde(default)]
+    pub(super) revision: Stamp,
+}
+
+/// The commit of a record, known only after it was written.
+#[derive(Default)]
+pub(super) struct Stamp(AtomicU64);
+
+impl Stamp {
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub fn set(&self, revision: u64) {
+        self.0.store(revision, Ordering::Release);
+    }
+}
+
+impl Clone for Stamp {
+    fn clone(&self) -> Self {
+        let copy = Self::default();
+        copy.set(self.get());
+        copy
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.get())
+    }
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(|revision| Self(revision.into()))
+    }
+}
+
+/// A record as the store keeps it.
+#[derive(Serialize)]
+pub(super) struct Stored<'a> {
+    #[serde(flatten)]
+    record: &'a ThingRecord,
+    opts: &'a Members<Value>,
+}
+
+#[derive(Deserialize)]
+struct Loaded {
+    #[serde(flatten)]
+    record: ThingRecord,
+    #[serde(default)]
+    opts: Members<Value>,
+}
+
+impl ThingRecord {
+    /// The commit that wrote it; [`ThingChange::if_revision`](super::ThingChange::if_revision) takes it.
+    pub fn revision(&self) -> u64 {
+        self.revision.get()
+    }
+
+    /// `miner`, `container`, …
+    pub fn family(&self) -> &str {
+        self.thing_type.split('-').next().unwrap_or_default()
+    }
+
+    /// Where it is reached, as its options say.
+    pub fn address(&self) -> Option<&str> {
+        self.opts.get("address")?.as_str().filter(|text| !text.trim().is_empty())
+    }
+
+    /// Whether it is being repaired: its `info.container` is `maintenance`.
+    pub fn in_maintenance(&self) -> bool {
+        text(&self.info, "container") == Some(MAINTENANCE)
+    }
+
+    /// Whether its device is asked at all.
+    pub fn is_polled(&self) -> bool {
+        let taken = self.held.as_ref().is_some_and(|held| held.reason == HeldReason::AddressTaken);
+        !taken && !self.in_maintenance()
+    }
+
+    /// The thing in MiningOS's listing form, without `last`.
+    pub fn listing(&self) -> Value {
+        let mut doc = Map::new();
+        let mut put = |name: &str, value: Value| doc.insert(name.into(), value);
+        put("id", self.id.as_str().into());
+        put("code", self.code.as_str().into());
+        put("type", self.thing_type.as_str().into());
+        put("rack", self.rack.as_str().into());
+        put("driver", self.driver.as_str().into());
+        put("tags", self.tags.as_slice().into());
+        put("info", secrets::stripped(&self.info));
+        put("comments", serde_json::to_value(&self.comments).unwrap_or_default());
+        put("revision", self.revision().into());
+        if self.read_only {
+            put("readOnly", true.into());
+        }
+        if let Some(held) = &self.held {
+            put("held", serde_json::to_value(held).unwrap_or_default());
+        }
+        let picks: &[&str] = match self.family() {
+            "miner" | "container" => &["address", "port"],
+            "powermeter" | "sensor" => &["address", "port", "unitId"],
+            _ => &[],
+        };
+        for name in picks {
+            if let Some(value @ (Value::String(_) | Value::Number(_))) = self.opts.get(name) {
+                put(name, value.clone());
+            }
+        }
+        Value::Object(doc)
+    }
+
+    /// How its driver reaches it, with the secrets unsealed.
+    pub(super) fn conf(&self, sealer: &Sealer) -> Result<ThingConf> {
+        let mut conf = ThingConf::new(self.id.clone(), &self.driver).typed(&self.thing_type);
+        conf.opts = secrets::open(sealer, &self.id, &self.opts)?;
+        Ok(conf)
+    }
+
+    /// What its device should say of itself: what it said before, else what was registered.
+    pub(super) fn known(&self) -> Evidence {
+        let mut known = self.evidence.clone().unwrap_or_default();
+        known.mac = known.mac.or_else(|| text(&self.info, "macAddress").map(normal_mac));
+        known.serial = known.serial.or_else(|| text(&self.info, "serialNum").map(Into::into));
+        known
+    }
+
+    pub(super) fn stored(&self) -> Stored<'_> {
+        Stored { record: self, opts: &self.opts }
+    }
+
+    pub(super) fn load(record: &Record) -> Result<Self> {
+        let loaded: Loaded = record.parse()?;
+        let mut thing = loaded.record;
+        thing.opts = loaded.opts;
+        thing.tags.shrink_to_fit();
+        thing.comments.shrink_to_fit();
+        thing.revision.set(record.revision.0);
+        Ok(thing)
+    }
+}
+
+impl PartialEq for ThingRecord {
+    /// Whether all is the same but the revision.
+    fn eq(&self, other: &Self) -> bool {
+        let own = (&self.id, &self.code, &self.rack, &self.thing_type, &self.driver, &self.tags);
+        let its = (&other.id, &other.code, &other.rack, &other.thing_type, &other.driver, &other.tags);
+        own == its
+            && self.opts == other.opts
+            && self.info == other.info
+            && self.comments == other.comments
+            && (self.read_only, &self.held, &self.evidence) == (other.read_only, &other.held, &other.evidence)
+    }
+}
+
+impl fmt::Debug for ThingRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThingRecord")
+            .field("id", &self.id)
+            .field("code", &self.code)
+            .field("rack", &self.rack)
+            .field("driver", &self.driver)
+            .field("tags", &self.tags)
+            .field("opts", &self.opts.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("info", &secrets::stripped(&self.info))
+            .field("held", &self.held)
+            .field("revision", &self.revision())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,119 @@
+//! Tags: those that people give, and those that are made from type, id, code and place.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::{Error, Result};
+
+const MOST_TAGS: usize = 256;
+const MOST_CHARS: usize = 256;
+/// What begins like this is made, and never kept from a request.
+const MADE: [&str; 5] = ["t-", "id-", "code-", "pos-", "container-"];
+
+/// What tags are made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct From<'a> {
+    pub thing_type: &'a str,
+    /// Tags that the rack gives to all its things.
+    pub rack: &'a [String],
+    pub id: &'a str,
+    pub code: &'a str,
+    pub info: &'a Map<String, Value>,
+}
+
+/// Refuses tags that are empty, too long, too many or not printable.
+pub(super) fn check(tags: &[String]) -> Result<()> {
+    let bad = |tag: &String| {
+        tag.is_empty() || tag.chars().count() > MOST_CHARS || tag.chars().any(char::is_control)
+    };
+    if tags.len() <= MOST_TAGS && !tags.iter().any(bad) {
+        return Ok(());
+    }
+    let why = "there are at most 256 tags, each of 1 to 256 characters without control characters";
+    Err(Error::invalid("thing.tags", "tags", why).code_as("ERR_THING_TAGS_INVALID"))
+}
+
+fn made(tag: &str) -> bool {
+    MADE.iter().any(|prefix| tag.starts_with(prefix))
+}
+
+/// The tags that people gave, of all a thing has.
+pub(super) fn given(all: &[String], rack: &[String]) -> Vec<String> {
+    all.iter().filter(|tag| !made(tag) && !rack.contains(tag)).cloned().collect()
+}
+
+/// All tags of a thing: those that are made, and of `given` those that do not look made; in MiningOS's order, each
+/// once.
+pub(super) fn all(from: From<'_>, given: &[String]) -> Vec<String> {
+    let mut types = Vec::new();
+    let mut rest = Some(from.thing_type);
+    while let Some(prefix) = rest {
+        types.push(format!("t-{prefix}"));
+        rest = prefix.rsplit_once('-').map(|(shorter, _)| shorter);
+    }
+    let place = ["pos", "container"].into_iter().filter_map(|name| {
+        let value = from.info.get(name)?.as_str().filter(|text| !text.is_empty())?;
+        Some(format!("{name}-{value}"))
+    });
+    let people = from.rack.iter().chain(given).filter(|tag| !made(tag)).cloned();
+    let own = [format!("id-{}", from.id), format!("code-{}", from.code)];
+    let mut seen = BTreeSet::new();
+    let mut tags: Vec<String> = types.into_iter().chain(people).chain(own).chain(place).collect();
+    tags.retain(|tag| seen.insert(tag.clone()));
+    tags.shrink_to_fit();
+    tags
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn strings(tags: &[&str]) -> Vec<String> {
+        tags.iter().map(|t| (*t).to_owned()).collect()
+    }
+
+    fn made_for(info: &Value, given: &[&str]) -> Vec<String> {
+        let rack = strings(&["antspace"]);
+        let from = From {
+            thing_type: "container-as-hk3",
+            rack: &rack,
+            id: "c1",
+            code: "AS-HK3-0001",
+            info: info.as_object().unwrap(),
+        };
+        all(from, &strings(given))
+    }
+
+    #[test]
+    fn type_tags_of_containers_and_tags_of_people_stay() {
+        let given = ["repos-1", "site-a", "x-container-y", "site-a", "pos-old", "id-other"];
+        let expected = [
+            "t-container-as-hk3",
+            "t-container-as",
+            "t-container",
+            "antspace",
+            "repos-1",
+            "site-a",
+            "x-container-y",
+            "id-c1",
+            "code-AS-HK3-0001",
+            "pos-1_2",
+            "container-hall",
+        ];
+        let tags = made_for(&json!({"pos": "1_2", "container": "hall"}), &given);
+        assert_eq!(tags, expected);
+        assert_eq!(super::given(&tags, &strings(&["antspace"])), ["repos-1", "site-a", "x-container-y"]);
+        assert!(!made_for(&json!({"pos": ""}), &[]).iter().any(|t| t.starts_with("pos-")));
+    }
+
+    #[test]
+    fn unusable_tags_are_refused() {
+        for bad in [vec![String::new()], vec!["a\nb".into()], vec!["x".repeat(257)], vec!["x".into(); 257]] {
+            assert_eq!(check(&bad).unwrap_err().code(), "ERR_THING_TAGS_INVALID");
+        }
+        assert!(check(&strings(&["ä b"])).is_ok());
+    }
+}

@@ -1,0 +1,174 @@
+use super::*;
+use crate::rack::{Evidence as Told, HeldReason, HistoryKind, Sighting};
+
+const A: &str = "10.0.0.1";
+const B: &str = "10.0.0.2";
+const C: &str = "10.0.0.3";
+
+fn first() -> Device {
+    Device { boards: vec!["B1", "B2"], ..Device::new("C8:11:05:00:0A:01", "S1") }
+}
+
+fn second() -> Device {
+    Device { boards: vec!["B3", "B4"], ..Device::new("C8:11:05:00:0A:02", "S2") }
+}
+
+fn told(device: &Device) -> Told {
+    Told { mac: device.mac.map(Into::into), serial: device.serial.map(Into::into), ..Told::default() }
+}
+
+/// Two miners whose identity was learnt.
+async fn two() -> (Site, LocalRack) {
+    let site = Site::new().await;
+    let rack = site.rack("r1").await;
+    for (name, address, device) in [("m1", A, first()), ("m2", B, second())] {
+        site.lab.place(address, device);
+        rack.register(miner(name, address), &by()).await.unwrap();
+    }
+    site.pass(8).await;
+    (site, rack)
+}
+
+fn held(site: &Site, name: &str) -> Option<HeldReason> {
+    site.things.get(&id(name)).unwrap().held.as_ref().map(|held| held.reason)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_device_says_first_is_kept_and_guards_the_site() {
+    let (site, rack) = two().await;
+    let record = site.things.get(&id("m1")).unwrap();
+    let evidence = record.evidence.as_ref().unwrap();
+    assert_eq!(
+        (evidence.mac.as_deref(), evidence.serial.as_deref()),
+        (Some("C8:11:05:00:0A:01"), Some("S1"))
+    );
+    assert_eq!((evidence.boards.len(), evidence.address.as_deref()), (2, Some(A)));
+    let twin = json!({"opts": {"address": C}, "info": {"macAddress": "c8-11-05-00-0a-01"}});
+    assert_eq!(refused(rack.register(draft(twin), &by()).await).0, "ERR_THING_MACADDRESS_EXISTS");
+    let commits = site.things.store().health().commits;
+    site.pass(60).await;
+    assert_eq!(site.things.store().health().commits, commits, "old news is not written again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certain_device_at_a_free_address_is_followed() {
+    let (site, rack) = two().await;
+    site.lab.remove(A);
+    site.lab.place(C, first());
+    let seen = Told { boards: vec![], ..told(&first()) };
+    let changed = site.things.sight(vec![Sighting::scanned(C, seen, START)]).await.unwrap();
+    assert_eq!(changed, [id("m1")]);
+    let record = site.things.get(&id("m1")).unwrap();
+    assert_eq!((record.address(), record.held.as_ref()), (Some(C), None));
+    site.pass(8).await;
+    assert_eq!(listed(&rack, "m1").await["last"]["link"], "online");
+    let newest = &site.things.history(&id("m1")).unwrap()[0];
+    assert_eq!((newest.what, newest.by.as_str()), (HistoryKind::Moved, "headframe"));
+    assert_eq!(newest.changes["opts.address"].old_value, Some(json!(A)));
+    // The same again is no news, and an address of another thing is not taken.
+    let again = vec![
+        Sighting::scanned(C, told(&first()), START),
+        Sighting::scanned(B, told(&first()), START),
+        Sighting::scanned("10.0.0.9", told(&Device::new("00:00:00:00:00:01", "S9")), START),
+    ];
+    assert!(site.things.sight(again).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_an_identity_holds_until_a_person_decides() {
+    let (site, rack) = two().await;
+    site.lab.place(A, Device { serial: Some("S9"), ..first() });
+    site.pass(8).await;
+    assert_eq!(held(&site, "m1"), Some(HeldReason::PartlyTheSame));
+    let doc = listed(&rack, "m1").await;
+    assert_eq!((&doc["held"]["reason"], &doc["last"]["link"]), (&json!("partly_the_same"), &json!("online")));
+    assert_eq!(site.things.history(&id("m1")).unwrap()[0].what, HistoryKind::Held);
+    let record = site.things.split(&id("m1"), &by()).await.unwrap();
+    assert_eq!(
+        (record.held.as_ref(), record.evidence.as_ref().unwrap().serial.as_deref()),
+        (None, Some("S9"))
+    );
+    site.pass(30).await;
+    assert_eq!(held(&site, "m1"), None);
+    let again = site.things.split(&id("m1"), &by()).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_identity_at_two_things_holds_both_until_they_are_merged() {
+    let (site, rack) = two().await;
+    site.lab.place(C, first());
+    rack.register(miner("m3", C), &by()).await.unwrap();
+    site.pass(8).await;
+    let both = (held(&site, "m1"), held(&site, "m3"));
+    assert_eq!(both, (Some(HeldReason::SameIdentity), Some(HeldReason::SameIdentity)));
+    assert_eq!(site.things.get(&id("m1")).unwrap().held.as_ref().unwrap().with, Some(id("m3")));
+    site.lab.remove(A);
+    let kept = site.things.merge(&id("m3"), &id("m1"), &by()).await.unwrap();
+    assert!(kept.held.is_none() && site.things.get(&id("m1")).is_none());
+    site.pass(8).await;
+    let record = site.things.get(&id("m3")).unwrap();
+    assert_eq!((held(&site, "m3"), record.evidence.as_ref().unwrap().serial.as_deref()), (None, Some("S1")));
+    assert_eq!(rack.counts().things, 2);
+    assert!(site.things.merge(&id("m3"), &id("m3"), &by()).await.is_err());
+    assert_eq!(refused(site.things.merge(&id("m3"), &id("m9"), &by()).await).0, "ERR_THING_NOTFOUND");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_that_show_one_identity_can_be_two_by_decision() {
+    let (site, rack) = two().await;
+    site.lab.place(C, first());
+    rack.register(miner("m3", C), &by()).await.unwrap();
+    site.pass(8).await;
+    for name in ["m1", "m3"] {
+        site.things.split(&id(name), &by()).await.unwrap();
+    }
+    site.pass(30).await;
+    assert_eq!((held(&site, "m1"), held(&site, "m3")), (None, None));
+    // A held or decided thing can still be edited.
+    rack.update(&id("m3"), change(json!({"tags": ["ok"]})), &by()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_never_overwrites_what_is_registered() {
+    let site = Site::new().await;
+    let rack = site.rack("r1").await;
+    site.lab.place(A, second());
+    let new = json!({"id": "m1", "opts": {"address": A}, "info": {"macAddress": "c8-11-05-00-0a-01"}});
+    rack.register(draft(new), &by()).await.unwrap();
+    site.pass(8).await;
+    let record = site.things.get(&id("m1")).unwrap();
+    assert_eq!(held(&site, "m1"), Some(HeldReason::Replaced));
+    assert_eq!((&record.info["macAddress"], record.evidence.as_ref()), (&json!("c8-11-05-00-0a-01"), None));
+    let record = site.things.split(&id("m1"), &by()).await.unwrap();
+    assert_eq!(record.info["macAddress"], "C8:11:05:00:0A:02");
+    assert_eq!(site.things.history(&id("m1")).unwrap()[0].by, "ann@site");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_at_the_address_of_another_is_counted_once() {
+    let (site, rack) = two().await;
+    // m1's device got m2's address from a DHCP server; m2's device is gone, then found.
+    site.lab.remove(A);
+    site.lab.place(B, first());
+    site.pass(8).await;
+    assert_eq!((held(&site, "m1"), held(&site, "m2")), (None, Some(HeldReason::AddressTaken)));
+    assert_eq!(site.things.get(&id("m1")).unwrap().address(), Some(B));
+    assert_eq!(rack.counts().things, 1);
+    site.lab.place(C, second());
+    let seen = vec![Sighting::scanned(C, told(&second()), START)];
+    assert_eq!(site.things.sight(seen).await.unwrap(), [id("m2")]);
+    site.pass(8).await;
+    assert_eq!((held(&site, "m2"), rack.counts().things), (None, 2));
+    assert_eq!(listed(&rack, "m2").await["last"]["link"], "online");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_from_before_a_change_says_nothing_about_it() {
+    let (site, rack) = two().await;
+    let old = Sighting::polled(id("m1"), told(&first()), site.cx.clock.wall());
+    let new = json!({"opts": {"address": C}, "info": {"macAddress": "C8:11:05:00:0A:03"}});
+    rack.update(&id("m1"), change(new), &by()).await.unwrap();
+    assert!(site.things.sight(vec![old]).await.unwrap().is_empty());
+    assert_eq!(held(&site, "m1"), None);
+}

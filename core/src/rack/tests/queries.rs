@@ -1,0 +1,60 @@
+use super::*;
+use crate::query::{Filter, Query};
+
+async fn ids_of(rack: &LocalRack, query: Value) -> Vec<String> {
+    let query = Query::parse_str(&query.to_string()).unwrap();
+    rack.list(&query).await.unwrap().items.into_iter().map(|item| item.id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn listings_filter_sort_page_and_project_over_all_chunks() {
+    let site = Site::new().await;
+    let rack = site.rack("r1").await;
+    let drafts: Vec<ThingDraft> = (0..2_500)
+        .map(|n| {
+            let odd = if n % 2 == 1 { "odd" } else { "even" };
+            draft(json!({
+                "id": format!("m{n:04}"), "opts": {"address": format!("10.0.{}.{}", n / 250, n % 250)},
+                "info": {"n": n}, "tags": [odd]
+            }))
+        })
+        .collect();
+    assert!(rack.register_many(drafts, &by()).await.iter().all(Result::is_ok));
+    let odd = json!({"tags": "odd"});
+    assert_eq!(rack.count(&Filter::parse(&odd).unwrap()).await.unwrap(), 1_250);
+    let found = ids_of(&rack, json!({"query": odd, "sort": {"info.n": -1}, "offset": 1, "limit": 2})).await;
+    assert_eq!(found, ["m2497", "m2495"]);
+    let page = Query::parse_str(r#"{"fields": {"code": 1}, "limit": 1, "offset": 2000}"#).unwrap();
+    let page = rack.list(&page).await.unwrap();
+    assert_eq!((page.matched, &page.items[0].value), (2_500, &json!({"code": "XX-ONE-2001"})));
+    assert!(page.next.is_some());
+    assert_eq!(ids_of(&rack, json!({})).await.len(), 100);
+    assert_eq!(ids_of(&rack, json!({"query": {"address": "10.0.9.249"}})).await, ["m2499"]);
+    let hidden = Query::parse_str(r#"{"query": {"opts.address": "10.0.0.1"}}"#).unwrap_err();
+    assert_eq!(hidden.code(), "ERR_QUERY_INVALID");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_things_said_can_be_asked_for_without_being_given() {
+    let site = Site::new().await;
+    let rack = site.rack("r1").await;
+    site.lab.place("10.0.0.1", Device::default());
+    site.lab.hangs.store(true, Ordering::SeqCst);
+    for n in 1..3 {
+        rack.register(miner(&format!("m{n}"), &format!("10.0.0.{n}")), &by()).await.unwrap();
+    }
+    assert_eq!(listed(&rack, "m1").await["last"], json!({}));
+    site.lab.hangs.store(false, Ordering::SeqCst);
+    site.pass(30).await;
+    let good = json!({"last.snap.success": true});
+    let query = Query::parse_str(&json!({ "query": good }).to_string()).unwrap();
+    let page = rack.list(&query).await.unwrap();
+    assert_eq!((page.items.len(), page.items[0].value.get("last")), (1, None));
+    assert_eq!(rack.count(&Filter::parse(&good).unwrap()).await.unwrap(), 1);
+    assert_eq!(ids_of(&rack, json!({"sort": {"last.snap.success": 1}, "status": 1})).await.len(), 2);
+    let lost = listed(&rack, "m2").await;
+    assert_eq!(
+        (&lost["last"]["err"], &lost["last"]["snap"]["stats"]["status"]),
+        (&json!("ERR_OFFLINE"), &json!("offline"))
+    );
+}

@@ -1,0 +1,126 @@
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use super::Site;
+use crate::{
+    ErrorKind, Result, driver,
+    io::Ctx,
+    ork::{Orchestrator, OrkOptions, RackConf},
+    rack::{LastRows, LocalRack, Rack, RackInfo, RackOptions, Things},
+    store::{ControlStore, LastStore, StoreOptions, code},
+};
+
+/// Describes a [`Site`].
+#[derive(Debug)]
+pub struct SiteBuilder {
+    drivers: driver::Registry,
+    racks: Vec<(String, String, RackOptions, RackConf)>,
+    store: StoreOptions,
+    orchestrator: OrkOptions,
+}
+
+impl SiteBuilder {
+    pub(super) fn new(drivers: driver::Registry) -> Self {
+        let (store, orchestrator) = (StoreOptions::default(), OrkOptions::default());
+        Self { drivers, racks: Vec::new(), store, orchestrator }
+    }
+
+    /// Adds the rack called `name` for things of `thing_type`; its id is `<thing_type>-<name>`.
+    #[must_use]
+    pub fn rack(self, thing_type: &str, name: &str, options: RackOptions) -> Self {
+        self.rack_with(thing_type, name, options, RackConf::default())
+    }
+
+    /// As [`rack`](Self::rack), with what the rack's configuration tells callers.
+    #[must_use]
+    pub fn rack_with(mut self, thing_type: &str, name: &str, options: RackOptions, conf: RackConf) -> Self {
+        self.racks.push((thing_type.into(), name.into(), options, conf));
+        self
+    }
+
+    /// How the stores are kept: reserve for a full disk, key of sealed secrets.
+    #[must_use]
+    pub fn store(mut self, options: StoreOptions) -> Self {
+        self.store = options;
+        self
+    }
+
+    /// The site's configuration, for `getGlobalConfig`.
+    #[must_use]
+    pub fn global_config(mut self, config: Map<String, Value>) -> Self {
+        self.orchestrator.global_config = Some(config);
+        self
+    }
+
+    /// Makes the stores of a new site in `dir` and starts it.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when `dir` holds a site already; as [`open`](Self::open).
+    pub async fn create(self, cx: &Ctx, dir: &Path) -> Result<Site> {
+        let store = ControlStore::create(cx, dir, &self.store).await?;
+        LastStore::create(dir)?;
+        self.start(cx, dir, store).await
+    }
+
+    /// Opens the stores of an existing site in `dir` and starts it. Nothing is ever made anew: a store that is missing,
+    /// damaged or of a newer release is an error that says what to do.
+    ///
+    /// # Errors
+    /// Those of [`ControlStore::open`], [`LastStore::open`] and [`LocalRack::open`].
+    pub async fn open(self, cx: &Ctx, dir: &Path) -> Result<Site> {
+        let store = ControlStore::open(cx, dir, &self.store).await?;
+        self.start(cx, dir, store).await
+    }
+
+    /// Opens the site in `dir`, or makes one where `dir` is empty or not there. For first steps and tests: a program
+    /// that runs a site calls [`open`](Self::open), so that a lost disk does not look like a new site.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`create`](Self::create).
+    pub async fn open_or_create(self, cx: &Ctx, dir: &Path) -> Result<Site> {
+        match ControlStore::open(cx, dir, &self.store).await {
+            Ok(store) => self.start(cx, dir, store).await,
+            Err(e) if e.kind() == ErrorKind::NotFound && e.code() == code::MISSING && is_empty(dir) => {
+                self.create(cx, dir).await
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn start(self, cx: &Ctx, dir: &Path, store: ControlStore) -> Result<Site> {
+        let (last, restored) = LastStore::open(cx, dir, self.store.writer)?;
+        if restored.unreadable > 0 {
+            tracing::warn!(rows = restored.unreadable, "last snapshots that could not be read are left out");
+        }
+        let last = LastRows::new(last, restored);
+        let things = Things::open(cx, store.clone()).await?;
+        let drivers = Arc::new(self.drivers);
+        let orchestrator = Orchestrator::open(
+            cx,
+            store,
+            OrkOptions { things: Some(Arc::clone(&things)), ..self.orchestrator },
+        )?;
+        let mut racks = BTreeMap::new();
+        for (thing_type, name, options, conf) in self.racks {
+            let info = RackInfo::new(&thing_type, &name)?;
+            let rack = LocalRack::open(
+                cx.clone(),
+                Arc::clone(&drivers),
+                Arc::clone(&things),
+                info.clone(),
+                options,
+                Some(last.clone()),
+            );
+            let rack = Arc::new(rack.await.map_err(|e| e.with("rack", &info.id))?);
+            orchestrator.attach(Arc::clone(&rack) as Arc<dyn Rack>, conf).await?;
+            racks.insert(info.id, rack);
+        }
+        Ok(Site { cx: cx.clone(), drivers, things, last, racks, orchestrator })
+    }
+}
+
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir)
+        .map_or_else(|e| e.kind() == std::io::ErrorKind::NotFound, |mut d| d.next().is_none())
+}

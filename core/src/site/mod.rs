@@ -1,0 +1,178 @@
+//! The ready-made whole: an orchestrator, its local racks and their stores in one process.
+
+mod builder;
+mod find;
+mod readings;
+
+pub use builder::SiteBuilder;
+pub use find::{FindReport, Login};
+pub use readings::Readings;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    Error, ErrorKind, Result, ThingId, driver,
+    io::Ctx,
+    ork::Orchestrator,
+    query::{Query, QueryPage},
+    rack::{
+        Caller, Counts, LastRows, LocalRack, Partial, Rack, RackId, Reading, ThingDraft, ThingRecord, Things,
+    },
+};
+
+/// A site: racks that collect their things, one registry over the control store, and an orchestrator over them.
+///
+/// Nothing of it can write to a device.
+///
+/// ```no_run
+/// # async fn example(drivers: headframe_core::driver::Registry) -> headframe_core::Result<()> {
+/// use headframe_core::{io::Ctx, rack::{Caller, RackOptions}, site::Site};
+///
+/// let cx = Ctx::system();
+/// let site = Site::builder(drivers)
+///     .rack("miner-wm-m50s", "hall-1", RackOptions::new("whatsminer"))
+///     .open_or_create(&cx, "site".as_ref())
+///     .await?;
+/// let range = "10.0.0.0/24".parse()?;
+/// let report = site.find_and_register(range, Default::default(), &[], &Caller::new("me")).await?;
+/// println!("{} registered", report.registered.len());
+/// site.shutdown(std::time::Duration::from_secs(10)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Site {
+    cx: Ctx,
+    drivers: Arc<driver::Registry>,
+    things: Arc<Things>,
+    last: LastRows,
+    racks: BTreeMap<RackId, Arc<LocalRack>>,
+    orchestrator: Orchestrator,
+}
+
+/// What became of a site's work when it was shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SiteShutdown {
+    /// Polls that ended by themselves within the bound.
+    pub finished: usize,
+    /// Polls that were broken off.
+    pub aborted: usize,
+    /// Readings that reached neither store nor sink.
+    pub undelivered: usize,
+}
+
+impl Site {
+    /// Begins to describe a site whose things are opened by these drivers.
+    pub fn builder(drivers: driver::Registry) -> SiteBuilder {
+        SiteBuilder::new(drivers)
+    }
+
+    /// Id of the site, made when its store was created.
+    pub fn id(&self) -> &str {
+        self.orchestrator.site()
+    }
+
+    /// The orchestrator over the racks, and through it MiningOS's methods: [`Orchestrator::call`].
+    pub fn orchestrator(&self) -> &Orchestrator {
+        &self.orchestrator
+    }
+
+    /// The registry of all things.
+    pub fn things(&self) -> &Arc<Things> {
+        &self.things
+    }
+
+    /// The racks of this process, in the order of their ids.
+    pub fn racks(&self) -> impl ExactSizeIterator<Item = &Arc<LocalRack>> {
+        self.racks.values()
+    }
+
+    /// One rack of this process.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) with the racks there are.
+    pub fn rack(&self, id: &RackId) -> Result<&Arc<LocalRack>> {
+        self.racks.get(id).ok_or_else(|| {
+            let known: Vec<&str> = self.racks.keys().map(RackId::as_str).collect();
+            Error::new(ErrorKind::NotFound, "site.rack", format!("there is no rack '{id}'"))
+                .code_as("ERR_RACK_NOT_FOUND")
+                .with("known", known.join(" "))
+        })
+    }
+
+    /// Registers one thing in `rack`.
+    ///
+    /// # Errors
+    /// As [`Site::rack`] and [`Rack::register`].
+    pub async fn register(&self, rack: &RackId, draft: ThingDraft, by: &Caller) -> Result<Arc<ThingRecord>> {
+        self.rack(rack)?.register(draft, by).await
+    }
+
+    /// Registers many things in `rack`, each judged alone, durable together.
+    ///
+    /// # Errors
+    /// As [`Site::rack`]; what became of each draft stands at its place in the list.
+    pub async fn register_many(
+        &self,
+        rack: &RackId,
+        drafts: Vec<ThingDraft>,
+        by: &Caller,
+    ) -> Result<Vec<Result<Arc<ThingRecord>>>> {
+        Ok(self.rack(rack)?.register_many(drafts, by).await)
+    }
+
+    /// Lists things of all racks: one order and one page over them. A rack that fails is named.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::list`].
+    pub async fn list(&self, query: &Query) -> Result<Partial<QueryPage>> {
+        self.orchestrator.list(query).await
+    }
+
+    /// The last reading of a thing, whatever its age, which stands in it; also of before the start.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for a thing that is not registered.
+    pub async fn last(&self, id: &ThingId) -> Result<Option<Arc<Reading>>> {
+        let unknown = || {
+            Error::new(ErrorKind::NotFound, "site.last", "there is no such thing")
+                .code_as("ERR_THING_NOTFOUND")
+                .with("thing", id)
+        };
+        let record = self.things.get(id).ok_or_else(unknown)?;
+        self.rack(&record.rack)?.last(id).await
+    }
+
+    /// All readings of all racks from now on. A reader that is slower than the racks is told how many it missed.
+    pub fn subscribe(&self, capacity: usize) -> Readings {
+        Readings::new(self.racks.values().map(|rack| rack.subscribe(capacity)).collect())
+    }
+
+    /// How the collectors of all racks do, summed up; of latenesses the worst.
+    pub fn counts(&self) -> Counts {
+        self.racks.values().map(|rack| rack.counts()).fold(Counts::default(), Counts::plus)
+    }
+
+    /// Ends all racks within `bound`, then makes what they collected durable and closes the stores.
+    ///
+    /// # Errors
+    /// When the stores could not be written to the end.
+    pub async fn shutdown(self, bound: Duration) -> Result<SiteShutdown> {
+        let mut ending = tokio::task::JoinSet::new();
+        for rack in self.racks.into_values() {
+            ending.spawn(async move { rack.shutdown(bound).await });
+        }
+        let mut report = SiteShutdown::default();
+        while let Some(Ok(rack)) = ending.join_next().await {
+            report.finished += rack.finished;
+            report.aborted += rack.aborted;
+            report.undelivered += rack.undelivered;
+        }
+        let store = self.things.store().clone();
+        drop((self.orchestrator, self.things));
+        self.last.store().clone().close()?;
+        store.close().await?;
+        Ok(report)
+    }
+}

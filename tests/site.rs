@@ -1,0 +1,194 @@
+//! A whole site on real sockets and real files, with simulated miners.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test support: a failure ends the test")]
+
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use headframe::{
+    ErrorKind, ThingId,
+    auth::{Permissions, Principal},
+    driver::Ports,
+    io::Ctx,
+    query::Query,
+    rack::{Caller, CollectorOptions, Link, RackId, RackOptions},
+    site::{Login, Site, SiteBuilder},
+};
+use headframe_sim::{Fleet, FleetBuilder};
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("headframe-{name}-{}", std::process::id()));
+        // Left over from a run that was broken off.
+        let _none = std::fs::remove_dir_all(&folder);
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn fleet(cx: &Ctx, octet: u8, whatsminers: usize, antminers: usize) -> Fleet {
+    let base = Ipv4Addr::new(127, octet, 0, 1);
+    FleetBuilder::new()
+        .seed(u64::from(octet))
+        .base(base)
+        .whatsminers(whatsminers)
+        .antminers(antminers)
+        .start(cx)
+        .await
+        .unwrap()
+}
+
+fn builder() -> SiteBuilder {
+    let options = |driver| {
+        let mut options = RackOptions::new(driver);
+        options.collector = CollectorOptions::every(Duration::from_millis(500));
+        options
+    };
+    Site::builder(headframe::registry()).rack("miner-wm-m50s", "hall-1", options("whatsminer")).rack(
+        "miner-am-s21",
+        "hall-1",
+        options("antminer"),
+    )
+}
+
+fn me() -> Caller {
+    Caller::new("tester")
+}
+
+async fn until_online(cx: &Ctx, site: &Site, n: usize) {
+    for _ in 0..200 {
+        if site.counts().online == n {
+            return;
+        }
+        cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(50)).await;
+    }
+    panic!("not all things were read: {:?}", site.counts());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_finds_registers_and_remembers() {
+    let (cx, folder) = (Ctx::system(), Folder::new("remembers"));
+    let fleet = fleet(&cx, 61, 4, 3).await;
+    let site = builder().open_or_create(&cx, folder.path()).await.unwrap();
+    let id = site.id().to_owned();
+    let login = Login { driver: "antminer", opts: vec![("password", "root".to_owned())] };
+    let range = || "127.61.0.1-127.61.0.9".parse().unwrap();
+    let report = site
+        .find_and_register(range(), Ports::simulated(), std::slice::from_ref(&login), &me())
+        .await
+        .unwrap();
+    assert_eq!((report.registered.len(), report.known.len(), report.refused.len()), (7, 0, 0), "{report:?}");
+    until_online(&cx, &site, 7).await;
+
+    let query =
+        Query::parse_str(r#"{"query":{"type":"miner-am-s21"},"fields":{"id":1,"last":1},"status":true}"#)
+            .unwrap();
+    let page = site.list(&query).await.unwrap();
+    assert!(page.failed.is_empty());
+    assert_eq!(page.items.items.len(), 3);
+    for item in &page.items.items {
+        assert_eq!(item.value["last"]["snap"]["stats"]["status"], "mining");
+        assert!(!item.value.to_string().contains("root"), "no password in a listing");
+    }
+    let again = site.find_and_register(range(), Ports::simulated(), &[login], &me()).await.unwrap();
+    assert_eq!((again.registered.len(), again.known.len(), again.refused.len()), (0, 7, 0), "{again:?}");
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    fleet.stop().await;
+
+    // The devices are gone; the site knows them all the same, and what they said last.
+    let site = builder().open(&cx, folder.path()).await.unwrap();
+    assert_eq!((site.id(), site.things().len()), (id.as_str(), 7));
+    for id in site.things().ids() {
+        let last = site.last(&id).await.unwrap().expect("what it said before the restart");
+        let good = last.good.as_ref().expect("it had answered");
+        assert_ne!(last.link, Link::Online, "an old reading is never passed off as fresh");
+        assert_eq!(good.snapshot.miner().unwrap().stats.is_mining, Some(true));
+    }
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readings_of_all_racks_come_through_one_subscription() {
+    let (cx, folder) = (Ctx::system(), Folder::new("readings"));
+    let _fleet = fleet(&cx, 62, 2, 2).await;
+    let site = builder().create(&cx, folder.path()).await.unwrap();
+    let mut readings = site.subscribe(64);
+    let range = "127.62.0.1-127.62.0.4".parse().unwrap();
+    site.find_and_register(range, Ports::simulated(), &[], &me()).await.unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 4 {
+        let event = readings.next().await.unwrap();
+        seen.insert(event.reading.thing.clone());
+    }
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    while readings.next().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn miningos_methods_are_spoken_over_the_site() {
+    let (cx, folder) = (Ctx::system(), Folder::new("methods"));
+    let site = builder().create(&cx, folder.path()).await.unwrap();
+    let who = Principal::new("operator", Permissions::parse(["miner:rw"]).unwrap());
+    let params = r#"{"rackId":"miner-am-s21-hall-1","opts":{"address":"127.63.0.1","password":"hidden-word"},
+        "info":{"pos":"1_2","container":"c1","macAddress":"AA:00:00:00:00:01"}}"#;
+    let made = site.orchestrator().call(&who, "registerThing", params).await.unwrap();
+    assert_eq!(made["code"], "AM-S21-0001");
+    let twice = site.orchestrator().call(&who, "registerThing", params).await.unwrap_err();
+    assert_eq!(twice.kind(), ErrorKind::Conflict, "{twice}");
+    let things = site.orchestrator().call(&who, "listThings", "{}").await.unwrap();
+    assert_eq!(things.as_array().unwrap().len(), 1);
+    assert!(!things.to_string().contains("hidden-word"));
+    let nobody = Principal::new("nobody", Permissions::parse(Vec::<&str>::new()).unwrap());
+    let refused = site.orchestrator().call(&nobody, "forgetThings", r#"{"all":true}"#).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Forbidden, "{refused}");
+    let unknown = site.orchestrator().call(&who, "dropTables", "{}").await.unwrap_err();
+    assert_eq!(unknown.code(), "UNKNOWN_METHOD");
+    assert_eq!(site.things().len(), 1);
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_is_never_silently_made_anew() {
+    let (cx, folder) = (Ctx::system(), Folder::new("anew"));
+    let missing = builder().open(&cx, folder.path()).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
+    builder().create(&cx, folder.path()).await.unwrap().shutdown(Duration::from_secs(5)).await.unwrap();
+    let exists = builder().create(&cx, folder.path()).await.unwrap_err();
+    assert_eq!(exists.kind(), ErrorKind::Conflict, "{exists}");
+    std::fs::remove_file(folder.path().join("control.redb")).unwrap();
+    let lost = builder().open_or_create(&cx, folder.path()).await.unwrap_err();
+    assert!(!lost.to_string().is_empty());
+    assert!(!folder.path().join("control.redb").exists(), "a lost store does not look like a new site");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_named() {
+    let (cx, folder) = (Ctx::system(), Folder::new("wrong"));
+    let site = builder().create(&cx, folder.path()).await.unwrap();
+    let rack = RackId::new("miner-wm-m50s-hall-9").unwrap();
+    let e = site.rack(&rack).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NotFound);
+    assert!(e.to_string().contains("miner-wm-m50s-hall-1"), "{e}");
+    let e = site.last(&ThingId::new("nobody").unwrap()).await.unwrap_err();
+    assert_eq!(e.code(), "ERR_THING_NOTFOUND");
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    let wrong =
+        Site::builder(headframe::registry()).rack("miner-wm-m50s", "x", RackOptions::new("no-such-driver"));
+    let e = wrong.open(&cx, folder.path()).await.unwrap_err();
+    assert_eq!((e.kind(), e.fact("field")), (ErrorKind::Invalid, Some("default_driver")), "{e}");
+}

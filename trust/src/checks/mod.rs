@@ -1,0 +1,69 @@
+//! The checks.
+
+mod full;
+mod ioerr;
+mod power;
+mod power2;
+mod refuse;
+mod rot;
+mod secret;
+mod step;
+
+pub use full::fill;
+pub use ioerr::tell;
+
+use crate::{args::Profile, run::Run};
+
+/// The bug that the workload's own recovery plants.
+pub const SETTLES_TWICE: &str = "settles-twice";
+
+/// One check: what it tries, how much of it, and the bug that it must find.
+#[derive(Debug)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// The planted bug.
+    pub bug: &'static str,
+    /// How many cases the profiles have.
+    pub ci: u64,
+    /// As `ci`, with the full figure.
+    pub long: u64,
+    /// Rare paths that a run has to reach.
+    pub probes: &'static [&'static str],
+    /// Runs it. An error is a machine that the check cannot run on, not a violation.
+    pub run: fn(&mut Run) -> Result<(), String>,
+}
+
+impl Check {
+    /// How many cases a profile has.
+    pub const fn size(&self, profile: Profile) -> u64 {
+        match profile {
+            Profile::Ci => self.ci,
+            Profile::Long => self.long,
+        }
+    }
+}
+
+/// All checks, in order.
+pub const ALL: &[Check] =
+    &[power::CHECK, power2::CHECK, rot::CHECK, full::CHECK, ioerr::CHECK, refuse::CHECK, secret::CHECK];
+
+/// The check of a name.
+pub fn find(name: &str) -> Result<&'static Check, String> {
+    ALL.iter().find(|check| check.name == name).ok_or_else(|| {
+        let known: Vec<_> = ALL.iter().map(|check| check.name).collect();
+        format!("'{name}' is not a check; there are {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_found_by_its_name_only() {
+        assert_eq!(find("s-rot").unwrap().name, "s-rot");
+        assert!(find("s-rott").unwrap_err().contains("s-power2"));
+        assert!(ALL.iter().all(|check| check.ci <= check.long && !check.probes.is_empty()));
+    }
+}

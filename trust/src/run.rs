@@ -1,0 +1,218 @@
+//! The cases of a check, and what is counted of them.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use crate::{
+    args::Profile,
+    checks::Check,
+    workload::{self, Workload},
+};
+
+/// A check ends when it found this many violations, and a control when it found a few.
+const ENOUGH: u64 = 100;
+const ENOUGH_OF_CONTROL: u64 = 3;
+/// How many violations are told in words.
+const TOLD: u64 = 10;
+
+/// One run of a check.
+#[derive(Debug)]
+pub struct Run {
+    check: &'static Check,
+    n: u64,
+    seed: u64,
+    profile: Profile,
+    control: bool,
+    done: u64,
+    index: u64,
+    violations: u64,
+    probes: BTreeMap<&'static str, u64>,
+    forms: Vec<&'static str>,
+    slowest_ms: Option<u64>,
+}
+
+/// One case: everything random in it comes from its seed.
+pub struct Case {
+    /// Number of the case in the run.
+    pub index: u64,
+    /// Seed of what the case makes.
+    pub seed: u64,
+    /// Randomness of the case.
+    pub rng: fastrand::Rng,
+    /// Who writes.
+    pub workload: &'static dyn Workload,
+    units: u64,
+    hits: Vec<&'static str>,
+    slowest_ms: Option<u64>,
+}
+
+impl Case {
+    /// A rare path was reached.
+    pub fn hit(&mut self, probe: &'static str) {
+        self.hits.push(probe);
+    }
+
+    /// A rare path was reached, if `reached`.
+    pub fn hit_if(&mut self, reached: bool, probe: &'static str) {
+        if reached {
+            self.hit(probe);
+        }
+    }
+
+    /// The case holds one more of what the check counts.
+    pub fn unit(&mut self) {
+        self.units += 1;
+    }
+
+    /// Something with a time limit took `ms`.
+    pub fn took(&mut self, ms: u64) {
+        self.slowest_ms = self.slowest_ms.max(Some(ms));
+    }
+}
+
+impl Run {
+    /// A run of `n` cases from `seed`.
+    pub fn new(check: &'static Check, n: u64, seed: u64, profile: Profile, control: bool) -> Self {
+        let probes = check.probes.iter().map(|probe| (*probe, 0)).collect();
+        Self {
+            check,
+            n,
+            seed,
+            profile,
+            control,
+            done: 0,
+            index: 0,
+            violations: 0,
+            probes,
+            forms: Vec::new(),
+            slowest_ms: None,
+        }
+    }
+
+    /// The check's name.
+    pub fn name(&self) -> &'static str {
+        self.check.name
+    }
+
+    /// How many cases were asked for.
+    pub fn n(&self) -> u64 {
+        self.n
+    }
+
+    /// Where the cases come from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// How much is run.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Whether this is the run with the planted bug.
+    pub fn is_control(&self) -> bool {
+        self.control
+    }
+
+    /// How many cases were run.
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// How many of them, or parts of them, broke a promise.
+    pub fn violations(&self) -> u64 {
+        self.violations
+    }
+
+    /// How often each rare path was reached.
+    pub fn probes(&self) -> &BTreeMap<&'static str, u64> {
+        &self.probes
+    }
+
+    /// The rare paths that were never reached.
+    pub fn missed(&self) -> Vec<&'static str> {
+        self.probes.iter().filter(|(_, count)| **count == 0).map(|(probe, _)| *probe).collect()
+    }
+
+    /// The slowest of what has a time limit.
+    pub fn slowest_ms(&self) -> Option<u64> {
+        self.slowest_ms
+    }
+
+    /// Says in which form cases ran.
+    pub fn form_ran(&mut self, form: &'static str) {
+        if !self.forms.contains(&form) {
+            self.forms.push(form);
+        }
+    }
+
+    /// The forms that ran.
+    pub fn form(&self) -> String {
+        self.forms.join("+")
+    }
+
+    /// A rare path was reached.
+    pub fn hit(&mut self, probe: &'static str) {
+        *self.probes.entry(probe).or_default() += 1;
+    }
+
+    /// A promise was broken.
+    pub fn violation(&mut self, text: &str) {
+        self.violations += 1;
+        if self.violations <= TOLD {
+            eprintln!("{}: seed {}, case {}: {text}", self.check.name, self.seed, self.index);
+        }
+    }
+
+    /// Whether enough was found to stop.
+    pub fn enough(&self) -> bool {
+        self.violations >= if self.control { ENOUGH_OF_CONTROL } else { ENOUGH }
+    }
+
+    /// Runs cases until `n` of what the check counts are done. The text of an error is a violation.
+    pub fn until(&mut self, n: u64, mut work: impl FnMut(&mut Case) -> Result<(), String>) {
+        let end = self.done + n;
+        while self.done < end && !self.enough() {
+            self.one(&mut work);
+        }
+    }
+
+    /// Runs exactly `n` cases, which get their number.
+    pub fn each(&mut self, n: u64, mut work: impl FnMut(u64, &mut Case) -> Result<(), String>) {
+        for i in 0..n {
+            if self.enough() {
+                return;
+            }
+            self.one(&mut |case| work(i, case));
+        }
+    }
+
+    fn one(&mut self, work: &mut dyn FnMut(&mut Case) -> Result<(), String>) {
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ self.index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut case = Case {
+            index: self.index,
+            seed: rng.u64(..),
+            rng,
+            workload: workload::of(self.index),
+            units: 0,
+            hits: Vec::new(),
+            slowest_ms: None,
+        };
+        let ended = catch_unwind(AssertUnwindSafe(|| work(&mut case)));
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(text)) => self.violation(&text),
+            Err(payload) => {
+                let text = payload.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+                self.violation(&format!("panic: {text}"));
+            }
+        }
+        case.hits.iter().for_each(|probe| self.hit(probe));
+        self.slowest_ms = self.slowest_ms.max(case.slowest_ms);
+        self.done += case.units.max(1);
+        self.index += 1;
+    }
+}

@@ -1,0 +1,160 @@
+//! `cargo xtask trust`: runs the checks of the crate `headframe-trust`, and their controls in a build that holds planted
+//! bugs.
+
+use std::process::Command;
+
+use crate::workspace::{Workspace, capture};
+
+/// What is run, in words for the help.
+pub const USAGE: &str = "trust NAME [--profile ci|long] [--n N] [--seed S] [--control]";
+
+const PACKAGE: &str = "headframe-trust";
+/// The options that the checks take themselves.
+const OPTIONS: [&str; 3] = ["--profile", "--n", "--seed"];
+/// Planted bugs are compiled into a folder of their own: two builds would throw away each other's work.
+const PLANTED_TARGET: &str = "target/planted";
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked {
+    name: String,
+    options: Vec<String>,
+    control: bool,
+}
+
+impl Asked {
+    /// Reads the arguments; the error says what is wrong with them.
+    pub fn read(args: &[String]) -> Result<Self, String> {
+        let (name, rest) = args.split_first().ok_or("trust needs the name of a check, or all")?;
+        if name.starts_with('-') {
+            return Err(format!("trust needs the name of a check, or all, before {name}"));
+        }
+        // All of them count only with their controls.
+        let mut asked = Self { name: name.clone(), options: Vec::new(), control: name == "all" };
+        let mut words = rest.iter();
+        while let Some(word) = words.next() {
+            if word == "--control" {
+                asked.control = true;
+                continue;
+            }
+            if !OPTIONS.contains(&word.as_str()) {
+                return Err(format!("trust has no option {word}"));
+            }
+            let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
+            let known = match word.as_str() {
+                "--profile" => ["ci", "long"].contains(&value.as_str()),
+                _ => value.parse::<u64>().is_ok(),
+            };
+            if !known {
+                return Err(format!("{value} is no value of {word}"));
+            }
+            asked.options.extend([word.clone(), value.clone()]);
+        }
+        Ok(asked)
+    }
+}
+
+/// Why it did not end well.
+#[derive(Debug)]
+pub enum Failure {
+    /// There is no check of this name.
+    Unknown(String),
+    /// A check failed, or could not be run.
+    Failed(String),
+}
+
+/// Runs what was asked for; prints one line for each check, and says how many there were.
+pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
+    let listed = capture(&mut program(ws, false, &["list"])).map_err(Failure::Failed)?;
+    let known: Vec<(&str, &str)> = listed.lines().filter_map(|l| l.split_once(' ')).collect();
+    let wanted: Vec<_> =
+        known.iter().filter(|(name, _)| asked.name == "all" || asked.name == *name).copied().collect();
+    if wanted.is_empty() {
+        let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+        return Err(Failure::Unknown(format!("'{}' is not a check: {}", asked.name, names.join(", "))));
+    }
+    let mut failed = Vec::new();
+    for (name, bug) in &wanted {
+        let caught =
+            asked.control.then(|| control(ws, asked, name, bug)).transpose().map_err(Failure::Failed)?;
+        let mut command = program(ws, false, &["run", name]);
+        command.args(&asked.options);
+        if let Some(caught) = caught {
+            command.args(["--control-caught", if caught { "true" } else { "false" }]);
+        }
+        let status = command.status().map_err(|e| Failure::Failed(e.to_string()))?;
+        if !status.success() {
+            failed.push(*name);
+        }
+    }
+    let controls = if asked.control { "with their controls" } else { "without controls" };
+    if failed.is_empty() {
+        return Ok(format!("{} checks {controls}", wanted.len()));
+    }
+    Err(Failure::Failed(format!("failed: {} of {} checks {controls}", failed.join(", "), wanted.len())))
+}
+
+/// Whether the check notices its planted bug. The control's own line goes to the error output.
+fn control(ws: &Workspace, asked: &Asked, name: &str, bug: &str) -> Result<bool, String> {
+    let mut command = program(ws, true, &["run", name, "--planted"]);
+    command.args(&asked.options).env("HEADFRAME_PLANTED", bug);
+    let output = command.output().map_err(|e| format!("the control of {name}: {e}"))?;
+    let line = String::from_utf8_lossy(&output.stdout);
+    eprintln!("control of {name} ({bug}): {}", line.trim());
+    if line.trim().is_empty() && !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        // Without a line it ended before it could judge; an engine that ends the process is a finding too, but not
+        // one that is told apart from a build that failed.
+        return Err(format!("the control of {name} ended with {}\n{why}", output.status));
+    }
+    Ok(output.status.success())
+}
+
+/// The program, built for release: what users run is what is tried.
+fn program(ws: &Workspace, planted: bool, args: &[&str]) -> Command {
+    let mut command = ws.cargo(&["run", "--quiet", "--release", "--package", PACKAGE, "--"]);
+    command.args(args).env_remove("HEADFRAME_PLANTED");
+    if planted {
+        let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+        command.env("RUSTFLAGS", format!("{flags} --cfg planted").trim_start());
+        command.env("CARGO_TARGET_DIR", ws.path(PLANTED_TARGET));
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<Asked, String> {
+        Asked::read(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_are_passed_on_and_the_control_is_not() {
+        let asked = read(&["s-rot", "--seed", "7", "--control", "--profile", "long"]).unwrap();
+        assert_eq!(asked.options, ["--seed", "7", "--profile", "long"]);
+        assert!(asked.control && asked.name == "s-rot");
+        assert!(!read(&["s-rot"]).unwrap().control);
+    }
+
+    #[test]
+    fn all_means_with_controls() {
+        assert!(read(&["all", "--profile", "ci"]).unwrap().control);
+    }
+
+    #[test]
+    fn wrong_arguments_are_told() {
+        for (words, part) in [
+            (&[][..], "name of a check"),
+            (&["--seed", "7"], "before --seed"),
+            (&["s-rot", "--sead", "7"], "no option --sead"),
+            (&["s-rot", "--seed"], "needs a value"),
+            (&["s-rot", "--n", "many"], "no value of --n"),
+            (&["s-rot", "--profile", "night"], "no value of --profile"),
+        ] {
+            let e = read(words).unwrap_err();
+            assert!(e.contains(part), "{words:?}: {e}");
+        }
+    }
+}
