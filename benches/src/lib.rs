@@ -2,6 +2,7 @@
 //! and memory.
 
 pub mod cpu;
+pub mod place;
 pub mod simulator;
 
 use clap::ValueEnum;

@@ -16,7 +16,7 @@ use tokio::{
 use crate::Family;
 
 /// Devices in one process: each needs a few file descriptors, and an ordinary limit is about 20,000.
-const PER_PROCESS: usize = 2_500;
+const PER_PROCESS: usize = 7_500;
 /// Where a serving process finds its order.
 const VARIABLE: &str = "HEADFRAME_BENCH_SERVE";
 
