@@ -13,8 +13,9 @@ use headframe::{
     auth::{Permissions, Principal},
     driver::Ports,
     io::Ctx,
+    ork::ThingMap,
     query::Query,
-    rack::{Caller, CollectorOptions, Link, RackId, RackOptions},
+    rack::{Caller, CollectorOptions, Link, Partial, RackId, RackOptions},
     site::{Login, Site, SiteBuilder},
 };
 use headframe_sim::{Fleet, FleetBuilder};
@@ -160,6 +161,52 @@ async fn miningos_methods_are_spoken_over_the_site() {
     assert_eq!(unknown.code(), "UNKNOWN_METHOD");
     assert_eq!(site.things().len(), 1);
     site.shutdown(Duration::from_secs(5)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn things_go_to_the_rack_that_owns_their_address() {
+    let (cx, folder) = (Ctx::system(), Folder::new("reassign"));
+    let fleet = fleet(&cx, 64, 3, 0).await;
+    let mut options = RackOptions::new("whatsminer");
+    options.collector = CollectorOptions::every(Duration::from_millis(500));
+    let both = || builder().rack("miner-wm-m50s", "hall-2", options.clone());
+    let site = both().create(&cx, folder.path()).await.unwrap();
+    let range = "127.64.0.1-127.64.0.3".parse().unwrap();
+    site.find_and_register(range, Ports::simulated(), &[], &me()).await.unwrap();
+    until_online(&cx, &site, 3).await;
+    let [first, second] =
+        ["hall-1", "hall-2"].map(|hall| RackId::new(&format!("miner-wm-m50s-{hall}")).unwrap());
+    assert_eq!((site.things().of_rack(&first).len(), site.ownership().await.unwrap().items), (3, vec![]));
+
+    let map = format!(r#"{{"{first}": "127.64.0.1", "{second}": "127.64.0.2-127.64.0.3"}}"#);
+    site.orchestrator().set_thing_map(ThingMap::parse(&map).unwrap(), None).await.unwrap();
+    let Partial { items: moves, failed, .. } = site.ownership().await.unwrap();
+    assert!(failed.is_empty());
+    assert_eq!(moves.len(), 2);
+    assert!(moves.iter().all(|one| one.from == first && one.to == second), "{moves:?}");
+    let before: Vec<_> = moves.iter().map(|one| site.things().get(&one.id).unwrap().code.clone()).collect();
+    let mut readings = site.rack(&second).unwrap().subscribe(16);
+    let done = site.reassign(moves.clone(), &me()).await;
+    let after: Vec<_> = done.iter().map(|(_, moved)| moved.as_ref().unwrap().code.clone()).collect();
+    assert_eq!(before, after);
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 2 {
+        let reading = readings.next().await.unwrap().reading;
+        assert!(moves.iter().any(|one| one.id == reading.thing));
+        if reading.link == Link::Online {
+            seen.insert(reading.thing.clone());
+        }
+    }
+    until_online(&cx, &site, 3).await;
+    assert_eq!([&first, &second].map(|rack| site.rack(rack).unwrap().counts().things), [1, 2]);
+    assert!(site.ownership().await.unwrap().items.is_empty());
+    let again = site.reassign(moves, &me()).await;
+    assert!(again.iter().all(|(_, e)| e.as_ref().unwrap_err().kind() == ErrorKind::Conflict), "{again:?}");
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    let site = both().open(&cx, folder.path()).await.unwrap();
+    assert_eq!([first, second].map(|rack| site.things().of_rack(&rack).len()), [1, 2]);
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    fleet.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

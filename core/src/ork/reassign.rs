@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{
     Error, Result, ThingId,
     query::{Page, Projection, Query},
-    rack::{Caller, Partial, RackId, ThingRecord},
+    rack::{Caller, Partial, RackId, ThingRecord, Things},
 };
 
 use super::{Holding, Move, Orchestrator, unknown};
@@ -25,6 +25,21 @@ pub trait Holder: fmt::Debug + Send + Sync + 'static {
         to: &RackId,
         by: &Caller,
     ) -> Result<Arc<ThingRecord>>;
+}
+
+/// Between the racks of its process.
+#[async_trait]
+impl Holder for Things {
+    async fn reassign(
+        &self,
+        id: &ThingId,
+        from: &RackId,
+        to: &RackId,
+        by: &Caller,
+    ) -> Result<Arc<ThingRecord>> {
+        // The registry's own method.
+        Self::reassign(self, id, from, to, by).await
+    }
 }
 
 impl Orchestrator {

@@ -17,6 +17,7 @@ use crate::{Error, ErrorKind, Result, ThingId, driver::Registry, model::Members}
 const REGISTER: &str = "thing.register";
 const UPDATE: &str = "thing.update";
 const FORGET: &str = "thing.forget";
+const REASSIGN: &str = "thing.reassign";
 /// So that an id fits into the keys of the store.
 const MOST_ID_BYTES: usize = 256;
 /// Most things forgotten at once: they are forgotten together.
@@ -233,6 +234,51 @@ fn changed_info(
         None => info.remove("createdAt"),
     };
     Ok(info)
+}
+
+/// Takes a thing from one rack to another that is open; everything of it stays but rack, type and made tags.
+pub(super) fn reassign(
+    desk: &mut Desk,
+    id: &ThingId,
+    from: &RackId,
+    to: &RackId,
+    by: &Caller,
+) -> Result<Arc<ThingRecord>> {
+    let old = desk.current(id).ok_or_else(|| unknown(REASSIGN, id))?;
+    if old.rack != *from {
+        let e = Error::new(ErrorKind::Conflict, REASSIGN, "the thing is in another rack");
+        return Err(e.code_as("ERR_THING_RACK_CHANGED").with("thing", id).with("from", from));
+    }
+    if from == to {
+        let e = Error::invalid(REASSIGN, "to", "the thing is in that rack already");
+        return Err(e.with("thing", id).with("to", to));
+    }
+    let closed = || {
+        let e = Error::new(ErrorKind::NotFound, REASSIGN, "there is no such rack, or it is not open");
+        e.code_as("ERR_RACK_NOT_FOUND").with("rack", to)
+    };
+    let rules = desk.shared.follower(to).ok_or_else(closed)?.rules();
+    if old.family() != rules.info.family() {
+        let e = Error::invalid(REASSIGN, "rack", "the rack is for things of another family");
+        return Err(e.code_as("ERR_RACK_FAMILY").with("from", from).with("to", to));
+    }
+    rules.drivers.driver(&old.driver).map_err(|e| {
+        let e = Error::invalid(REASSIGN, "driver", e.message().to_owned());
+        e.with("thing", id).with("to", to)
+    })?;
+    // The tags of a rack that is not open cannot be told from those of people.
+    let before = desk.shared.follower(from).map(|from| from.rules());
+    let given = tags::given(&old.tags, before.as_ref().map_or(&[], |rules| &rules.tags));
+    let now = desk.now();
+    let mut new = ThingRecord {
+        rack: rules.info.id.clone(),
+        thing_type: rules.info.thing_type.clone(),
+        ..ThingRecord::clone(&old)
+    };
+    new.info.insert("updatedAt".into(), now.into());
+    new.tags = all_tags(&rules, &new, &given);
+    let entry = history::entry(now, HistoryKind::Moved, by, Some(&old), Some(&new));
+    Ok(desk.put(new, entry))
 }
 
 /// Forgets all of `which` or none: each must still be as it was when it was chosen.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{
     api::RackId,
+    changes::Rules,
     checks::{Claim, address_key, claims, identity_key},
     codes::Codes,
     history::{self, HistoryEntry},
@@ -46,6 +47,12 @@ struct State {
 /// Who is told of changes to the things of a rack, in their order. It must not wait.
 pub(super) trait Follow: std::fmt::Debug + Send + Sync {
     fn changed(&self, id: &ThingId, old: Option<&ThingRecord>, new: Option<&Arc<ThingRecord>>);
+
+    /// A thing went to another rack, which is told next: it is not asked here any more, and not forgotten.
+    fn left(&self, id: &ThingId, old: &ThingRecord);
+
+    /// What the rack asks of its things.
+    fn rules(&self) -> Arc<Rules>;
 }
 
 /// A request, and what is left to do when it is durable or failed.
@@ -83,7 +90,12 @@ impl Shared {
         self.followers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a durable change be seen and tells the rack.
+    /// Who follows the rack, while it is open.
+    pub fn follower(&self, rack: &RackId) -> Option<Arc<dyn Follow>> {
+        self.followers().get(rack).and_then(Weak::upgrade)
+    }
+
+    /// Lets a durable change be seen and tells the rack; of a move both racks, the old one first.
     fn show(&self, id: &ThingId, new: Option<Arc<ThingRecord>>) {
         let old = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -94,17 +106,23 @@ impl Shared {
                 }
                 None => state.things.remove(id),
             };
-            if let (Some(old), None) = (&old, &new)
+            if let Some(old) = &old
+                && new.as_ref().is_none_or(|new| new.rack != old.rack)
                 && let Some(ids) = state.racks.get_mut(&old.rack)
             {
                 ids.remove(id);
             }
             old
         };
-        let Some(rack) = new.as_ref().or(old.as_ref()).map(|record| record.rack.clone()) else { return };
-        let follower = self.followers().get(&rack).and_then(Weak::upgrade);
-        if let Some(follower) = follower {
-            follower.changed(id, old.as_deref(), new.as_ref());
+        let Some(rack) = new.as_ref().or(old.as_ref()).map(|record| &record.rack) else { return };
+        let came = old.as_ref().filter(|old| old.rack != *rack);
+        if let Some(old) = came
+            && let Some(follower) = self.follower(&old.rack)
+        {
+            follower.left(id, old);
+        }
+        if let Some(follower) = self.follower(rack) {
+            follower.changed(id, old.as_deref().filter(|old| old.rack == *rack), new.as_ref());
         }
     }
 }

@@ -41,7 +41,7 @@ pub enum HistoryKind {
     Update,
     /// Forgotten.
     Forget,
-    /// Found at another address.
+    /// Found at another address, or taken to another rack.
     Moved,
     /// Its identity came into doubt.
     Held,
@@ -94,6 +94,14 @@ pub(super) fn entry(
         differences(&Hidden::standard(), "", &old.info, &new.info, &mut changes);
         changes.remove("updatedAt");
         options(old, new, &mut changes);
+        for (name, before, after) in
+            [("rack", old.rack.as_str(), new.rack.as_str()), ("type", &old.thing_type, &new.thing_type)]
+        {
+            if before != after {
+                let (before, after) = (Value::from(before), Value::from(after));
+                changes.insert(name.into(), Changed::of(Some(&before), Some(&after)));
+            }
+        }
         if old.tags != new.tags {
             let list = |thing: &ThingRecord| Value::from(thing.tags.as_slice());
             changes.insert("tags".into(), Changed::of(Some(&list(old)), Some(&list(new))));

@@ -14,8 +14,8 @@ use crate::{
     store::{LastRow, LastStore, Restored},
 };
 
-/// The last rows of a site: taken from readings, and those of before the start until something newer comes. Cheap to
-/// clone; all racks of a process share one.
+/// The last rows of a site: taken from readings, and those of before the start, or of a thing's former rack, until
+/// something newer comes. Cheap to clone; all racks of a process share one.
 #[derive(Debug, Clone)]
 pub struct LastRows(Arc<Inner>);
 
@@ -46,7 +46,26 @@ impl LastRows {
         let snap = Some(Snapshot::clone(&reading.snapshot()));
         self.0.store.record(&reading.thing, &LastRow { ts: Timestamp(began), err, snap });
         if reading.outcome.is_ok() {
-            self.restored().remove(&reading.thing);
+            let mut restored = self.restored();
+            // What was carried over of this same reading is for the thing's new rack.
+            if restored.get(&reading.thing).is_some_and(|row| row.ts.0 != began) {
+                restored.remove(&reading.thing);
+            }
+        }
+    }
+
+    /// Keeps the last good answer that `reading` knows for the rack that asks from now on, until that has its own.
+    pub(super) fn carry(&self, reading: &Reading) {
+        let mut restored = self.restored();
+        if let Some(good) = &reading.good {
+            let took = if reading.outcome.is_ok() { millis(reading.took) } else { 0 };
+            let snap = Some(Snapshot::clone(&good.snapshot));
+            let row = LastRow { ts: Timestamp(good.ts.0.saturating_sub(took)), err: None, snap };
+            restored.insert(reading.thing.clone(), row);
+        } else if let Err(error) = &reading.outcome {
+            let snap = Some(Snapshot::clone(&reading.snapshot()));
+            let row = LastRow { ts: reading.ts, err: Some(error.code().to_owned()), snap };
+            restored.entry(reading.thing.clone()).or_insert(row);
         }
     }
 
@@ -61,7 +80,7 @@ impl LastRows {
         gone.iter().for_each(|id| self.forget(id));
     }
 
-    /// The row of before the start as a reading: never fresh, and with its age at `now`.
+    /// The row of before the start, or of its former rack, as a reading: never fresh, and with its age at `now`.
     pub(super) fn before_start(&self, id: &ThingId, now: Timestamp) -> Option<Reading> {
         let row = self.restored().get(id).cloned()?;
         let age = u64::try_from(now.0.saturating_sub(row.ts.0)).unwrap_or(0);
@@ -71,7 +90,7 @@ impl LastRows {
             age: Duration::from_millis(age),
         });
         let lost = || {
-            let text = "the thing gave no usable answer before the program was started";
+            let text = "the thing gave no usable answer before this rack began to ask it";
             let e = Error::new(ErrorKind::Unreachable, "rack.restored", text);
             Arc::new(e.with("code", row.err.as_deref().unwrap_or("ERR_OFFLINE")))
         };

@@ -86,8 +86,6 @@ impl LocalRack {
             last.prune(|id| things.get(id).is_some());
         }
         let sealer = things.store().sealer().clone();
-        let polling = Arc::new(Polling { collector, sealer, last });
-        things.follow(&info.id, Arc::clone(&polling) as _).await?;
         let rules = Arc::new(Rules {
             info,
             drivers,
@@ -95,6 +93,8 @@ impl LocalRack {
             tags: options.tags,
             allow_duplicate_ips: options.allow_duplicate_ips,
         });
+        let polling = Arc::new(Polling { collector, sealer, last, rules: Arc::clone(&rules) });
+        things.follow(&rules.info.id, Arc::clone(&polling) as _).await?;
         Ok(Self { cx, rules, things, polling, closed: AtomicBool::new(false) })
     }
 

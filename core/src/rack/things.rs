@@ -7,6 +7,7 @@ use tokio::{
 
 use super::{
     api::{Caller, RackId},
+    changes,
     desk::{Desk, Done, Follow, Shared, Work, again},
     history::{self, HistoryEntry},
     record::ThingRecord,
@@ -107,6 +108,28 @@ impl Things {
     pub async fn split(&self, id: &ThingId, by: &Caller) -> Result<Arc<ThingRecord>> {
         let (id, by) = (id.clone(), by.clone());
         self.ask(move |desk| sightings::split(desk, &id, &by)).await
+    }
+
+    /// Takes a thing from one rack of this process to another one, in one durable step; gives its new record.
+    ///
+    /// It keeps everything but its rack, the rack's type and the tags made from these: its id and code, so that labels
+    /// stay true, its driver, comments, history and what it said last. The old rack breaks off its poll, then the new
+    /// one begins to ask; the old connection may close a moment later.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for a thing that is not registered, or a rack `to` that is not open here;
+    /// [`Conflict`](ErrorKind::Conflict) with `ERR_THING_RACK_CHANGED` when the thing is not in `from`;
+    /// [`Invalid`](ErrorKind::Invalid) when `to` is `from`, is for another family or has not the thing's driver; those
+    /// of the store.
+    pub async fn reassign(
+        &self,
+        id: &ThingId,
+        from: &RackId,
+        to: &RackId,
+        by: &Caller,
+    ) -> Result<Arc<ThingRecord>> {
+        let (id, from, to, by) = (id.clone(), from.clone(), to.clone(), by.clone());
+        self.ask(move |desk| changes::reassign(desk, &id, &from, &to, &by)).await
     }
 
     /// The store behind it.

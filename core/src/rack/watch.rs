@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     api::RackId,
+    changes::Rules,
     collect::{Collector, Reading, SnapshotSink},
     desk::Follow,
     identity::Evidence,
@@ -22,6 +23,7 @@ pub(super) struct Polling {
     pub collector: Collector,
     pub sealer: Sealer,
     pub last: Option<LastRows>,
+    pub rules: Arc<Rules>,
 }
 
 impl Polling {
@@ -55,6 +57,19 @@ impl Follow for Polling {
         if let Err(error) = self.apply(id, old, new.map(|record| &**record)) {
             tracing::error!(thing = %id, %error, "the collector did not take a change");
         }
+    }
+
+    fn left(&self, id: &ThingId, old: &ThingRecord) {
+        if let (Some(reading), Some(last)) = (self.collector.last(id), &self.last) {
+            last.carry(&reading);
+        }
+        if let Err(error) = self.apply(id, Some(old), None) {
+            tracing::error!(thing = %id, %error, "the collector did not let go of a thing");
+        }
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules)
     }
 }
 

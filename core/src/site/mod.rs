@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crate::{
     Error, ErrorKind, Result, ThingId, driver,
     io::Ctx,
-    ork::Orchestrator,
+    ork::{Move, Orchestrator},
     query::{Query, QueryPage},
     rack::{
         Caller, Counts, LastRows, LocalRack, Partial, Rack, RackId, Reading, ThingDraft, ThingRecord, Things,
@@ -128,6 +128,24 @@ impl Site {
     /// As [`Orchestrator::list`].
     pub async fn list(&self, query: &Query) -> Result<Partial<QueryPage>> {
         self.orchestrator.list(query).await
+    }
+
+    /// Things whose address lies in another rack's range, as [`Orchestrator::set_thing_map`] said: what
+    /// [`reassign`](Self::reassign) takes. A rack that fails is named.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::misplaced`].
+    pub async fn ownership(&self) -> Result<Partial<Vec<Move>>> {
+        self.orchestrator.misplaced().await
+    }
+
+    /// Moves things between racks of this process while it runs, each judged alone and durable when it is answered;
+    /// see [`Things::reassign`]. What cannot be moved stays where it is.
+    ///
+    /// # Errors
+    /// None: what became of each move stands beside it.
+    pub async fn reassign(&self, moves: Vec<Move>, by: &Caller) -> Vec<(Move, Result<Arc<ThingRecord>>)> {
+        self.orchestrator.reassign(&*self.things, moves, by).await
     }
 
     /// The last reading of a thing, whatever its age, which stands in it; also of before the start.

@@ -79,7 +79,9 @@ impl Batch {
                 let e = Error::invalid(OP, "value", "a record has at most 8 MiB");
                 self.note(Err(e.with("space", space).with("key", &key)));
             }
-            Ok(json) => {
+            Ok(mut json) => {
+                // It stays in memory as long as the record: what it reserved in growing would stay with it.
+                json.shrink_to_fit();
                 self.bytes += json.len();
                 self.write(space, key, Some(json.into()));
             }

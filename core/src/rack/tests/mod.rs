@@ -5,6 +5,7 @@ mod identity;
 mod life;
 mod queries;
 mod races;
+mod reassign;
 mod register;
 mod secrets;
 mod stores;
