@@ -16,6 +16,7 @@ use super::{
     checks, codes,
     collect::{Collector, Counts, Reading, ShutdownReport, Subscription, ThingState},
     comments,
+    docs::Docs,
     last::{self, LastRows},
     options::RackOptions,
     record::ThingRecord,
@@ -47,6 +48,7 @@ pub struct LocalRack {
     rules: Arc<Rules>,
     things: Arc<Things>,
     polling: Arc<Polling>,
+    docs: Docs,
     closed: AtomicBool,
 }
 
@@ -95,7 +97,7 @@ impl LocalRack {
         });
         let polling = Arc::new(Polling { collector, sealer, last, rules: Arc::clone(&rules) });
         things.follow(&rules.info.id, Arc::clone(&polling) as _).await?;
-        Ok(Self { cx, rules, things, polling, closed: AtomicBool::new(false) })
+        Ok(Self { cx, rules, things, polling, docs: Docs::default(), closed: AtomicBool::new(false) })
     }
 
     /// All readings from now on; see [`Collector::subscribe`].
@@ -160,13 +162,19 @@ impl LocalRack {
         self.polling.last.as_ref()?.before_start(&record.id, now)
     }
 
-    /// The thing's document: MiningOS's listing form, with `last` when it is wanted.
-    fn doc(&self, record: &ThingRecord, with_last: bool) -> Value {
-        let mut doc = record.listing();
-        if with_last && let Some(members) = doc.as_object_mut() {
-            members.insert("last".into(), self.last_of(record));
+    /// The things' documents: MiningOS's listing form, with `last` when it is wanted.
+    fn docs(&self, records: &[Arc<ThingRecord>], with_last: bool) -> Vec<Arc<Value>> {
+        if !with_last {
+            return self.docs.of(records);
         }
-        doc
+        let whole = |record: &Arc<ThingRecord>| {
+            let mut doc = record.listing();
+            if let Some(members) = doc.as_object_mut() {
+                members.insert("last".into(), self.last_of(record));
+            }
+            Arc::new(doc)
+        };
+        records.iter().map(whole).collect()
     }
 
     fn last_of(&self, record: &ThingRecord) -> Value {
@@ -187,23 +195,24 @@ impl LocalRack {
     async fn each_chunk(
         &self,
         with_last: bool,
-        mut each: impl FnMut(&[(Arc<ThingRecord>, Value)]) -> Result<()> + Send,
+        mut each: impl FnMut(&[Arc<ThingRecord>], &[Arc<Value>]) -> Result<()> + Send,
     ) -> Result<()> {
-        for records in self.things.of_rack(&self.rules.info.id).chunks(CHUNK) {
-            let docs: Vec<(Arc<ThingRecord>, Value)> =
-                records.iter().map(|record| (Arc::clone(record), self.doc(record, with_last))).collect();
-            each(&docs)?;
+        let all = self.things.of_rack(&self.rules.info.id);
+        for records in all.chunks(CHUNK) {
+            let docs = self.docs(records, with_last);
+            each(records, &docs)?;
             drop(docs);
             tokio::task::yield_now().await;
         }
+        self.docs.prune(&all);
         Ok(())
     }
 
     /// The things that match, with the revision that matched.
     async fn matching(&self, filter: &Filter) -> Result<Vec<(ThingId, u64)>> {
         let mut found = Vec::new();
-        let take = |docs: &[(Arc<ThingRecord>, Value)]| {
-            let matching = docs.iter().filter(|(_, doc)| filter.matches(doc));
+        let take = |records: &[Arc<ThingRecord>], docs: &[Arc<Value>]| {
+            let matching = records.iter().zip(docs).filter(|(_, doc)| filter.matches(doc));
             found.extend(matching.map(|(record, _)| (record.id.clone(), record.revision())));
             Ok(())
         };
@@ -324,8 +333,8 @@ impl Rack for LocalRack {
             query.status || query.filter.uses("last") || query.sort.keys().any(|(path, _)| by_last(path));
         let part = Query { page: query.page_of_part(), ..query.clone() };
         let mut pages = vec![part.run(std::iter::empty())?];
-        let take = |docs: &[(Arc<ThingRecord>, Value)]| {
-            pages.push(part.run(docs.iter().map(|(record, doc)| (record.id.as_str(), doc)))?);
+        let take = |records: &[Arc<ThingRecord>], docs: &[Arc<Value>]| {
+            pages.push(part.run(records.iter().zip(docs).map(|(record, doc)| (record.id.as_str(), &**doc)))?);
             Ok(())
         };
         self.each_chunk(with_last, take).await?;

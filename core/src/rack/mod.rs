@@ -20,6 +20,8 @@ mod comments;
 #[cfg(feature = "store")]
 mod desk;
 #[cfg(feature = "store")]
+mod docs;
+#[cfg(feature = "store")]
 mod history;
 #[cfg(feature = "store")]
 mod identity;

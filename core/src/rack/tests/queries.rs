@@ -1,5 +1,8 @@
 use super::*;
-use crate::query::{Filter, Query};
+use crate::{
+    query::{Filter, Query},
+    rack::Which,
+};
 
 async fn ids_of(rack: &LocalRack, query: Value) -> Vec<String> {
     let query = Query::parse_str(&query.to_string()).unwrap();
@@ -32,6 +35,27 @@ async fn listings_filter_sort_page_and_project_over_all_chunks() {
     assert_eq!(ids_of(&rack, json!({"query": {"address": "10.0.9.249"}})).await, ["m2499"]);
     let hidden = Query::parse_str(r#"{"query": {"opts.address": "10.0.0.1"}}"#).unwrap_err();
     assert_eq!(hidden.code(), "ERR_QUERY_INVALID");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_is_never_older_than_the_records() {
+    let site = Site::new().await;
+    let rack = site.rack("r1").await;
+    for n in 1..4 {
+        rack.register(miner(&format!("m{n}"), &format!("10.0.0.{n}")), &by()).await.unwrap();
+    }
+    assert_eq!(ids_of(&rack, json!({"query": {"info.hall": "b"}})).await.len(), 0);
+    let moved: ThingChange = serde_json::from_value(json!({"info": {"hall": "b"}})).unwrap();
+    rack.update(&ThingId::new("m2").unwrap(), moved, &by()).await.unwrap();
+    assert_eq!(ids_of(&rack, json!({"query": {"info.hall": "b"}})).await, ["m2"]);
+    rack.save_comment(&ThingId::new("m2").unwrap(), "loud fan", None, &by()).await.unwrap();
+    assert_eq!(listed(&rack, "m2").await["comments"][0]["comment"], "loud fan");
+    let which = Which::Matching(Filter::parse(&json!({"id": "m2"})).unwrap());
+    rack.forget(&which, &by()).await.unwrap();
+    assert_eq!(ids_of(&rack, json!({})).await, ["m1", "m3"]);
+    rack.register(miner("m2", "10.0.0.9"), &by()).await.unwrap();
+    assert_eq!(ids_of(&rack, json!({"query": {"info.hall": "b"}})).await.len(), 0);
+    assert_eq!(listed(&rack, "m2").await.get("comments"), Some(&json!([])));
 }
 
 #[tokio::test(start_paused = true)]
