@@ -41,7 +41,8 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct State {
     things: BTreeMap<ThingId, Arc<ThingRecord>>,
-    racks: BTreeMap<RackId, BTreeSet<ThingId>>,
+    /// The same records by rack, so that a question walks over them without looking each up.
+    racks: BTreeMap<RackId, BTreeMap<ThingId, Arc<ThingRecord>>>,
 }
 
 /// Who is told of changes to the things of a rack, in their order. It must not wait.
@@ -82,8 +83,7 @@ impl Shared {
 
     pub fn of_rack(&self, rack: &RackId) -> Vec<Arc<ThingRecord>> {
         let state = self.state();
-        let ids = state.racks.get(rack).into_iter().flatten();
-        ids.filter_map(|id| state.things.get(id).cloned()).collect()
+        state.racks.get(rack).into_iter().flat_map(BTreeMap::values).cloned().collect()
     }
 
     pub fn followers(&self) -> MutexGuard<'_, BTreeMap<RackId, Weak<dyn Follow>>> {
@@ -101,16 +101,17 @@ impl Shared {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             let old = match &new {
                 Some(record) => {
-                    state.racks.entry(record.rack.clone()).or_default().insert(id.clone());
+                    let things = state.racks.entry(record.rack.clone()).or_default();
+                    things.insert(id.clone(), Arc::clone(record));
                     state.things.insert(id.clone(), Arc::clone(record))
                 }
                 None => state.things.remove(id),
             };
             if let Some(old) = &old
                 && new.as_ref().is_none_or(|new| new.rack != old.rack)
-                && let Some(ids) = state.racks.get_mut(&old.rack)
+                && let Some(things) = state.racks.get_mut(&old.rack)
             {
-                ids.remove(id);
+                things.remove(id);
             }
             old
         };
