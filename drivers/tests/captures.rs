@@ -17,7 +17,7 @@ use headframe_core::{
     ThingId,
     driver::{Driver, Registry},
     io::{Ctx, MemNet, Net},
-    model::{MinerSnapshot, State, Status, ThingConf},
+    model::{MinerSnapshot, PowerMode, State, Status, ThingConf},
     testkit,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,7 +30,9 @@ const WEB: &str = "10.9.0.7:80";
 fn folder(name: &str) -> Option<PathBuf> {
     let Some(root) = std::env::var_os("HEADFRAME_CAPTURES") else {
         let n = FOLDERS.iter().find(|(folder, _)| *folder == name).map_or(0, |(_, n)| *n);
-        eprintln!("skipped: {n} captures of {name}, since HEADFRAME_CAPTURES is not set");
+        // Straight to the terminal: what a passing test prints is otherwise not shown.
+        let text = format!("skipped: {n} captures of {name}, since HEADFRAME_CAPTURES is not set\n");
+        std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()).unwrap();
         return None;
     };
     Some(Path::new(&root).join(name))
@@ -150,6 +152,14 @@ fn whatsminer_v2_statistics() {
         .map(|c| (c.min.unwrap().get(), c.avg.unwrap().get(), c.max.unwrap().get()))
         .collect();
     assert_eq!(chips, [(62.0, 71.5, 80.0), (63.0, 72.0, 81.0), (62.5, 73.5, 81.0)]);
+    assert_eq!(temps.avg.unwrap().get(), 72.33, "mean of the boards' Chip Temp Avg");
+    assert_eq!(
+        stats.efficiency_w_ths.unwrap().get(),
+        25.7,
+        "3,200 W by 124.5 TH/s: the capture has no Power Rate"
+    );
+    assert_eq!(s.extra.get("hash_stable"), Some(&true.into()));
+    assert_eq!(s.extra.get("os_uptime_ms"), Some(&25_500_000.into()), "Uptime, s");
     let fans: Vec<_> = stats.fans.iter().map(|f| (f.name.as_str(), f.rpm.unwrap())).collect();
     assert_eq!(fans, [("in", 5400), ("out", 5280), ("psu", 6000)]);
     assert_eq!(stats.psu.as_ref().unwrap().model.as_deref(), Some("P222B"));
@@ -197,7 +207,12 @@ fn whatsminer_v2_boards_pools_and_identity() {
             ("stratum+tcp://btc3.example.pool:3333", Some(0), Some(0), Some(false)),
         ]
     );
+    let parts = s.stats.boards.iter().map(|b| {
+        (b.temperature_c.unwrap().get(), b.chip_max_c.unwrap().get(), b.frequency_mhz.unwrap().get())
+    });
+    assert_eq!(parts.collect::<Vec<_>>(), [(65.0, 80.0, 600.0), (66.0, 81.0, 600.0), (67.0, 81.0, 600.0)]);
     let config = s.config.as_ref().unwrap();
+    assert_eq!(config.power_mode, Some(PowerMode::Normal), "of the summary, before that of status");
     assert_eq!(config.pool_config.as_ref().unwrap()[0].username, "asic-rs.test");
     assert_eq!((config.led_status, config.suspended), (Some(false), Some(false)));
     assert_eq!(config.firmware_ver.as_deref(), Some("20230803.11.REL"));
@@ -262,6 +277,12 @@ fn antminer_legacy_statistics() {
         boards,
         [(37.6033, 114, 183), (35.53622, 114, 195), (37.42738, 114, 184)],
         "chain_rateN, GH/s as text"
+    );
+    assert_eq!((stats.status, stats.state), (Status::Mining, State::Hashing));
+    assert_eq!(stats.boards.iter().map(|b| b.frequency_mhz.unwrap().get()).collect::<Vec<_>>(), [525.0; 3]);
+    assert_eq!(
+        stats.boards.iter().map(|b| b.chip_max_c.unwrap().get()).collect::<Vec<_>>(),
+        [78.0, 71.0, 69.0]
     );
     let raw = &stats.temperature_c.as_ref().unwrap().raw_temps;
     assert_eq!(raw.len(), 3);
