@@ -11,6 +11,8 @@ pub mod io;
 pub mod model;
 #[cfg(feature = "store")]
 pub mod ork;
+#[doc(hidden)]
+pub mod planted;
 pub mod query;
 pub mod rack;
 mod secret;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test support: a failure ends the test")]
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,13 +10,16 @@ use headframe_core::{
     ThingId,
     driver::{Driver, Evidence, Ports, ProbeReply, ProbeRequest, ProbeSpec, Registry},
     io::{Ctx, MemNet},
-    model::{Command, CommandName, PoolConfig, PowerMode, ThingConf},
-    testkit::{Rig, RigFault, RigTruth},
-    units::{Megahertz, Watts},
+    model::{Command, CommandName, ThingConf},
+    testkit::{Rig, RigFault, RigTruth, WriteFault},
 };
 use headframe_sim::{
-    AntminerOptions, Device, Door, Family, Fault, Fleet, FleetBuilder, Join, RpcOptions, WhatsminerOptions,
+    AntminerOptions, Device, Door, Family, Fault, Fleet, FleetBuilder, Join, Pool, RpcOptions,
+    WhatsminerOptions,
 };
+
+#[path = "samples/mod.rs"]
+mod samples;
 
 const WRONG: &str = "wr0ng-w0rd";
 
@@ -28,6 +31,7 @@ struct SimRig {
     password: &'static str,
     reads_need_password: bool,
     never_reported: &'static [&'static str],
+    out_of_range: &'static [fn() -> Command],
 }
 
 impl SimRig {
@@ -36,7 +40,15 @@ impl SimRig {
         let mut registry = Registry::new();
         headframe_drivers::register_all(&mut registry);
         let driver = registry.driver(id).unwrap().clone();
-        Self { cx, fleet, driver, password, reads_need_password: false, never_reported: &[] }
+        Self {
+            cx,
+            fleet,
+            driver,
+            password,
+            reads_need_password: false,
+            never_reported: &[],
+            out_of_range: &[],
+        }
     }
 
     fn device(&self) -> &Device {
@@ -139,17 +151,30 @@ impl Rig for SimRig {
     }
 
     fn sample(&self, name: CommandName) -> Command {
-        match name {
-            CommandName::SetPowerMode => Command::SetPowerMode(PowerMode::Sleep),
-            CommandName::SetPowerLimit => Command::SetPowerLimit(Watts::new(3000.0).unwrap()),
-            CommandName::SetupPools => {
-                let url = "stratum+tcp://pool.example:3333".to_owned();
-                Command::SetupPools(vec![PoolConfig { url, username: "site1.w1".to_owned() }])
-            }
-            CommandName::SetLed => Command::SetLed(true),
-            CommandName::SetFrequency => Command::SetFrequency(Megahertz::new(500.0).unwrap()),
-            _ => Command::Reboot,
+        samples::good(name)
+    }
+
+    fn out_of_range(&self) -> Vec<Command> {
+        let has = self.out_of_range.iter().map(|make| make());
+        has.collect()
+    }
+
+    fn executed(&self) -> BTreeMap<String, u64> {
+        self.device().executed()
+    }
+
+    fn write_fault(&self, fault: Option<WriteFault>) {
+        self.device().clear();
+        match fault {
+            Some(WriteFault::Mute) => self.device().fault(Fault::Mute),
+            Some(WriteFault::Ignored) => self.device().fault(Fault::IgnoreWrites),
+            None => {}
         }
+    }
+
+    fn meddle(&self) {
+        let url = "stratum+tcp://meddler.example:3333".to_owned();
+        self.device().set_pools(vec![Pool { url, user: "meddler.1".into(), password: "x".into() }]);
     }
 }
 

@@ -16,13 +16,14 @@ const CORE: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("units", &["error"]),
     ("secret", &["error"]),
+    ("planted", &[]),
     ("id", &["error", "io"]),
     ("io", &["error"]),
     ("model", &["error", "id", "units", "secret", "io"]),
-    ("codec", &["error", "io", "secret"]),
+    ("codec", &["error", "io", "secret", "planted"]),
     ("query", &["error"]),
     ("store", &["error", "id", "secret", "io", "model"]),
-    ("driver", &["error", "id", "units", "io", "model"]),
+    ("driver", &["error", "id", "units", "io", "model", "planted"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
     ("rack", &["error", "id", "units", "secret", "io", "model", "query", "store", "driver"]),
     ("auth", &["error"]),
@@ -34,7 +35,7 @@ const CORE: &[(&str, &[&str])] = &[
 const KIT: &str = "testkit";
 
 /// What drivers may import from the core.
-const FOR_DRIVERS: &[&str] = &["error", "id", "units", "secret", "io", "model", "codec", "driver"];
+const FOR_DRIVERS: &[&str] = &["error", "id", "units", "secret", "io", "model", "codec", "driver", "planted"];
 
 /// What simulated devices may import from the core: they are the oracle, so they share no wire type and no codec
 /// with what they judge.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Driver, Permit, Thing};
+use super::{Driver, Identity, Thing, write};
 use crate::{
     Result,
     io::Ctx,
@@ -33,12 +33,28 @@ impl Direct {
         cx.within("direct.snapshot", self.0.snapshot(cx)).await
     }
 
-    /// Carries out a write.
+    /// Carries out a write: refuses what the device cannot do, looks at the device, sends once, and reads back until
+    /// the effect shows. A device that is as wanted already is left alone.
+    ///
+    /// The read-back takes as long as the command's [row](crate::model::CommandRow) says, minutes for a restart; a
+    /// deadline of `cx` bounds the whole.
     ///
     /// # Errors
-    /// As [`Thing::execute`].
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) and [`Invalid`](crate::ErrorKind::Invalid) before a byte is
+    /// sent; [`Rejected`](crate::ErrorKind::Rejected) when the device refuses, or, with the code
+    /// [`NOT_CONFIRMED`](super::NOT_CONFIRMED), when no effect shows. [`Error::sent`](crate::Error::sent) says
+    /// whether the device may have received the write.
     pub async fn execute(&self, cx: &Ctx, command: &Command) -> Result<Outcome> {
-        self.0.execute(cx, command, &Permit::direct()).await
+        write::carry_out(&*self.0, cx, command, None).await
+    }
+
+    /// [`execute`](Self::execute) for the device that is `expected` only.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute), and [`Conflict`](crate::ErrorKind::Conflict) with the code
+    /// [`IDENTITY_MISMATCH`](super::IDENTITY_MISMATCH) when another device answers.
+    pub async fn execute_as(&self, cx: &Ctx, expected: &Identity, command: &Command) -> Result<Outcome> {
+        write::carry_out(&*self.0, cx, command, Some(expected)).await
     }
 
     /// Ends its connections.

@@ -1,16 +1,22 @@
 //! What a vendor family supplies: a [`Driver`] that recognises and opens devices, and the opened [`Thing`].
 
 mod direct;
+mod identity;
+mod observed;
 mod permit;
 mod poll;
 mod probe;
 mod registry;
+mod write;
 
 pub use direct::Direct;
+pub use identity::{IDENTITY_MISMATCH, Identity};
+pub use observed::Observed;
 pub use permit::Permit;
 pub use poll::{Aged, REFRESH, ShareMeter};
 pub use probe::{Evidence, Match, PortRole, Ports, ProbeReply, ProbeRequest, ProbeSpec};
 pub use registry::Registry;
+pub use write::NOT_CONFIRMED;
 
 use std::{fmt, sync::Arc};
 
@@ -19,7 +25,7 @@ use async_trait::async_trait;
 use crate::{
     Error, Result,
     io::Ctx,
-    model::{Capability, Command, Outcome, Snapshot, ThingConf},
+    model::{Capability, Command, CommandName, Receipt, Snapshot, ThingConf},
 };
 
 /// What a driver is.
@@ -77,12 +83,29 @@ pub trait Thing: fmt::Debug + Send + Sync + 'static {
     /// [`BadReply`](crate::ErrorKind::BadReply).
     async fn snapshot(&self, cx: &Ctx) -> Result<Snapshot>;
 
-    /// Carries out a write. Only an action or [`Direct`] can make the `permit`.
+    /// What a command changes, as it is now, and who the device is. Only reads, over connections of its own.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) and [`Invalid`](crate::ErrorKind::Invalid) before a byte is
-    /// sent; any later error says by [`Error::sent`] whether the device may have received the write.
-    async fn execute(&self, cx: &Ctx, command: &Command, permit: &Permit) -> Result<Outcome> {
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a command that the device does not have; else as
+    /// [`snapshot`](Self::snapshot).
+    async fn observe(&self, cx: &Ctx, name: CommandName) -> Result<Observed> {
+        let _unused = cx;
+        Err(Error::unsupported("thing.observe", name.as_str()))
+    }
+
+    /// Sends a write, once. Only an action or [`Direct`] can make the `permit`.
+    ///
+    /// Right before it sends, it reads who the device is and calls [`Permit::prove`]. It changes only the command's
+    /// own section of the settings: a section that can only be written whole is read, checked with
+    /// [`Permit::unchanged`], changed and written, never from an empty reading or one of a device that is still
+    /// starting. A write goes over a connection of its own and is never repeated unless the device said that it did
+    /// not carry it out.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported), [`Invalid`](crate::ErrorKind::Invalid) and
+    /// [`Conflict`](crate::ErrorKind::Conflict) before a byte of the command is sent; any later error says by
+    /// [`Error::sent`] whether the device may have received the write.
+    async fn execute(&self, cx: &Ctx, command: &Command, permit: &Permit) -> Result<Receipt> {
         let _unused = (cx, permit);
         Err(Error::unsupported("thing.execute", command.name().as_str()))
     }

@@ -11,7 +11,10 @@ mod settings;
 mod snapshot;
 
 pub use capability::{Capability, PowerRange};
-pub use command::{Command, CommandName, Outcome, PowerMode};
+pub use command::{
+    Command, CommandName, CommandRow, FanControl, FirmwareImage, NetworkSetup, Outcome, OutcomeState,
+    PoolSetup, PowerMode, Preheat, ReadBack, Receipt, ReplyRule, Restart, Undo, Zone,
+};
 pub use conf::ThingConf;
 pub use hardware::{
     Board, BoardTemps, ChipClock, ChipTemps, Fan, Frequencies, MinerSpecific, PcbTemp, Psu, RawTemps,

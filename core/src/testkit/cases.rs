@@ -12,11 +12,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Rig, RigTruth, TraceNet, rig::SEED};
 use crate::{
-    Error, ErrorKind, Result,
+    ErrorKind, Result,
     discover::{Outcome, open_one, probe_one},
     driver::{Direct, Registry, Thing},
     io::{Ctx, SeededRng},
-    model::{CommandName, MinerSnapshot, Snapshot},
+    model::{MinerSnapshot, Snapshot},
 };
 
 /// Time that any one case gives a snapshot.
@@ -36,7 +36,7 @@ async fn good(cx: &Ctx, thing: &dyn Thing) -> MinerSnapshot {
     snapshot.miner().expect("a miner").clone()
 }
 
-async fn pass(cx: &Ctx, time: Duration) {
+pub(super) async fn pass(cx: &Ctx, time: Duration) {
     cx.clock.sleep_until(cx.clock.mono() + time).await;
 }
 
@@ -171,26 +171,6 @@ pub async fn slow_values_are_at_most_ten_minutes_old(rig: impl Rig) {
             assert!(*age <= 600_000, "{group} is {age} ms old");
         }
         pass(&cx, Duration::from_secs(60)).await;
-    }
-}
-
-/// A command that capability lists is carried out; any other is `Unsupported` and sends no byte.
-pub async fn commands_are_what_capability_says(rig: impl Rig) {
-    let cx = rig.cx();
-    let direct = Direct::open(&*rig.driver(), &cx, &rig.conf()).await.unwrap();
-    direct.snapshot(&cx.deadline_in(DEADLINE)).await.unwrap();
-    for name in CommandName::ALL {
-        let before = rig.requests();
-        let outcome = direct.execute(&cx.deadline_in(DEADLINE), &rig.sample(name)).await;
-        if direct.capability().has(name) {
-            assert!(outcome.is_ok(), "{name:?}: {outcome:?}");
-            assert!(rig.requests() > before, "{name:?} reached the device");
-        } else {
-            let e: Error = outcome.unwrap_err();
-            assert_eq!(e.kind(), ErrorKind::Unsupported, "{name:?}");
-            assert_eq!(e.sent(), crate::Sent::No, "{name:?}");
-            assert_eq!(rig.requests(), before, "{name:?} is not supported and must send nothing");
-        }
     }
 }
 

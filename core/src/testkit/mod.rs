@@ -13,11 +13,13 @@ mod cases;
 mod faults;
 mod rig;
 mod trace;
+mod writes;
 
 pub use cases::*;
 pub use faults::*;
-pub use rig::{Rig, RigFault, RigTruth, run};
+pub use rig::{Rig, RigFault, RigTruth, WriteFault, run};
 pub use trace::TraceNet;
+pub use writes::*;
 
 /// Expands to a module `$name` with one test per case of the conformance kit. `$start` is an
 /// `async fn(Ctx, MemNet) -> impl Rig`: it starts the simulated device on that network.
@@ -31,7 +33,13 @@ macro_rules! conformance {
             snapshot_is_the_devices_truth,
             absent_members_have_a_reason,
             slow_values_are_at_most_ten_minutes_old,
-            commands_are_what_capability_says,
+            every_command_is_executed_once_and_shows,
+            other_commands_send_nothing,
+            arguments_out_of_range_send_nothing,
+            a_lost_reply_is_never_a_second_write,
+            a_device_that_only_says_yes_is_not_believed,
+            a_write_for_another_device_sends_nothing,
+            settings_changed_meanwhile_are_not_overwritten,
             refused_connection_is_unreachable,
             hanging_device_is_a_timeout,
             slow_replies_end_at_the_deadline,

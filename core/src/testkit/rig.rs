@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -42,8 +42,25 @@ pub trait Rig: Send + Sync + 'static {
     fn open_connections(&self) -> u64;
     /// What the device does in truth.
     fn truth(&self) -> RigTruth;
-    /// A command with this name and acceptable arguments.
+    /// A command with this name whose arguments the device accepts and which changes it as it is when it starts.
     fn sample(&self, name: CommandName) -> Command;
+    /// Commands that the device has, with arguments outside its ranges.
+    fn out_of_range(&self) -> Vec<Command>;
+    /// Writes that the device carried out so far, by their names on the wire.
+    fn executed(&self) -> BTreeMap<String, u64>;
+    /// Makes writes go wrong; `None` makes them right again.
+    fn write_fault(&self, fault: Option<WriteFault>);
+    /// Changes the device's settings as another program would: the pools.
+    fn meddle(&self);
+}
+
+/// How writes go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteFault {
+    /// Carried out, and the connection closes without a reply.
+    Mute,
+    /// Answered with success, and nothing changes.
+    Ignored,
 }
 
 /// How a device misbehaves.

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, futures::Notified};
 
 use crate::{
     Family, Fault, Lie,
-    physics::{ErrorEntry, Model, Physics, Truth},
+    physics::{ErrorEntry, Model, Physics, Pool, Truth},
     serve::{Firmware, Role},
 };
 
@@ -117,6 +117,11 @@ impl Device {
         let since = self.0.clock.wall();
         let entries = codes.iter().map(|c| ErrorEntry { code: (*c).to_owned(), since }).collect();
         self.0.act(|physics, _| physics.errors = entries);
+    }
+
+    /// Somebody else changes the pools, past every rule of the API.
+    pub fn set_pools(&self, pools: Vec<Pool>) {
+        self.0.act(|physics, now| physics.set_pools(now, pools));
     }
 
     /// Presses the button that makes the device report its address to `to`, which would be a broadcast address at a
