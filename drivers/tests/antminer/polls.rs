@@ -137,7 +137,7 @@ async fn connections_are_kept_when_told() {
 async fn it_only_reads() {
     use headframe_core::{driver::Direct, model::Command};
     let rig = Rig::new(AntminerOptions::default()).await;
-    assert!(rig.thing.capability().commands.is_empty());
+    assert!(rig.thing.capability().commands().is_empty());
     let direct = Direct::open(&Antminer::new(), &rig.cx, &conf(rig.device())).await.unwrap();
     let e = direct.execute(&rig.cx, &Command::Reboot).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported);
