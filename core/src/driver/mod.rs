@@ -2,6 +2,7 @@
 
 mod direct;
 mod identity;
+mod info;
 mod observed;
 mod permit;
 mod poll;
@@ -11,6 +12,7 @@ mod write;
 
 pub use direct::Direct;
 pub use identity::{IDENTITY_MISMATCH, Identity};
+pub use info::{DriverInfo, Generation, ModelInfo};
 pub use observed::Observed;
 pub use permit::Permit;
 pub use poll::{Aged, REFRESH, ShareMeter};
@@ -28,32 +30,16 @@ use crate::{
     model::{Capability, Command, CommandName, Receipt, Snapshot, ThingConf},
 };
 
-/// What a driver is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DriverInfo {
-    /// Its id, used in [`ThingConf::driver`].
-    pub id: &'static str,
-    /// Kind of thing, as MiningOS's types begin: `miner`.
-    pub kind: &'static str,
-    /// The maker.
-    pub make: &'static str,
-    /// Its page: what it supports, what is doubtful, what an attacker on the wire can do. Markdown.
-    pub docs: &'static str,
-}
-
-impl DriverInfo {
-    /// Describes a driver.
-    pub const fn new(id: &'static str, kind: &'static str, make: &'static str, docs: &'static str) -> Self {
-        Self { id, kind, make, docs }
-    }
-}
-
 /// Knows one vendor family.
 #[async_trait]
 pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// What it is.
     fn info(&self) -> &DriverInfo;
+
+    /// The models that it knows; any other of its family is read too.
+    fn models(&self) -> Vec<ModelInfo> {
+        Vec::new()
+    }
 
     /// What to ask an address to find out whether one of the family's devices is there. The scanner sends each
     /// distinct request once for all drivers, and never a password.
