@@ -15,6 +15,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test [STEP…]   run all that CI runs, or only the named steps
+  docs           write docs/supported-devices.md anew from the drivers' tables
   imports        only the steps imports and deps
   trust NAME     run a trust check, or all; --profile ci|long, --n N, --seed S, --control
   help           show this text
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         "test" => run(rest),
         "imports" if rest.is_empty() => run(&["imports".into(), "deps".into()]),
         "imports" => usage("imports takes no arguments"),
+        "docs" if rest.is_empty() => docs(),
+        "docs" => usage("docs takes no arguments"),
         "trust" => trust(rest),
         unknown => usage(&format!("'{unknown}' is not a command")),
     }
@@ -52,6 +55,15 @@ fn run(steps: &[String]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn docs() -> ExitCode {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let written = std::process::Command::new(cargo)
+        .args(["test", "--quiet", "-p", "headframe-drivers", "--test", "supported"])
+        .env("HEADFRAME_WRITE_DOCS", "1")
+        .status();
+    if written.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn trust(args: &[String]) -> ExitCode {

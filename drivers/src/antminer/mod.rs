@@ -22,7 +22,8 @@ use headframe_core::{
     Result,
     codec::cgminer,
     driver::{
-        Driver, DriverInfo, Evidence, Match, PortRole, Ports, ProbeReply, ProbeRequest, ProbeSpec, Thing,
+        Driver, DriverInfo, Evidence, Match, ModelInfo, PortRole, Ports, ProbeReply, ProbeRequest, ProbeSpec,
+        Thing,
     },
     io::Ctx,
     model::ThingConf,
@@ -64,6 +65,10 @@ impl Antminer {
 impl Driver for Antminer {
     fn info(&self) -> &DriverInfo {
         &INFO
+    }
+
+    fn models(&self) -> Vec<ModelInfo> {
+        models::all()
     }
 
     fn probes(&self) -> &[ProbeSpec] {

@@ -1,5 +1,7 @@
 //! Models by name, and what each is built of.
 
+use headframe_core::driver::ModelInfo;
+
 /// One model as its maker built it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Model {
@@ -87,6 +89,20 @@ pub(super) static MODELS: [Model; 65] = [
     row("S19 XP Hydro", &[], 3, 204, 0),
     row("S19 XP+", &[], 3, 108, 4),
 ];
+
+/// The whole table, under the names that firmwares write.
+pub(super) fn all() -> Vec<ModelInfo> {
+    let info = |model: &Model| ModelInfo {
+        name: model.name.to_owned(),
+        aliases: std::iter::once(format!("Antminer {}", model.name))
+            .chain(model.also.iter().map(|name| format!("Antminer {name}")))
+            .collect(),
+        boards: Some(model.boards),
+        chips: Some(model.chips),
+        fans: Some(model.fans),
+    };
+    MODELS.iter().map(info).collect()
+}
 
 /// Where a family of boards has its temperature sensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use headframe_core::{
     Result,
-    driver::{Driver, DriverInfo, Evidence, Match, PortRole, ProbeRequest, ProbeSpec, Thing},
+    driver::{Driver, DriverInfo, Evidence, Match, ModelInfo, PortRole, ProbeRequest, ProbeSpec, Thing},
     io::Ctx,
     model::ThingConf,
 };
@@ -60,6 +60,10 @@ impl Default for Whatsminer {
 impl Driver for Whatsminer {
     fn info(&self) -> &DriverInfo {
         &self.info
+    }
+
+    fn models(&self) -> Vec<ModelInfo> {
+        models::all()
     }
 
     fn probes(&self) -> &[ProbeSpec] {

@@ -1,5 +1,7 @@
 //! Which boards, chips and fans a model has.
 
+use headframe_core::driver::ModelInfo;
+
 /// What a model is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Model {
@@ -18,6 +20,28 @@ pub(super) struct Model {
 
 /// One line per model, then its variants as `name:boards:chips per board:fans`; unknown chips are left out.
 const TABLE: &str = include_str!("models.txt");
+
+/// The whole table.
+pub(super) fn all() -> Vec<ModelInfo> {
+    let variants = |line: &'static str| {
+        let (model, variants) = line.split_once(' ').unwrap_or((line, ""));
+        variants.split(' ').map(move |variant| (model, variant))
+    };
+    let info = |(model, row): (&str, &str)| {
+        let mut fields = row.split(':');
+        let variant = fields.next().filter(|v| *v != "-").unwrap_or_default();
+        let mut numbers = fields.map(|n| n.parse().ok());
+        let mut next = || numbers.next().flatten();
+        ModelInfo {
+            name: format!("{model} {variant}").trim_end().to_owned(),
+            aliases: vec![if variant.is_empty() { model.to_owned() } else { format!("{model}_{variant}") }],
+            boards: next(),
+            chips: next(),
+            fans: next(),
+        }
+    };
+    TABLE.lines().flat_map(variants).map(info).collect()
+}
 
 /// Reads what a device calls itself, such as `M56S_VH37`, and looks it up.
 ///
