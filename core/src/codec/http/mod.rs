@@ -3,6 +3,8 @@
 //! It follows no redirect, uses no proxy, keeps no cookie, and repeats nothing but what certainly changed
 //! nothing. Passwords go out as digests only: a challenge for `Basic` is not answered.
 
+#[cfg(planted)]
+mod follow;
 mod io;
 mod link;
 mod reply;
@@ -32,7 +34,11 @@ use super::{
     digest::{self, Challenge, Offered, Session},
     located,
 };
-use crate::{Error, ErrorKind, Result, Secret, io::Ctx};
+use crate::{
+    Error, ErrorKind, Result, Secret,
+    io::Ctx,
+    planted::{Bug, planted},
+};
 
 const MAX_BODY: usize = 1024 * 1024;
 
@@ -145,9 +151,18 @@ impl HttpClient {
     ) -> Result<HttpReply> {
         let call = self.call(op, method, path, content_type, body).map_err(|e| located(e, self.at))?;
         let sent = AtomicBool::new(false);
-        let out = cx.within(op, self.answer(cx, &call, &sent)).await;
+        let mut out = cx.within(op, self.answer(cx, &call, &sent)).await;
+        if call.is_write() && out.is_err() && planted(Bug::RetryOnTimeout) {
+            out = cx.within(op, self.answer(cx, &call, &sent)).await;
+        }
+        #[cfg(planted)]
+        if let Ok(reply) = &out
+            && planted(Bug::FollowRedirects)
+        {
+            follow::redirect(self, cx, &call, reply).await;
+        }
         let maybe = |e: Error| {
-            let sent = call.is_write() && sent.load(Ordering::Relaxed);
+            let sent = call.is_write() && sent.load(Ordering::Relaxed) && !planted(Bug::NothingSent);
             located(if sent { e.maybe_sent() } else { e }, self.at)
         };
         out.map_err(maybe)
