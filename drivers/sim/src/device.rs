@@ -108,7 +108,7 @@ impl Device {
     /// What is really so, whatever the device says.
     pub fn truth(&self) -> Truth {
         let mut truth = self.0.measure();
-        truth.settings = self.0.firmware.settings();
+        truth.settings = self.0.firmware.settings(&self.0);
         truth
     }
 
@@ -122,6 +122,12 @@ impl Device {
     /// Somebody else changes the pools, past every rule of the API.
     pub fn set_pools(&self, pools: Vec<Pool>) {
         self.0.act(|physics, now| physics.set_pools(now, pools));
+    }
+
+    /// Changes the password of the account that may change things, as somebody at the device's web page does. On a
+    /// Whatsminer with API v3 that is the one of `super`, else the one of `admin`.
+    pub fn change_password(&self, password: &str) {
+        self.0.firmware.set_password(password);
     }
 
     /// Presses the button that makes the device report its address to `to`, which would be a broadcast address at a
@@ -322,6 +328,11 @@ impl DeviceCore {
         let inner = self.lock();
         let concerns = |a: &&Active| a.command.as_deref().is_none_or(|only| only == command);
         inner.faults.iter().filter(concerns).find_map(|a| pick(&a.fault))
+    }
+
+    /// Whether a fault concerns `command` and no other.
+    pub fn is_singled_out(&self, command: &str) -> bool {
+        self.lock().faults.iter().any(|a| a.command.as_deref() == Some(command))
     }
 
     /// Whether `fault` is in force for `command`.

@@ -215,7 +215,10 @@ impl Fleet {
         ports: Vec<(Role, u16)>,
     ) -> Result<()> {
         for (role, port) in ports {
-            let listener = cx.net.listen(SocketAddr::new(ip, port)).await?;
+            let listener = match core.firmware().listens(&core, role) {
+                true => Some(cx.net.listen(SocketAddr::new(ip, port)).await?),
+                false => None,
+            };
             self.tasks.spawn(serve::listen(core.clone(), cx.clone(), role, port, listener));
         }
         self.devices.push(Device(core));

@@ -6,6 +6,21 @@
 //! replies), follows a small physical model, counts what it receives and does what a [`Fault`] tells it to do.
 //! [`Device::truth`] says what is really so, for comparison with what a driver read.
 //!
+//! Firmware generations differ in what they know, demand and misspell; each has a preset:
+//!
+//! | preset | ports | writes |
+//! |---|---|---|
+//! | [`WhatsminerOptions::v1`] | 4028 | none: no parameter form of that API is written down |
+//! | [`WhatsminerOptions::v2`] | 4028 | encrypted, with a token for half an hour |
+//! | [`WhatsminerOptions::v3`] | 4433, and 4028 for the reads of before | signed one by one with a salt and the time |
+//! | [`AntminerOptions::s19_2020`] | 80, 4028 | digest login, whole form |
+//! | [`AntminerOptions::s19_xp_2022`] | 80, 4028, 6060 | digest login, whole form |
+//! | [`AntminerOptions::s19j_pro_2022`] | 80, 4028, 6060 | digest login, whole form |
+//! | [`AntminerOptions::s21_2024`] | 80, 4028, 6060 | digest login, parts of the form |
+//! | [`AntminerOptions::s21_2025`] | 80, 4028 | digest login, parts of the form |
+//!
+//! These are the real ports; [`Ports`] says where simulated ones are.
+//!
 //! ```no_run
 //! # async fn example() -> headframe_core::Result<()> {
 //! use headframe_core::io::Ctx;
@@ -42,7 +57,10 @@ pub use fleet::{Fleet, FleetBuilder, Ports};
 pub use physics::{Board, Cooling, ErrorEntry, FanControl, Led, Model, Pool, PowerMode, Rates, Truth};
 pub use rpc::Join;
 pub use serve::Role;
-pub use whatsminer::{ErrorForm, M30S_PLUS, M50S, M56S, M63, Padding, WhatsminerOptions};
+pub use whatsminer::{
+    ErrorForm, ErrorList, Generation, M30S_PLUS, M50S, M56S, M60S, M63, Padding, PoolsParam, Replay, Upgrade,
+    V1Options, V3Options, WhatsminerOptions,
+};
 
 /// Device families that can be simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -16,10 +16,16 @@ use serde_json::{Value, json};
 #[derive(Debug, Parser)]
 #[command(name = "headframe-sim", version)]
 struct Arguments {
-    /// Whatsminers, which take the first addresses.
+    /// Whatsminers with API v2, which take the first addresses.
     #[arg(long, default_value_t = 0, value_name = "N")]
     whatsminers: usize,
-    /// Antminers, which take the next addresses.
+    /// Whatsminers with API v1 (reads only), which take the next addresses.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    whatsminers_v1: usize,
+    /// Whatsminers with API v3, which take the next addresses.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    whatsminers_v3: usize,
+    /// Antminers, which take the last addresses.
     #[arg(long, default_value_t = 0, value_name = "N")]
     antminers: usize,
     /// First address; the next devices follow it.
@@ -79,9 +85,13 @@ async fn run(arguments: Arguments) -> Result<()> {
     if let Some(first) = arguments.by_port {
         builder = builder.by_port(first);
     }
-    for _ in 0..arguments.whatsminers {
-        builder = builder
-            .whatsminer(WhatsminerOptions { join: arguments.join.into(), ..WhatsminerOptions::default() });
+    for (count, preset) in [
+        (arguments.whatsminers, WhatsminerOptions::v2()),
+        (arguments.whatsminers_v1, WhatsminerOptions::v1()),
+        (arguments.whatsminers_v3, WhatsminerOptions::v3()),
+    ] {
+        let options = WhatsminerOptions { join: arguments.join.into(), ..preset };
+        builder = builder.whatsminers_with(count, options);
     }
     let fleet = builder.antminers(arguments.antminers).start(&cx).await?;
     let ranges = ranges(&fleet);
@@ -102,7 +112,9 @@ async fn run(arguments: Arguments) -> Result<()> {
 fn ranges(fleet: &Fleet) -> Vec<Value> {
     let mut ranges = Vec::new();
     for family in [Family::Whatsminer, Family::Antminer] {
-        for (role, name) in [(Role::Rpc, "rpc"), (Role::Web, "web"), (Role::Side, "side")] {
+        for (role, name) in
+            [(Role::Rpc, "rpc"), (Role::RpcV3, "rpc_v3"), (Role::Web, "web"), (Role::Side, "side")]
+        {
             let devices = fleet.devices().iter().filter(|d| d.family() == family);
             let addresses: Vec<_> = devices.filter_map(|d| d.address(role)).collect();
             if let (Some(first), Some(last)) = (addresses.first(), addresses.last()) {

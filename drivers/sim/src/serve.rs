@@ -16,7 +16,7 @@ use crate::{
 pub enum Role {
     /// The cgminer-style TCP API.
     Rpc,
-    /// Whatsminer's API v3; no simulated device serves it yet.
+    /// Whatsminer's API v3.
     RpcV3,
     /// The web interface.
     Web,
@@ -31,8 +31,13 @@ pub(crate) trait Firmware: fmt::Debug + Send + Sync + 'static {
     /// The family.
     fn family(&self) -> Family;
 
-    /// The ports that it listens on.
+    /// The ports that it may ever listen on.
     fn roles(&self) -> &'static [Role];
+
+    /// Whether it listens on this port with the firmware that is installed now.
+    fn listens(&self, _core: &DeviceCore, _role: Role) -> bool {
+        true
+    }
 
     /// Serves one connection to its end; it is dropped at any await when the device goes off.
     async fn serve(&self, core: &DeviceCore, role: Role, stream: BoxStream, peer: SocketAddr);
@@ -44,20 +49,29 @@ pub(crate) trait Firmware: fmt::Debug + Send + Sync + 'static {
     fn codes(&self, truth: &Truth) -> Vec<String>;
 
     /// Settings that only this family has, by the vendor's names, for [`Truth::settings`].
-    fn settings(&self) -> BTreeMap<String, String>;
+    fn settings(&self, core: &DeviceCore) -> BTreeMap<String, String>;
+
+    /// Takes another password for the account that changes things, as somebody at the web page gives it.
+    fn set_password(&self, password: &str);
 }
 
 const RETRY_BIND: Duration = Duration::from_secs(1);
 const RETRY_ACCEPT: Duration = Duration::from_millis(100);
 
 /// Serves one port of one device for ever: closes it while the device is off or refuses, and opens it again.
-pub(crate) async fn listen(core: Arc<DeviceCore>, cx: Ctx, role: Role, port: u16, first: Box<dyn Listener>) {
-    let mut listener = Some(first);
+pub(crate) async fn listen(
+    core: Arc<DeviceCore>,
+    cx: Ctx,
+    role: Role,
+    port: u16,
+    first: Option<Box<dyn Listener>>,
+) {
+    let mut listener = first;
     let mut connections = JoinSet::new();
     loop {
         let mut changed = pin!(core.changed());
         changed.as_mut().enable();
-        let until = match core.reach() {
+        let until = match reach(&core, role) {
             Reach::Closed { until } => {
                 listener = None;
                 // Dropping the set ends what is still connected.
@@ -89,6 +103,14 @@ pub(crate) async fn listen(core: Arc<DeviceCore>, cx: Ctx, role: Role, port: u16
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
         }
         listener = Some(open);
+    }
+}
+
+/// A port that the installed firmware does not have is closed; a boot may bring another firmware.
+fn reach(core: &DeviceCore, role: Role) -> Reach {
+    match core.reach() {
+        Reach::Open { until } if !core.firmware().listens(core, role) => Reach::Closed { until },
+        other => other,
     }
 }
 

@@ -210,6 +210,38 @@ async fn the_program_says_when_it_is_ready_and_stops_with_its_input() {
     assert!(child.wait().unwrap().success());
 }
 
+#[cfg(not(target_os = "macos"))]
+#[tokio::test]
+async fn the_program_serves_every_generation() {
+    let base = own_base(121).to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_headframe-sim"))
+        .args(["--whatsminers", "1", "--whatsminers-v1", "1", "--whatsminers-v3", "2", "--antminers", "1"])
+        .args(["--base", &base, "--json", "--until-stdin-closes"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    let range = |family: &str, role: &str| {
+        let all = ready["ranges"].as_array().unwrap();
+        let one = all.iter().find(|r| r["family"] == family && r["role"] == role).unwrap();
+        (one["count"].as_u64().unwrap(), one["first"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(range("whatsminer", "rpc"), (4, format!("{base}:14028")));
+    assert_eq!(range("whatsminer", "rpc_v3"), (2, format!("{}:14433", own_base(123))));
+    assert_eq!(range("antminer", "web"), (1, format!("{}:14080", own_base(125))));
+    let at = SocketAddr::new(own_base(124).into(), 14_433);
+    let cx = Ctx::system();
+    let reply = ask(&cx, at, "\x1a\0\0\0{\"cmd\":\"get.device.info\" }").await.unwrap();
+    assert!(String::from_utf8(reply[4..].to_vec()).unwrap().contains("\"M60S_VK40\""));
+    let version = ask(&cx, SocketAddr::new(own_base(122).into(), 14_028), "{\"cmd\":\"get_version\"}").await;
+    assert!(String::from_utf8(version.unwrap()).unwrap().contains("whatsminer v1."));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
 #[test]
 fn default_ports() {
     let ports = Ports::default();

@@ -38,6 +38,8 @@ pub(super) struct Rules {
     pub rule: ConfRule,
     pub form: ModeForm,
     pub low: bool,
+    /// Whether the configuration has the chips' frequency and voltage.
+    pub tells_freq: bool,
 }
 
 impl Conf {
@@ -54,7 +56,7 @@ impl Conf {
     }
 
     /// The JSON of `get_miner_conf`.
-    pub fn show(&self, form: ModeForm, listens: bool) -> Vec<u8> {
+    pub fn show(&self, form: ModeForm, tells_freq: bool, listens: bool) -> Vec<u8> {
         let pools: Vec<Value> =
             self.pools.iter().map(|p| json!({"url": p.url, "user": p.user, "pass": p.password})).collect();
         let mut out = json!({
@@ -66,12 +68,14 @@ impl Conf {
             "bitmain-fan-ctrl": self.fan_ctrl,
             "bitmain-fan-pwm": self.fan_pwm.to_string(),
             "bitmain-use-vil": true,
-            "bitmain-freq": self.freq,
-            "bitmain-voltage": self.voltage,
             "bitmain-ccdelay": "0",
             "bitmain-pwth": "0",
             "bitmain-freq-level": self.freq_level.to_string(),
         });
+        if tells_freq {
+            out["bitmain-freq"] = json!(self.freq);
+            out["bitmain-voltage"] = json!(self.voltage);
+        }
         let (key, mode) = match form {
             ModeForm::Text | ModeForm::TextOnly => ("bitmain-work-mode", json!(self.mode.to_string())),
             ModeForm::Number => ("bitmain-work-mode", json!(self.mode)),
@@ -107,7 +111,8 @@ impl Conf {
             next.freq_level = number(level).filter(|l| (1..=200).contains(l)).ok_or(INVALID_FORM)?;
         }
         for (key, place) in [("bitmain-freq", &mut next.freq), ("bitmain-voltage", &mut next.voltage)] {
-            if let Some(value) = body.get(key) {
+            // A firmware that does not show them passes them over.
+            if let Some(value) = body.get(key).filter(|_| rules.tells_freq) {
                 *place = number(value).ok_or(INVALID_FORM)?.to_string();
             }
         }
@@ -186,7 +191,7 @@ fn number(value: &Value) -> Option<u32> {
 mod tests {
     use super::*;
 
-    const FULL: Rules = Rules { rule: ConfRule::Full, form: ModeForm::Text, low: true };
+    const FULL: Rules = Rules { rule: ConfRule::Full, form: ModeForm::Text, low: true, tells_freq: true };
     const PARTIAL: Rules = Rules { rule: ConfRule::Partial, ..FULL };
     const WIPES: Rules = Rules { rule: ConfRule::Wipes, ..FULL };
 
@@ -279,10 +284,21 @@ mod tests {
 
     #[test]
     fn the_read_names_the_mode_as_the_firmware_does() {
-        let shown = |form| -> Value { serde_json::from_slice(&conf().show(form, true)).unwrap() };
+        let shown = |form| -> Value { serde_json::from_slice(&conf().show(form, true, true)).unwrap() };
         assert_eq!(shown(ModeForm::Text)["bitmain-work-mode"], json!("0"));
         assert_eq!(shown(ModeForm::Number)["bitmain-work-mode"], json!(0));
         assert_eq!(shown(ModeForm::MinerMode)["miner-mode"], json!("0"));
         assert_eq!(shown(ModeForm::MinerMode).get("bitmain-work-mode"), None);
+    }
+
+    #[test]
+    fn a_frequency_counts_where_the_read_shows_it() {
+        let body = json!({"bitmain-freq": "450"});
+        assert_eq!(change(&body, PARTIAL).unwrap().freq, "450");
+        assert_eq!(change(&json!({"bitmain-freq": "fast"}), PARTIAL), Err(INVALID_FORM));
+        let hidden = Rules { tells_freq: false, ..PARTIAL };
+        assert_eq!(change(&body, hidden).unwrap(), conf());
+        let shown: Value = serde_json::from_slice(&conf().show(ModeForm::Text, false, true)).unwrap();
+        assert_eq!((shown.get("bitmain-freq"), shown["bitmain-freq-level"].as_str()), (None, Some("100")));
     }
 }

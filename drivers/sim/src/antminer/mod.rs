@@ -1,6 +1,7 @@
 //! Antminer with Bitmain's stock firmware of the modern generation: the web interface with its CGIs behind
 //! digest authentication, the side port with warnings and power, and the cgminer-style API.
 
+mod bmu;
 mod cgi;
 mod conf;
 mod digest;
@@ -164,7 +165,7 @@ impl Firmware for Antminer {
         reading::codes(truth, self.options.model.sheet.boards)
     }
 
-    fn settings(&self) -> BTreeMap<String, String> {
+    fn settings(&self, _core: &DeviceCore) -> BTreeMap<String, String> {
         let state = self.lock();
         let mut out = BTreeMap::new();
         let mut put = |key: &str, value: String| {
@@ -183,5 +184,9 @@ impl Firmware for Antminer {
         put("conf_gateway", state.network.gateway.clone());
         put("conf_dnsservers", state.network.dns.clone());
         out
+    }
+
+    fn set_password(&self, password: &str) {
+        self.lock().password = password.to_owned();
     }
 }

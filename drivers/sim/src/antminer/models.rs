@@ -37,6 +37,8 @@ impl AntminerModel {
     /// Antminer S19 XP Hyd., water.
     pub const S19_XP_HYD: Self =
         Self { sheet: &S19_XP_HYD, hash_board: "HHB56601", sensors: Sensors::Crossed };
+    /// Antminer S19, air.
+    pub const S19: Self = Self { sheet: &S19, hash_board: "BHB28601", sensors: Sensors::Crossed };
     /// Antminer S19j Pro, air.
     pub const S19J_PRO: Self = Self { sheet: &S19J_PRO, hash_board: "BHB42603", sensors: Sensors::Crossed };
     /// A machine whose name no list holds; its answers are as usual.
@@ -121,6 +123,21 @@ static S19_XP_HYD: Model = Model {
     fans: 0,
     frequency_mhz: 570.0,
     cooling: Cooling::Liquid,
+    low: LOW,
+    high: None,
+    platform: "zynq7007",
+};
+
+static S19: Model = Model {
+    name: "Antminer S19",
+    nominal_mhs: 95e6,
+    nominal_w: 3250.0,
+    idle_w: 20.0,
+    boards: 3,
+    chips: 76,
+    fans: 4,
+    frequency_mhz: 675.0,
+    cooling: Cooling::Air,
     low: LOW,
     high: None,
     platform: "zynq7007",

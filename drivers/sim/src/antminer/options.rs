@@ -176,6 +176,9 @@ pub struct AntminerOptions {
     pub network_moves: bool,
     /// The mode in `get_miner_conf` and `set_miner_conf`.
     pub mode_form: ModeForm,
+    /// Whether `get_miner_conf` shows `bitmain-freq` and `bitmain-voltage` and `set_miner_conf` takes them; else a
+    /// write that names them is answered well and they are passed over.
+    pub tells_freq: bool,
     /// Whether mode 3 exists; without it such a write is answered well and the mode stays.
     pub low_mode: bool,
     /// How `blink` reads its body.
@@ -184,6 +187,9 @@ pub struct AntminerOptions {
     pub blink_form: BlinkForm,
     /// Whether `SUMMARY` and `STATS` are empty while the machine sleeps.
     pub sleep_empty: bool,
+    /// Whether `upgrade` looks into a bundle: its checksum, and whether it holds an image for this machine. A file
+    /// that is no bundle is taken as it is.
+    pub checks_image: bool,
     /// How long the mining software takes to restart.
     pub restart: Duration,
     /// What reads answer meanwhile.
@@ -219,10 +225,12 @@ impl Default for AntminerOptions {
             network_answered: true,
             network_moves: true,
             mode_form: ModeForm::Text,
+            tells_freq: true,
             low_mode: true,
             blink_rule: BlinkRule::Both,
             blink_form: BlinkForm::Bool,
             sleep_empty: true,
+            checks_image: false,
             restart: Duration::from_secs(20),
             restarting: Restarting::Empty,
             rpc: RpcOptions::default(),
@@ -252,6 +260,23 @@ impl AntminerOptions {
     /// An S19 XP on firmware of 2022: full form only, no power anywhere, an old side port.
     pub fn s19_xp_2022() -> Self {
         Self { model: AntminerModel::S19_XP, ..Self::old() }
+    }
+
+    /// An S19 on firmware of 2020: no `miner_type`, the mode under `miner-mode`, full form only, no low mode, no side
+    /// port, no power and no self-tests anywhere, and port 4028 without `new_api`.
+    pub fn s19_2020() -> Self {
+        Self {
+            model: AntminerModel::S19,
+            built: "Wed Aug 12 15:23:44 CST 2020".to_owned(),
+            version: "Wed Aug 12 15:10:02 CST 2020".to_owned(),
+            lacks: vec!["miner_type".to_owned()],
+            side_port: SidePort::Absent,
+            status_list: false,
+            mode_form: ModeForm::MinerMode,
+            low_mode: false,
+            rpc: RpcOptions { missing_comma: true, new_api: false, ..RpcOptions::default() },
+            ..Self::old()
+        }
     }
 
     /// An S19j Pro on firmware of 2022: full form only, the comma missing in its legacy `stats`.

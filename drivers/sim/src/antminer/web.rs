@@ -189,7 +189,9 @@ impl Antminer {
             "get_miner_conf" => {
                 let mut conf = self.lock().conf.clone();
                 conf.pools = core.observe().pools;
-                return Reply::json(conf.show(self.options.mode_form, self.options.rpc.listens)).into();
+                let options = &self.options;
+                let shown = conf.show(options.mode_form, options.tells_freq, options.rpc.listens);
+                return Reply::json(shown).into();
             }
             "log" => return Reply::text(self.log(core)).into(),
             _ => return Reply::status(404).into(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Antminer, BlinkRule,
+    Antminer, BlinkRule, bmu,
     conf::{self, Conf, LOW, NORMAL, SLEEP},
     http::{Reply, Request},
     network::{self, Network},
@@ -64,6 +64,7 @@ impl Antminer {
             rule: self.options.conf_rule,
             form: self.options.mode_form,
             low: self.options.low_mode,
+            tells_freq: self.options.tells_freq,
         };
         let mut stored = self.lock().conf.clone();
         stored.pools = core.act(|physics, _| physics.pools().to_vec());
@@ -80,7 +81,8 @@ impl Antminer {
     /// Writes the configuration file and restarts the mining software with it.
     fn store(&self, core: &DeviceCore, conf: Conf) {
         let restart = self.options.restart.as_secs_f64();
-        core.act(|physics, now| apply(physics, now, &conf, restart));
+        let nominal = self.options.model.sheet.frequency_mhz;
+        core.act(|physics, now| apply(physics, now, &conf, nominal, restart));
         let mut state = self.lock();
         state.restarts_until = core.now() + restart;
         state.conf = conf;
@@ -170,6 +172,11 @@ impl Antminer {
         let content_type = request.header("content-type").unwrap_or_default();
         let image = upload::part(content_type, &request.body, "firmware").filter(|i| !i.is_empty());
         let Some(image) = image else { return outcome(false, "U001", "Invalid firmware!").into() };
+        if self.options.checks_image
+            && !bmu::fits(image, self.options.model.sheet.name, &self.options.model.subtype())
+        {
+            return outcome(false, "U001", "Invalid firmware!").into();
+        }
         if self.carries_out(core, "upgrade") {
             {
                 let mut state = self.lock();
@@ -183,11 +190,12 @@ impl Antminer {
     }
 }
 
-fn apply(physics: &mut Physics, now: f64, conf: &Conf, restart: f64) {
+fn apply(physics: &mut Physics, now: f64, conf: &Conf, nominal_mhz: f64, restart: f64) {
     physics.set_pools(now, conf.pools.clone());
     physics.fan_control =
         if conf.fan_ctrl { FanControl::Percent(f64::from(conf.fan_pwm)) } else { FanControl::Auto };
-    physics.set_frequency_percent(now, f64::from(conf.freq_level) - 100.0);
+    let share = conf.freq.parse::<f64>().map_or(1.0, |mhz| mhz / nominal_mhz);
+    physics.set_frequency_percent(now, f64::from(conf.freq_level) * share - 100.0);
     match conf.mode {
         SLEEP => physics.sleep(now),
         mode => {

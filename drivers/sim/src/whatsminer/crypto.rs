@@ -97,18 +97,23 @@ pub(super) fn seal(key: &str, plain: &str, padding: Padding) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Decrypts base64 data that was filled with zeros or as PKCS#7, and parses it.
-pub(super) fn open(key: &str, data: &str) -> Result<serde_json::Map<String, serde_json::Value>, Sealed> {
+/// The bytes in base64 data of whole blocks, with their padding.
+pub(super) fn decrypt(cipher: &Aes256, data: &str) -> Result<Vec<u8>, Sealed> {
     let mut bytes = STANDARD.decode(data).map_err(|_| Sealed::Base64)?;
     if bytes.is_empty() || bytes.len() % BLOCK != 0 {
         return Err(Sealed::Key);
     }
-    let cipher = cipher(key);
     for chunk in bytes.chunks_exact_mut(BLOCK) {
         if let Ok(block) = chunk.try_into() {
             cipher.decrypt_block(block);
         }
     }
+    Ok(bytes)
+}
+
+/// Decrypts base64 data that was filled with zeros or as PKCS#7, and parses it.
+pub(super) fn open(key: &str, data: &str) -> Result<serde_json::Map<String, serde_json::Value>, Sealed> {
+    let bytes = decrypt(&cipher(key), data)?;
     let fill = bytes[bytes.len() - 1];
     let end = match usize::from(fill) {
         0 => bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1),

@@ -1,4 +1,4 @@
-//! MicroBT Whatsminer with API v2 on the cgminer-style port.
+//! MicroBT Whatsminer: API v1 and v2 on the cgminer-style port, API v3 on its own.
 
 mod crypto;
 mod error_codes;
@@ -8,12 +8,15 @@ mod packet;
 mod reads;
 mod tokens;
 mod unlock;
+mod upload;
+mod v1;
+mod v3;
 mod writes;
 
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -23,8 +26,10 @@ use tokio::io::AsyncReadExt;
 
 pub use self::{
     crypto::Padding,
-    models::{M30S_PLUS, M50S, M56S, M63},
-    options::{ErrorForm, WhatsminerOptions},
+    models::{M30S_PLUS, M50S, M56S, M60S, M63},
+    options::{ErrorForm, Generation, Upgrade, WhatsminerOptions},
+    v1::V1Options,
+    v3::{ErrorList, PoolsParam, Replay, V3Options},
 };
 use self::{packet::Outcome, tokens::Tokens};
 use crate::{
@@ -37,15 +42,26 @@ use crate::{
 };
 
 impl FleetBuilder {
-    /// Adds `n` Whatsminers of the default kind.
+    /// Adds `n` Whatsminers of the default kind, which have API v2.
     #[must_use]
     pub fn whatsminers(self, n: usize) -> Self {
-        (0..n).fold(self, |fleet, _| fleet.whatsminer(WhatsminerOptions::default()))
+        self.whatsminers_with(n, WhatsminerOptions::default())
+    }
+
+    /// Adds `n` Whatsminers of this kind.
+    #[must_use]
+    pub fn whatsminers_with(self, n: usize, options: WhatsminerOptions) -> Self {
+        let options = Arc::new(options);
+        (0..n).fold(self, |fleet, _| fleet.add_whatsminer(options.clone()))
     }
 
     /// Adds one Whatsminer.
     #[must_use]
     pub fn whatsminer(self, options: WhatsminerOptions) -> Self {
+        self.add_whatsminer(Arc::new(options))
+    }
+
+    fn add_whatsminer(self, options: Arc<WhatsminerOptions>) -> Self {
         self.push(Plan {
             model: options.model,
             oui: [0xc4, 0x11, 0x04],
@@ -59,7 +75,7 @@ impl FleetBuilder {
 /// The state of one device that only this family has.
 #[derive(Debug)]
 struct Whatsminer {
-    options: WhatsminerOptions,
+    options: Arc<WhatsminerOptions>,
     state: Mutex<State>,
 }
 
@@ -74,7 +90,8 @@ struct State {
     off_since: Option<headframe_core::io::Timestamp>,
     warming_since: Option<f64>,
     network: Option<Network>,
-    image_bytes: u64,
+    flash: upload::Flash,
+    v3: v3::Secrets,
     settings: BTreeMap<&'static str, String>,
 }
 
@@ -87,7 +104,7 @@ struct Network {
 }
 
 impl Whatsminer {
-    fn new(options: WhatsminerOptions) -> Self {
+    fn new(options: Arc<WhatsminerOptions>) -> Self {
         let state = State {
             password: options.password.clone(),
             write_enabled: options.write_enabled,
@@ -97,7 +114,8 @@ impl Whatsminer {
             off_since: None,
             warming_since: None,
             network: None,
-            image_bytes: 0,
+            flash: upload::Flash::new(&options),
+            v3: v3::Secrets::new(&options.v3.password),
             settings: default_settings(),
         };
         Self { options, state: Mutex::new(state) }
@@ -105,6 +123,25 @@ impl Whatsminer {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state with the firmware that the last boot brought.
+    fn booted(&self, core: &DeviceCore) -> MutexGuard<'_, State> {
+        let boots = core.boots();
+        let mut state = self.state();
+        if state.flash.boot(boots) {
+            state.write_enabled &= !state.flash.installed.locks_writes;
+        }
+        state
+    }
+
+    fn generation(&self) -> Generation {
+        self.state().flash.installed.generation
+    }
+
+    /// `YYYYMMDD.NN.REL`
+    fn firmware_version(&self) -> String {
+        self.state().flash.installed.firmware.clone()
     }
 
     /// The salt of the password's hash. It stays while the password does.
@@ -121,7 +158,7 @@ impl Whatsminer {
     fn answer(&self, core: &DeviceCore, request: &Request, peer: SocketAddr) -> Value {
         let Some(names) = self.names(request) else {
             return match request.command.as_str() {
-                "get_token" => self.get_token(core, peer),
+                "get_token" if self.generation() != Generation::V1 => self.get_token(core, peer),
                 name => self.read(core, name).unwrap_or_else(|| self.refuse(core, name)),
             };
         };
@@ -150,7 +187,8 @@ impl Whatsminer {
     }
 
     fn knows(&self, name: &str) -> bool {
-        name == "get_token" || self.has_read(name) || self.has_write(name)
+        let tokens = self.generation() != Generation::V1;
+        (name == "get_token" && tokens) || self.has_read(name) || self.has_write(name)
     }
 
     fn get_token(&self, core: &DeviceCore, peer: SocketAddr) -> Value {
@@ -270,10 +308,19 @@ impl Firmware for Whatsminer {
     }
 
     fn roles(&self) -> &'static [Role] {
-        &[Role::Rpc]
+        let ever = [self.options.generation, self.options.upgrade.generation];
+        if ever.contains(&Generation::V3) { &[Role::Rpc, Role::RpcV3] } else { &[Role::Rpc] }
     }
 
-    async fn serve(&self, core: &DeviceCore, _role: Role, mut stream: BoxStream, peer: SocketAddr) {
+    fn listens(&self, core: &DeviceCore, role: Role) -> bool {
+        role == Role::Rpc || self.booted(core).flash.installed.generation == Generation::V3
+    }
+
+    async fn serve(&self, core: &DeviceCore, role: Role, mut stream: BoxStream, peer: SocketAddr) {
+        drop(self.booted(core));
+        if role == Role::RpcV3 {
+            return self.serve_v3(core, stream).await;
+        }
         let served = self.one_request(core, &mut stream, peer).await;
         if served.is_ok() && self.options.keep_open {
             let mut scrap = [0; 256];
@@ -290,14 +337,30 @@ impl Firmware for Whatsminer {
         error_codes::of(truth)
     }
 
-    fn settings(&self) -> BTreeMap<String, String> {
-        let state = self.state();
+    fn settings(&self, core: &DeviceCore) -> BTreeMap<String, String> {
+        let state = self.booted(core);
         let mut all: BTreeMap<String, String> =
             state.settings.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
         all.insert("password".into(), state.password.clone());
         all.insert("write_enabled".into(), state.write_enabled.to_string());
-        all.insert("firmware_bytes".into(), state.image_bytes.to_string());
+        all.insert("firmware_bytes".into(), state.flash.image_bytes.to_string());
+        all.insert("firmware".into(), state.flash.installed.firmware.clone());
+        all.insert("power_limit".into(), state.power_limit_set.map_or(String::new(), |w| format!("{w:.0}")));
         all.insert("proto".into(), if state.network.is_some() { "static" } else { "dhcp" }.into());
+        if state.flash.installed.generation == Generation::V3 {
+            all.insert("super_password".into(), state.v3.password.clone());
+            all.insert("salt".into(), self.v3_salt(core, &state.v3));
+        }
         all
+    }
+
+    fn set_password(&self, password: &str) {
+        let mut state = self.state();
+        if state.flash.installed.generation == Generation::V3 {
+            state.v3.change_password(password);
+        } else {
+            state.password = password.to_owned();
+            state.tokens.forget();
+        }
     }
 }

@@ -63,3 +63,19 @@ pub static M63: Model = Model {
     high: Some((1.1, 1.17)),
     platform: "H616",
 };
+
+/// An air-cooled M60S, as it comes with API v3.
+pub static M60S: Model = Model {
+    name: "M60S_VK40",
+    nominal_mhs: 181e6,
+    nominal_w: 3_348.0,
+    idle_w: 45.0,
+    boards: 3,
+    chips: 75,
+    fans: 2,
+    frequency_mhz: 625.0,
+    cooling: Cooling::Air,
+    low: (0.75, 0.66),
+    high: Some((1.1, 1.18)),
+    platform: "H616",
+};

@@ -2,16 +2,12 @@ use std::{io, net::SocketAddr};
 
 use headframe_core::io::BoxStream;
 use serde_json::{Map, Value, json};
-use tokio::io::AsyncReadExt;
 
 use super::{
-    ErrorForm, Whatsminer,
+    ErrorForm, Generation, Whatsminer,
     crypto::{self, Sealed},
 };
 use crate::{conn, device::DeviceCore, rpc};
-
-/// The largest firmware image that is taken, in bytes.
-const IMAGE_BYTES: u32 = 64 * 1_024 * 1_024;
 
 /// What became of an encrypted packet.
 pub(super) enum Outcome {
@@ -44,6 +40,11 @@ impl Write {
 impl Whatsminer {
     /// Opens an encrypted packet and checks token and permission.
     pub(super) fn open(&self, core: &DeviceCore, packet: &Map<String, Value>, peer: SocketAddr) -> Outcome {
+        if self.generation() == Generation::V1 {
+            core.received("(encrypted)");
+            let text = rpc::status(core, "E", 14, "invalid cmd", "").to_string();
+            return Outcome::Refused { command: "(encrypted)".to_owned(), text };
+        }
         let salt = self.salt(core);
         let data = packet.get("data").and_then(Value::as_str).unwrap_or_default();
         let (key, opened) = {
@@ -77,13 +78,15 @@ impl Whatsminer {
         if !self.has_write(&command) {
             return refuse(14, "invalid cmd");
         }
-        if !self.state().write_enabled {
+        // With API v3 the way to write is there.
+        let moved = self.generation() == Generation::V3 && !self.options.v3.v2_writes;
+        if moved || !self.state().write_enabled {
             return refuse(45, "can't access write cmd");
         }
         Outcome::Write(Write { command, body, key })
     }
 
-    fn refusal(&self, key: &str, text: String) -> String {
+    pub(super) fn refusal(&self, key: &str, text: String) -> String {
         match self.options.errors {
             ErrorForm::Plain => text,
             ErrorForm::Encrypted => self.seal(key, &text),
@@ -95,7 +98,7 @@ impl Whatsminer {
         json!({ "enc": crypto::seal(key, text, self.options.padding) }).to_string()
     }
 
-    fn sealed_ok(&self, core: &DeviceCore, write: &Write, message: Value) -> String {
+    pub(super) fn sealed_ok(&self, core: &DeviceCore, write: &Write, message: Value) -> String {
         let mut reply = rpc::status(core, "S", 131, "", "");
         reply["Msg"] = message;
         self.seal(&write.key, &reply.to_string())
@@ -142,37 +145,9 @@ impl Whatsminer {
         core.executed(&write.command);
         self.apply(core, write);
     }
-
-    /// Takes a firmware image on the same connection: its length, then its bytes.
-    async fn take_image(&self, core: &DeviceCore, stream: &mut BoxStream, write: &Write) -> io::Result<()> {
-        let ready = self.sealed_ok(core, write, "ready".into());
-        self.send(core, stream, &write.command, ready).await?;
-        let mut size = [0; 4];
-        stream.read_exact(&mut size).await?;
-        let size = u32::from_le_bytes(size);
-        if size == 0 || size > IMAGE_BYTES {
-            let text = rpc::status(core, "E", 132, "image size error", "").to_string();
-            return self.send(core, stream, &write.command, self.refusal(&write.key, text)).await;
-        }
-        let mut left = u64::from(size);
-        let mut chunk = vec![0; 16 * 1_024];
-        while left > 0 {
-            let want = left.min(chunk.len() as u64) as usize;
-            stream.read_exact(&mut chunk[..want]).await?;
-            left -= want as u64;
-        }
-        let done = self.sealed_ok(core, write, "API command OK".into());
-        if !conn::ignores_writes(core, &write.command) {
-            core.executed(&write.command);
-            self.state().image_bytes = u64::from(size);
-        }
-        let sent = self.send(core, stream, &write.command, done).await;
-        core.act(|physics, now| physics.reboot(now, physics.boot_s()));
-        sent
-    }
 }
 
 /// The connection ends here, without a reply.
-fn closed() -> io::Error {
+pub(super) fn closed() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
 }

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::Whatsminer;
+use super::{Generation, Whatsminer};
 use crate::{
     device::DeviceCore,
     physics::{Board, Led, PowerMode, Truth, unit},
@@ -21,9 +21,14 @@ pub(super) fn is_report(name: &str) -> bool {
 impl Whatsminer {
     /// Whether this firmware has a read of this name. `get_token` is none: it changes the device.
     pub(super) fn has_read(&self, name: &str) -> bool {
+        let generation = self.generation();
+        if generation == Generation::V3 && self.options.v3.lacks.iter().any(|lacking| lacking == name) {
+            return false;
+        }
         match name {
-            "get_error_code" => self.options.api >= ERROR_CODE_SINCE,
-            "get_version" | "get_miner_info" | "get_psu" | "status" => true,
+            "get_error_code" => !self.errors_in_summary(),
+            "get_psu" => generation != Generation::V1 || self.options.v1.psu,
+            "get_version" | "get_miner_info" | "status" => true,
             _ => is_report(name),
         }
     }
@@ -33,11 +38,7 @@ impl Whatsminer {
         if !self.has_read(name) {
             return None;
         }
-        let mut truth = core.observe();
-        if core.boots() > 0 && truth.uptime_s < self.options.half_booted.as_secs() {
-            truth.pools.clear();
-            truth.boards.clear();
-        }
+        let truth = self.half_booted(core);
         let report = |code, message: &str, section, entries| {
             Some(rpc::report(rpc::status(core, "S", code, message, DESCRIPTION), section, entries))
         };
@@ -48,7 +49,13 @@ impl Whatsminer {
                 report(7, &format!("{} Pool(s)", pools.len()), "POOLS", pools)
             }
             "devs" | "edevs" => {
-                let boards: Vec<Value> = truth.boards.iter().map(|b| board(&truth, b)).collect();
+                let mut boards: Vec<Value> = truth.boards.iter().map(|b| board(&truth, b)).collect();
+                if self.generation() == Generation::V1 {
+                    boards
+                        .iter_mut()
+                        .filter_map(Value::as_object_mut)
+                        .for_each(|b| drop(b.remove("Frequency")));
+                }
                 report(9, &format!("{} ASC(s)", boards.len()), "DEVS", boards)
             }
             "devdetails" => report(69, "Device Details", "DEVDETAILS", details(core, &truth)),
@@ -58,6 +65,7 @@ impl Whatsminer {
                     "get_miner_info" => self.miner_info(core, &truth),
                     "get_psu" => psu(core, &truth),
                     "get_error_code" => json!({ "error_code": error_list(&truth) }),
+                    _ if self.generation() == Generation::V1 => self.v1_status(&truth),
                     _ => self.status(&truth),
                 };
                 let mut reply = rpc::status(core, "S", 131, "", "");
@@ -65,6 +73,21 @@ impl Whatsminer {
                 Some(reply)
             }
         }
+    }
+
+    /// What the device measures; for a while after a boot it has no pools and no boards.
+    pub(super) fn half_booted(&self, core: &DeviceCore) -> Truth {
+        let mut truth = core.observe();
+        if core.boots() > 0 && truth.uptime_s < self.options.half_booted.as_secs() {
+            truth.pools.clear();
+            truth.boards.clear();
+        }
+        truth
+    }
+
+    /// Whether errors stand in `summary` instead of having a read of their own.
+    fn errors_in_summary(&self) -> bool {
+        self.generation() == Generation::V1 || self.options.api < ERROR_CODE_SINCE
     }
 
     fn summary(&self, core: &DeviceCore, truth: &Truth) -> Value {
@@ -102,7 +125,10 @@ impl Whatsminer {
                 "Debug": "", "MAC": core.identity().mac, "Best Share": truth.accepted * 7_919 % 1_000_003,
             }),
         );
-        if self.options.api < ERROR_CODE_SINCE {
+        if self.generation() == Generation::V1 {
+            merge(&mut all, self.v1_summary(core, truth));
+        }
+        if self.errors_in_summary() {
             all["Error Code Count"] = json!(truth.errors.len());
             for (i, error) in truth.errors.iter().enumerate() {
                 all[format!("Error Code {i}")] = number(&error.code);
@@ -112,13 +138,28 @@ impl Whatsminer {
     }
 
     fn version(&self, core: &DeviceCore) -> Value {
+        let api = match self.generation() {
+            Generation::V1 => self.options.v1.api.clone(),
+            Generation::V2 => format!("2.0.{}", self.options.api),
+            Generation::V3 => self.options.v3.api.clone(),
+        };
         json!({
-            "api_ver": format!("2.0.{}", self.options.api), "fw_ver": self.options.firmware,
+            "api_ver": api, "fw_ver": self.firmware_version(),
             "platform": core.identity().model.platform, "chip": "K16",
         })
     }
 
     fn miner_info(&self, core: &DeviceCore, truth: &Truth) -> Value {
+        let mut all = self.network(core, truth);
+        let more = json!({
+            "ledstat": led_name(truth.led), "upfreq_speed": self.setting("upfreq_speed"),
+            "minersn": core.identity().serial,
+        });
+        merge(&mut all, more);
+        all
+    }
+
+    pub(super) fn network(&self, core: &DeviceCore, truth: &Truth) -> Value {
         let network = self.state().network.clone();
         let octets = core.ip().to_string();
         let subnet = octets.rsplit_once('.').map_or("0.0.0", |(net, _)| net);
@@ -129,34 +170,42 @@ impl Whatsminer {
         json!({
             "ip": core.ip().to_string(), "proto": if network.is_some() { "static" } else { "dhcp" },
             "netmask": mask, "gateway": gateway, "dns": dns, "hostname": truth.hostname,
-            "mac": core.identity().mac, "ledstat": if truth.led == Led::Auto { "auto" } else { "manual" },
-            "upfreq_speed": self.setting("upfreq_speed"), "minersn": core.identity().serial,
+            "mac": core.identity().mac,
         })
     }
 
     fn status(&self, truth: &Truth) -> Value {
-        let state = self.state();
         let off = truth.asleep;
-        let set = state.percent.filter(|p| *p == truth.percent);
+        let percent = self.percent_set(truth);
+        let state = self.state();
         json!({
             "mineroff": if off { "true" } else { "false" },
             "mineroff_reason": if off { "power_off" } else { "" },
             "mineroff_time": state.off_since.filter(|_| off).map_or(String::new(), |t| local_time(t.0)),
-            "FirmwareVersion": self.options.firmware,
+            "FirmwareVersion": state.flash.installed.firmware,
             "power_mode": mode_name(truth.mode).to_lowercase(),
-            "hash_percent": set.map_or("0".to_owned(), |p| format!("{p:.0}")),
+            "hash_percent": percent,
             "power_limit_set": state.power_limit_set.map_or(String::new(), |w| format!("{w:.0}")),
         })
     }
 
-    fn setting(&self, name: &str) -> String {
+    /// The percentage that was set and is still in force, else `0`.
+    pub(super) fn percent_set(&self, truth: &Truth) -> String {
+        let set = self.state().percent.filter(|p| *p == truth.percent);
+        set.map_or("0".to_owned(), |p| format!("{p:.0}"))
+    }
+
+    pub(super) fn setting(&self, name: &str) -> String {
         self.state().settings.get(name).cloned().unwrap_or_default()
     }
 
     /// Puts into the text what some firmwares write wrongly.
     pub(super) fn spell(&self, text: String) -> String {
+        if self.generation() == Generation::V1 {
+            return self.v1_spell(text);
+        }
         let text = if self.options.api == 4 { with_wrong_brackets(text) } else { text };
-        if self.options.firmware.starts_with("20230106") {
+        if self.firmware_version().starts_with("20230106") {
             return text.replace("\",\"temp0\"", "\"\"temp0\"");
         }
         text
@@ -254,6 +303,10 @@ fn with_wrong_brackets(text: String) -> String {
     format!("{}{inside}{}", &text[..start], &text[end..])
 }
 
+pub(super) fn led_name(led: Led) -> &'static str {
+    if led == Led::Auto { "auto" } else { "manual" }
+}
+
 pub(super) fn mode_name(mode: PowerMode) -> &'static str {
     match mode {
         PowerMode::Low => "Low",
@@ -263,7 +316,7 @@ pub(super) fn mode_name(mode: PowerMode) -> &'static str {
 }
 
 /// `YYYY-MM-DD HH:MM:SS` without a zone, as the device writes it; its clock runs in UTC.
-fn local_time(epoch_ms: i64) -> String {
+pub(super) fn local_time(epoch_ms: i64) -> String {
     let seconds = epoch_ms.div_euclid(1_000);
     let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Days since 0000-03-01 of the proleptic calendar; years begin in March so that leap days come last.
@@ -285,7 +338,7 @@ fn merge(into: &mut Value, more: Value) {
     }
 }
 
-fn number(code: &str) -> Value {
+pub(super) fn number(code: &str) -> Value {
     code.parse::<u64>().map_or_else(|_| Value::from(code), Value::from)
 }
 
@@ -293,11 +346,11 @@ fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (1e6 * part as f64 / whole as f64).round() / 1e4 }
 }
 
-fn tenth(value: f64) -> f64 {
+pub(super) fn tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-fn hundredth(value: f64) -> f64 {
+pub(super) fn hundredth(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 

@@ -4,8 +4,11 @@ use headframe_core::io::BoxStream;
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 
-use super::{Whatsminer, crypto, tokens::letters};
+use super::{Generation, Whatsminer, crypto, tokens::letters};
 use crate::{conn, device::DeviceCore, physics::mix, rpc};
+
+/// What stands for the password in the handshake on firmware with API v3.
+const V3_WORD: &str = "admin";
 
 /// The command that begins the handshake.
 pub(super) const COMMAND: &str = "open_write_api";
@@ -27,7 +30,11 @@ impl Whatsminer {
         };
         let (time, salt) = (core.epoch().to_string(), self.salt(core));
         let newsalt = letters(mix(core.identity().seed, core.now().to_bits()), 8);
-        let hash = crypto::md5crypt(self.state().password.as_bytes(), &salt);
+        let password = match self.generation() {
+            Generation::V3 => V3_WORD.to_owned(),
+            _ => self.state().password.clone(),
+        };
+        let hash = crypto::md5crypt(password.as_bytes(), &salt);
         let expected = answer(&time, &newsalt, secret, &hash);
         let mut challenge = rpc::status(core, "S", 131, "", "");
         challenge["Msg"] = json!({ "time": time, "salt": salt, "newsalt": newsalt });

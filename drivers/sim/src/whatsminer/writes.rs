@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
-use super::{Network, Whatsminer, default_settings, packet::Write};
+use super::{Generation, Network, Whatsminer, default_settings, packet::Write};
 use crate::{
     device::DeviceCore,
     physics::{Led, Pool, PowerMode},
@@ -11,7 +11,7 @@ use crate::{
 /// Restores the ordinary power limit.
 const LIMIT_DEFAULT_W: f64 = 99_999.0;
 /// Pause between a reboot's order and its begin, in which the reply leaves.
-const REBOOT_DELAY_S: f64 = 0.5;
+pub(super) const REBOOT_DELAY_S: f64 = 0.5;
 /// How long `pre_power_on` lets a client wait.
 const WARM_UP_S: f64 = 20.0;
 
@@ -53,7 +53,9 @@ const LATE_WRITES: [&str; 4] =
 impl Whatsminer {
     /// Whether this firmware has a write of this name.
     pub(super) fn has_write(&self, name: &str) -> bool {
-        WRITES.contains(&name) && (self.options.api >= 5 || !LATE_WRITES.contains(&name))
+        self.generation() != Generation::V1
+            && WRITES.contains(&name)
+            && (self.options.api >= 5 || !LATE_WRITES.contains(&name))
     }
 
     /// Whether a write closes the connection without a reply.
@@ -181,7 +183,7 @@ impl Whatsminer {
         }
     }
 
-    fn set(&self, name: &'static str, value: String) {
+    pub(super) fn set(&self, name: &'static str, value: String) {
         self.state().settings.insert(name, value);
     }
 
@@ -235,6 +237,7 @@ impl Whatsminer {
             state.password = "admin".into();
             state.write_enabled = false;
             state.tokens.forget();
+            state.v3.change_password("super");
             state.network = None;
             state.power_limit_set = None;
             state.settings = default_settings();

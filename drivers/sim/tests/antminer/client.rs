@@ -244,6 +244,22 @@ impl Client {
         self.send("GET", &format!("/cgi-bin/{cgi}.cgi"), b"").await.unwrap().unwrap()
     }
 
+    /// Sends a firmware file as the browser does; the nonce must be there.
+    pub async fn upload(&mut self, file: &[u8]) -> Value {
+        let uri = "/cgi-bin/upgrade.cgi";
+        let part = b"--b7\r\nContent-Disposition: form-data; name=\"firmware\"; filename=\"a.bmu\"\r\n\r\n";
+        let body = [&part[..], file, b"\r\n--b7--\r\n"].concat();
+        self.nc += 1;
+        let nonce = self.nonce.clone().unwrap_or_default();
+        let header = authorization(&self.password, "POST", uri, &nonce, self.nc);
+        let request = request("POST", uri, Some(&header), &body);
+        let json = b"application/json";
+        let at = request.windows(json.len()).position(|w| w == json).unwrap();
+        let kind = b"multipart/form-data; boundary=b7";
+        let bytes = [&request[..at], kind, &request[at + json.len()..]].concat();
+        self.exchange(&bytes).await.unwrap().unwrap().json()
+    }
+
     pub async fn post(&mut self, cgi: &str, body: &Value) -> Option<Reply> {
         let uri = format!("/cgi-bin/{cgi}.cgi");
         self.send("POST", &uri, body.to_string().as_bytes()).await.unwrap()

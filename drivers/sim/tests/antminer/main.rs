@@ -4,6 +4,7 @@
 mod auth;
 mod client;
 mod faults;
+mod generations;
 mod reads;
 mod rpc;
 mod writes;

@@ -7,4 +7,7 @@ mod faults;
 mod joins;
 mod reads;
 mod tokens;
+mod upgrades;
+mod v1;
+mod v3;
 mod writes;
