@@ -1,9 +1,10 @@
-//! Byte codecs shared by drivers: the cgminer-style API, HTTP with digest authentication, and tolerant readers
-//! for what devices send as JSON.
+//! Byte codecs shared by drivers: the cgminer-style API, messages behind their length, HTTP with digest
+//! authentication, and tolerant readers for what devices send as JSON.
 
 pub mod cgminer;
 mod digest;
 mod excerpt;
+pub mod framed;
 pub mod http;
 mod json_repair;
 pub mod lenient;

@@ -57,14 +57,14 @@ pub struct Answer {
 impl Answer {
     pub(super) fn new(ports: &Ports, spec: &ProbeSpec, reply: &ProbeReply) -> Self {
         let asked = match spec.request {
-            ProbeRequest::Cgminer(command) => command.to_owned(),
+            ProbeRequest::Cgminer(command) | ProbeRequest::Framed(command) => command.to_owned(),
             ProbeRequest::HttpGet(path) => format!("GET {path}"),
         };
         let said = match reply {
             ProbeReply::Refused => "nothing behind the open port".to_owned(),
             ProbeReply::Silent => "no reply in time".to_owned(),
             ProbeReply::Broken => "no usable reply".to_owned(),
-            ProbeReply::Cgminer(bytes) => printable(bytes),
+            ProbeReply::Cgminer(bytes) | ProbeReply::Framed(bytes) => printable(bytes),
             ProbeReply::Http { status, challenge, location, body } => {
                 http_words(*status, challenge, location, body)
             }

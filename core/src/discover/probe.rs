@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result,
     codec::{
-        cgminer,
+        cgminer, framed,
         http::{HttpClient, HttpReply},
     },
     driver::{Evidence, Match, PortRole, Ports, ProbeReply, ProbeRequest, ProbeSpec, Registry},
@@ -82,8 +82,12 @@ pub(super) struct Examiner {
     ports: Ports,
     budgets: Budgets,
     /// The distinct questions by role.
-    lanes: Vec<(PortRole, Vec<ProbeSpec>)>,
+    lanes: Vec<Questions>,
+    /// Those that are asked only of who showed life and was not recognised.
+    late: Vec<Questions>,
 }
+
+type Questions = (PortRole, Vec<ProbeSpec>);
 
 /// What the port of one role said.
 #[derive(Default)]
@@ -96,21 +100,22 @@ impl Examiner {
     /// # Errors
     /// `Invalid` when no driver asks anything, or a port is 0.
     pub(super) fn new(registry: Registry, ports: Ports, budgets: Budgets) -> Result<Self> {
-        let mut lanes: Vec<(PortRole, Vec<ProbeSpec>)> = Vec::new();
+        let (mut first, mut late): (Vec<Questions>, Vec<Questions>) = (Vec::new(), Vec::new());
         for spec in registry.probes() {
+            let lanes = if spec.request.is_late() { &mut late } else { &mut first };
             match lanes.iter_mut().find(|(role, _)| *role == spec.role) {
                 Some((_, specs)) => specs.push(spec),
                 None => lanes.push((spec.role, vec![spec])),
             }
         }
-        if lanes.is_empty() {
+        if first.is_empty() {
             return Err(Error::invalid(OP, "registry", "holds no driver that can recognise a device"));
         }
-        if let Some((role, _)) = lanes.iter().find(|(role, _)| ports.of(*role) == 0) {
+        if let Some((role, _)) = first.iter().chain(&late).find(|(role, _)| ports.of(*role) == 0) {
             let message = format!("the port of the role {role:?} is 0; ports go from 1 to 65535");
             return Err(Error::invalid(OP, "ports", message));
         }
-        Ok(Self { registry, ports, budgets, lanes })
+        Ok(Self { registry, ports, budgets, lanes: first, late })
     }
 
     pub(super) fn ports(&self) -> Ports {
@@ -127,12 +132,39 @@ impl Examiner {
     /// # Errors
     /// Only when this machine had no descriptors left for too long: it says nothing about the address then.
     pub(super) async fn look(&self, cx: &Ctx, host: &str, ip: IpAddr, look: Look) -> Result<Seen> {
-        let lanes = self.lanes.iter().map(|(role, specs)| {
+        let mut evidence = Evidence { host: host.to_owned(), ports: self.ports, ..Evidence::default() };
+        let mut answers = self.ask(cx, ip, look, &self.lanes, &mut evidence).await?;
+        let refused = evidence.replies.values().any(|r| *r == ProbeReply::Refused);
+        let mut found = self.recognise(&evidence);
+        if found.is_err() && !self.late.is_empty() && (refused || !answers.is_empty()) {
+            answers.extend(self.ask(cx, ip, look, &self.late, &mut evidence).await?);
+            found = self.recognise(&evidence);
+        }
+        let unsure = evidence.replies.values().any(|r| *r == ProbeReply::Silent);
+        let outcome = match found {
+            _ if answers.is_empty() => Outcome::Silent { refused },
+            Ok(device) => Outcome::Device(device),
+            Err(reason) => Outcome::Unknown(UnknownHost { answers, reason }),
+        };
+        Ok(Seen { outcome, unsure })
+    }
+
+    /// Asks the questions of several ports side by side; gives what was answered.
+    async fn ask(
+        &self,
+        cx: &Ctx,
+        ip: IpAddr,
+        look: Look,
+        questions: &[Questions],
+        evidence: &mut Evidence,
+    ) -> Result<Vec<Answer>> {
+        let host = evidence.host.clone();
+        let lanes = questions.iter().map(|(role, specs)| {
+            let at = SocketAddr::new(ip, self.ports.of(*role));
             let work: Pin<Box<dyn Future<Output = Result<Lane>> + Send>> =
-                Box::pin(self.lane(cx, host, SocketAddr::new(ip, self.ports.of(*role)), specs, look));
+                Box::pin(self.lane(cx, &host, at, specs, look));
             work
         });
-        let mut evidence = Evidence { host: host.to_owned(), ports: self.ports, ..Evidence::default() };
         let mut answers = Vec::new();
         for lane in all(lanes.collect()).await {
             let lane = lane?;
@@ -143,16 +175,7 @@ impl Examiner {
                 evidence.replies.insert(spec, reply);
             }
         }
-        let unsure = evidence.replies.values().any(|r| *r == ProbeReply::Silent);
-        if answers.is_empty() {
-            let refused = evidence.replies.values().any(|r| *r == ProbeReply::Refused);
-            return Ok(Seen { outcome: Outcome::Silent { refused }, unsure });
-        }
-        let outcome = match self.recognise(&evidence) {
-            Ok(device) => Outcome::Device(device),
-            Err(reason) => Outcome::Unknown(UnknownHost { answers, reason }),
-        };
-        Ok(Seen { outcome, unsure })
+        Ok(answers)
     }
 
     /// Connects to one port and, when it is open, asks its questions one after the other: the small servers of
@@ -204,6 +227,10 @@ impl Examiner {
                     let request = cgminer::request(command);
                     let work = cgminer::call_bounded(&cx, at, request.as_bytes(), LONGEST_RPC);
                     cx.within(OP, work).await.map(|bytes| ProbeReply::Cgminer(bytes.into()))
+                }
+                ProbeRequest::Framed(message) => {
+                    let work = framed::call(&cx, at, message.as_bytes(), LONGEST_RPC);
+                    cx.within(OP, work).await.map(|bytes| ProbeReply::Framed(bytes.into()))
                 }
                 ProbeRequest::HttpGet(path) => cx.within(OP, web.get(&cx, path)).await.map(http_reply),
             };

@@ -74,6 +74,16 @@ pub enum ProbeRequest {
     Cgminer(&'static str),
     /// HTTP GET of a path, without credentials; redirects are not followed.
     HttpGet(&'static str),
+    /// A message behind its length. Asked only where another port shows that somebody is there, and no driver
+    /// recognises who: most addresses of a scan are silent, and each further port would cost them a connection.
+    Framed(&'static str),
+}
+
+impl ProbeRequest {
+    /// Whether it is asked only of an address that showed life and was not recognised.
+    pub const fn is_late(self) -> bool {
+        matches!(self, Self::Framed(_))
+    }
 }
 
 /// What an address answered to one probe.
@@ -88,6 +98,8 @@ pub enum ProbeReply {
     Broken,
     /// Reply of the cgminer-style API.
     Cgminer(Bytes),
+    /// Reply behind its length.
+    Framed(Bytes),
     /// Reply over HTTP.
     Http {
         /// Status code.
@@ -118,6 +130,14 @@ impl Evidence {
         let spec = ProbeSpec { role: PortRole::Rpc, request: ProbeRequest::Cgminer(command) };
         match self.replies.get(&spec) {
             Some(ProbeReply::Cgminer(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The reply to the framed `message` on the port of `role`.
+    pub fn framed(&self, role: PortRole, message: &'static str) -> Option<&[u8]> {
+        match self.replies.get(&ProbeSpec { role, request: ProbeRequest::Framed(message) }) {
+            Some(ProbeReply::Framed(bytes)) => Some(bytes),
             _ => None,
         }
     }
