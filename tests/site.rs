@@ -103,7 +103,7 @@ async fn a_site_finds_registers_and_remembers() {
     assert!(page.failed.is_empty());
     assert_eq!(page.items.items.len(), 3);
     for item in &page.items.items {
-        assert_eq!(item.value["last"]["snap"]["stats"]["status"], "mining");
+        assert_eq!(item.value.get("last.snap.stats.status").unwrap().as_str(), Some("mining"));
         assert!(!item.value.to_string().contains("root"), "no password in a listing");
     }
     let again = site.find_and_register(range(), Ports::simulated(), &[login], &me()).await.unwrap();

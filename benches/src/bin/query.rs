@@ -1,15 +1,15 @@
 //! What a question over a rack's things costs: `cargo run --release -p headframe-benches --bin query -- --things 10000`.
 //!
-//! The documents are those that a rack lists. First each step is measured over documents in memory, then the whole
-//! through the rack, which makes the documents for each question.
+//! The documents are those that a rack lists. First each step is measured over documents in memory, then all of them
+//! together, then the whole through the rack, which makes the documents with the first question and keeps them.
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use headframe::{
     Error, ErrorKind, Result,
     io::Ctx,
-    query::{Filter, Projection, Query, Sort},
+    query::{Filter, Item, Page, Projection, Query, Row, Sort},
     rack::{Caller, Rack},
 };
 use headframe_benches::{
@@ -54,70 +54,100 @@ async fn measure(args: Args) -> Result<()> {
         outcome?;
     }
     let rack = place.site.rack(&place.rack()?)?.clone();
-    let all = rack.list(&Query::parse_str(&format!("{{\"limit\":{}}}", args.things))?).await?;
-    let things: Vec<(String, serde_json::Value)> = all.items.into_iter().map(|i| (i.id, i.value)).collect();
+    let question = Query::parse_str(QUESTION)?;
+    let first = timed_list(&*rack, &question).await?;
+    let all = rack.list(&Query { page: Page::ALL, ..Query::default() }).await?;
+    let things: Vec<_> = all.items.into_iter().map(|i| (i.id, Arc::new(i.value.into_value()))).collect();
+    let mut figures = steps(&things, args.rounds)?;
+    figures.append(&mut together(&things, &question, args.rounds)?);
+    let mut through_rack = Vec::with_capacity(args.rounds);
+    for _ in 0..args.rounds {
+        through_rack.push(timed_list(&*rack, &question).await?);
+    }
+    figures.push(("through_rack_ms", middle(through_rack)));
+    figures.push(("through_rack_first_ms", first));
+    drop(rack);
+    place.end().await?;
+    let mut line = serde_json::Map::new();
+    line.insert("things".into(), things.len().into());
+    line.extend(figures.into_iter().map(|(name, ms)| (name.to_owned(), round(ms, 2).into())));
+    println!("{}", serde_json::Value::Object(line));
+    Ok(())
+}
+
+type Things = [(String, Arc<serde_json::Value>)];
+type Figures = Vec<(&'static str, f64)>;
+
+/// Each step alone over all documents.
+fn steps(things: &Things, rounds: usize) -> Result<Figures> {
     let question: serde_json::Value = serde_json::from_str(QUESTION).map_err(failed)?;
     let filter = Filter::parse(&question["query"])?;
     let sort = Sort::parse_str(r#"{"info.pos":1,"code":-1}"#)?;
     let fields = Projection::parse(&question["fields"])?;
-    let whole = Query::parse_str(QUESTION)?;
 
     let mut matched = 0;
-    let filter_ms = median(args.rounds, || {
+    let filter_ms = median(rounds, || {
         matched = things.iter().filter(|(_, thing)| filter.matches(thing)).count();
     });
-    let sort_ms = median(args.rounds, || {
+    if matched != things.len() {
+        return Err(failed(format!("{matched} things match, not all")));
+    }
+    let sort_ms = median(rounds, || {
         let mut keyed: Vec<_> = things.iter().map(|(id, thing)| (sort.key(thing), id)).collect();
         keyed.sort_unstable();
-        assert_kept(keyed.len() == things.len());
+        keyed
     });
-    let project_ms = median(args.rounds, || {
-        let shown: Vec<_> = things.iter().map(|(_, thing)| fields.apply(thing)).collect();
-        assert_kept(shown.len() == things.len());
-    });
-    let mut failure = None;
-    let together_ms = median(args.rounds, || {
-        let page = whole.run(things.iter().map(|(id, thing)| (id.as_str(), thing)));
-        failure = page.err();
-    });
-    if let Some(e) = failure {
-        return Err(e);
-    }
-    let mut through_rack = Vec::with_capacity(args.rounds);
-    for _ in 0..args.rounds {
-        let start = cpu::time();
-        rack.list(&whole).await?;
-        through_rack.push(cpu::time().saturating_sub(start).as_secs_f64() * 1e3);
-    }
-    through_rack.sort_by(f64::total_cmp);
-    drop(rack);
-    place.end().await?;
-    let line = serde_json::json!({
-        "things": things.len(),
-        "matched": matched,
-        "filter_ms": round(filter_ms, 2),
-        "sort_ms": round(sort_ms, 2),
-        "project_ms": round(project_ms, 2),
-        "page_of_50_ms": round(together_ms, 2),
-        "through_rack_ms": round(through_rack.get(args.rounds / 2).copied().unwrap_or(0.0), 2),
-    });
-    println!("{line}");
-    Ok(())
+    let rows = || things.iter().map(|(_, thing)| fields.row(thing)).collect::<Vec<Row>>();
+    let project_ms = median(rounds, rows);
+    let project_json_ms = median(rounds, || serde_json::to_string(&rows()));
+    let project_values_ms =
+        median(rounds, || things.iter().map(|(_, thing)| fields.apply(thing)).collect::<Vec<_>>());
+    Ok(vec![
+        ("filter_ms", filter_ms),
+        ("sort_ms", sort_ms),
+        ("project_ms", project_ms),
+        ("project_json_ms", project_json_ms),
+        ("project_values_ms", project_values_ms),
+    ])
 }
 
-/// Keeps the work from being left out.
-fn assert_kept(kept: bool) {
-    std::hint::black_box(kept);
+/// The question as it is, and once more for all things, written as one JSON text.
+fn together(things: &Things, question: &Query, rounds: usize) -> Result<Figures> {
+    let everything = Query { page: Page::ALL, ..question.clone() };
+    let ask = |query: &Query| query.run_shared(things.iter().map(|(id, thing)| (id.as_str(), thing)));
+    let text = || {
+        let rows: Vec<Row> = ask(&everything)?.items.into_iter().map(|item: Item| item.value).collect();
+        serde_json::to_string(&rows).map_err(failed)
+    };
+    ask(question)?;
+    text()?;
+    Ok(vec![
+        ("page_of_50_ms", median(rounds, || ask(question))),
+        ("all_ms", median(rounds, || ask(&everything))),
+        ("all_json_ms", median(rounds, text)),
+    ])
 }
 
-/// CPU time of `work`, ms.
-fn median(rounds: usize, mut work: impl FnMut()) -> f64 {
+/// CPU time of the question through the rack, ms.
+async fn timed_list(rack: &dyn Rack, question: &Query) -> Result<f64> {
+    let start = cpu::time();
+    rack.list(question).await?;
+    Ok(cpu::time().saturating_sub(start).as_secs_f64() * 1e3)
+}
+
+/// CPU time of `work` and of dropping what it gives, ms.
+fn median<T>(rounds: usize, mut work: impl FnMut() -> T) -> f64 {
     let mut times = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         let start = cpu::time();
-        work();
+        // Keeps the work from being left out.
+        drop(std::hint::black_box(work()));
         times.push(cpu::time().saturating_sub(start).as_secs_f64() * 1e3);
     }
+    middle(times)
+}
+
+fn middle(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
-    times.get(rounds / 2).copied().unwrap_or(0.0)
+    times.get(times.len() / 2).copied().unwrap_or(0.0)
 }

@@ -40,6 +40,6 @@ impl Orchestrator {
             }
         }
         let page = query.run(rows.iter().map(|(id, row)| (id.as_str(), row)))?;
-        Ok(page.items.into_iter().map(|item| item.value).collect())
+        Ok(page.items.into_iter().map(|item| item.value.into_value()).collect())
     }
 }

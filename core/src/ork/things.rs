@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     Error, ErrorKind, Result, Sent, ThingId,
     auth::Access::{Read, Write},
-    query::{Filter, Query, QueryPage},
+    query::{Filter, Item, Query, QueryPage},
     rack::{
         Caller, Comment, CommentRef, Partial, Rack, RackId, ThingChange, ThingDraft, ThingRecord, Which,
         ipv4_of,
@@ -32,16 +32,13 @@ impl Orchestrator {
             let part = part.clone();
             async move { rack.list(&part).await }
         });
-        let Partial { mut items, failed } = all.await;
-        for (rack, page) in &mut items {
-            for item in &mut page.items {
-                if let Value::Object(members) = &mut item.value {
-                    members.entry("rack").or_insert_with(|| Value::from(rack.as_str()));
-                }
-            }
-        }
-        let pages = items.into_iter().map(|(_, page)| page).collect();
-        Partial { items: query.merge(pages), failed }
+        let Partial { items, failed } = all.await;
+        let pages = items.into_iter().map(|(rack, page)| {
+            let named = Arc::new(("rack".into(), rack.as_str().into()));
+            let with_rack = |item: Item| Item { value: item.value.or_shared(&named), ..item };
+            QueryPage { items: page.items.into_iter().map(with_rack).collect(), ..page }
+        });
+        Partial { items: query.merge(pages.collect()), failed }
     }
 
     /// Counts things of all racks. With a rack in `failed` it is the number of the others'.

@@ -145,6 +145,11 @@ impl Members {
     }
 
     fn has(&self, value: &Value) -> bool {
+        // Texts of other lengths are told apart without a look at them.
+        const FEW: usize = 8;
+        if self.sorted.len() <= FEW {
+            return self.sorted.iter().any(|v| compare::same(v, value));
+        }
         self.sorted.binary_search_by(|v| compare::total(v, value)).is_ok()
     }
 }

@@ -159,6 +159,10 @@ pub(super) struct View<'h> {
 }
 
 impl<'h> View<'h> {
+    /// Hides nothing.
+    pub(super) const NOTHING: View<'static> =
+        View { names: &Names { all: Vec::new(), lengths: 0 }, branch: None };
+
     /// The view of an object's member; `None` when it is hidden.
     pub(super) fn member(self, key: &str) -> Option<Self> {
         if self.names.has(key) {
@@ -168,7 +172,7 @@ impl<'h> View<'h> {
         if branch.is_some_and(|b| b.hidden) { None } else { Some(Self { branch, ..self }) }
     }
 
-    fn hides_something(self) -> bool {
+    pub(super) fn hides_something(self) -> bool {
         self.branch.is_some() || self.names.lengths != 0
     }
 

@@ -16,6 +16,23 @@ const OTHER_LETTER: u8 = 0x70;
 /// White space and signs of ASCII in the order in which locales have them.
 const SIGNS: &[u8] = b"\t\n\x0b\x0c\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$";
 
+/// The weights of ASCII; 0 for digits and control characters, which have none of one byte. A capital's is its letter's.
+const WEIGHTS: [u8; 128] = {
+    let mut weights = [0; 128];
+    let mut at = 0;
+    while at < SIGNS.len() {
+        weights[SIGNS[at] as usize] = SIGN + at as u8;
+        at += 1;
+    }
+    let mut letter = 0;
+    while letter < 26 {
+        weights[(b'a' + letter) as usize] = LETTER + letter;
+        weights[(b'A' + letter) as usize] = LETTER + letter;
+        letter += 1;
+    }
+    weights
+};
+
 /// The letters of Latin-1 that are written with accents, each with its base letter.
 const ACCENTED: &[(&str, char)] = &[
     ("àáâãäå", 'a'),
@@ -66,7 +83,12 @@ fn letters(part: &str, out: &mut Vec<u8>) {
     let mut accents = false;
     let mut upper = false;
     for c in part.chars() {
-        accents |= !c.is_ascii();
+        if c.is_ascii() {
+            upper |= c.is_ascii_uppercase();
+            weight(c, out);
+            continue;
+        }
+        accents = true;
         upper |= c.is_uppercase();
         c.to_lowercase().for_each(|c| weight(c, out));
     }
@@ -90,11 +112,10 @@ fn level(part: &str, out: &mut Vec<u8>, weight: impl Fn(char) -> u8) {
 
 fn weight(c: char, out: &mut Vec<u8>) {
     match c {
-        'a'..='z' => out.push(LETTER + (c as u8 - b'a')),
-        '\0'..='\x7F' => match SIGNS.iter().position(|s| *s == c as u8) {
-            Some(at) => out.push(SIGN + at as u8),
+        '\0'..='\x7F' => match WEIGHTS[c as usize] {
             // A control character; never 0 or the end mark.
-            None => out.extend([CONTROL, 0x80 | c as u8]),
+            0 => out.extend([CONTROL, 0x80 | c as u8]),
+            weight => out.push(weight),
         },
         _ => match accent(c) {
             Some((_, base)) => out.push(LETTER + (base as u8 - b'a')),

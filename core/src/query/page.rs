@@ -1,10 +1,10 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 
 use super::{
     hex, limits, refused,
+    row::Row,
     sort::{Sort, SortKey},
 };
 use crate::{Error, Result};
@@ -76,7 +76,7 @@ impl Cursor {
         let (length, rest) = rest.split_first_chunk::<4>()?;
         let (key, id) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
         let id = String::from_utf8(id.to_vec()).ok()?;
-        (*version == VERSION).then(|| Self { sort: u64::from_be_bytes(*sort), key: SortKey(key.into()), id })
+        (*version == VERSION).then(|| Self { sort: u64::from_be_bytes(*sort), key: SortKey::new(key), id })
     }
 }
 
@@ -84,8 +84,8 @@ impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = vec![VERSION];
         bytes.extend(self.sort.to_be_bytes());
-        bytes.extend((self.key.0.len() as u32).to_be_bytes());
-        bytes.extend(&self.key.0);
+        bytes.extend((self.key.bytes().len() as u32).to_be_bytes());
+        bytes.extend(self.key.bytes());
         bytes.extend(self.id.as_bytes());
         bytes.extend(Fnv::of(&bytes).to_be_bytes());
         f.write_str(&hex::encode(&bytes))
@@ -119,7 +119,7 @@ pub struct Item {
     /// Its id; unique over everything that is queried together.
     pub id: String,
     /// What the projection gives of it.
-    pub value: Value,
+    pub value: Row,
     /// Its place in the order.
     pub key: SortKey,
 }

@@ -5,10 +5,13 @@ use serde_json::{Map, Value};
 use super::{
     compare,
     filter::Element,
-    hidden::{Hidden, View, object},
+    hidden::{Hidden, View},
     limits, parse,
     path::{Path, Seg, member},
-    refused, shown,
+    refused,
+    row::Row,
+    shown,
+    view::Shown,
 };
 use crate::Result;
 
@@ -18,20 +21,18 @@ const OP: &str = "query.fields";
 ///
 /// What is hidden is never given, whatever the projection. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Projection {
-    rules: Arc<Rules>,
-    hidden: Hidden,
-}
+pub struct Projection(Arc<Rules>);
 
 #[derive(Debug, Default)]
 struct Rules {
     mode: Mode,
     root: Branch,
     copies: Vec<Copy>,
+    hidden: Hidden,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     /// All but what is named.
     #[default]
     Exclude,
@@ -39,8 +40,9 @@ enum Mode {
     Include,
 }
 
+/// What is said of a member or element and of what is below it.
 #[derive(Debug, Default)]
-struct Branch {
+pub(super) struct Branch {
     act: Option<Act>,
     children: Vec<(Seg, Branch)>,
 }
@@ -79,8 +81,8 @@ impl Projection {
         };
         let mut parser = Parser { hidden, rules: Rules::default(), mode: None, count: 0 };
         parser.members("", members, 0)?;
-        let rules = Rules { mode: parser.mode.unwrap_or_default(), ..parser.rules };
-        Ok(Self { rules: Arc::new(rules), hidden: hidden.clone() })
+        let mode = parser.mode.unwrap_or_default();
+        Ok(Self(Arc::new(Rules { mode, hidden: hidden.clone(), ..parser.rules })))
     }
 
     /// Everything but what [`Hidden::standard`] names.
@@ -88,21 +90,34 @@ impl Projection {
         Self::default()
     }
 
-    /// What the projection gives of the document. Members that it does not have are absent.
+    /// What the projection gives of the document, as a value of its own. Members that it does not have are absent.
     pub fn apply(&self, doc: &Value) -> Value {
-        let view = self.hidden.view();
-        let Rules { mode, root, copies } = &*self.rules;
+        let Rules { mode, root, copies, hidden } = &*self.0;
         let mut out = match mode {
-            Mode::Include if root.children.is_empty() => Some(Value::Object(Map::new())),
-            Mode::Include => root.include(view, doc),
-            Mode::Exclude => root.exclude(view, doc),
+            Mode::Include if root.children.is_empty() => Value::Object(Map::new()),
+            _ => self.shown(doc).to_value(),
         };
         for copy in copies {
-            if let Some(value) = copy.from.value(view, doc) {
-                put(out.get_or_insert(Value::Null), copy.to.segs(), value.into_owned());
+            if let Some(value) = copy.from.value(hidden.view(), doc) {
+                put(&mut out, copy.to.segs(), value.into_owned());
             }
         }
-        out.unwrap_or(Value::Null)
+        out
+    }
+
+    /// The same, sharing the document: nothing of it is copied unless the projection copies members (`"a": "$b"`).
+    pub fn row(&self, doc: &Arc<Value>) -> Row {
+        if self.0.copies.is_empty() {
+            Row::new(Arc::clone(doc), self.clone())
+        } else {
+            self.apply(doc).into()
+        }
+    }
+
+    /// What is given without the copies.
+    pub(super) fn shown<'a>(&'a self, doc: &'a Value) -> Shown<'a> {
+        let Rules { mode, root, hidden, .. } = &*self.0;
+        root.shown(*mode, hidden.view(), doc).unwrap_or(Shown::NULL)
     }
 }
 
@@ -138,7 +153,20 @@ impl Branch {
         self.children[at].1.set(rest, act);
     }
 
-    fn child(&self, key: &str) -> Option<&Self> {
+    /// What is given of the members that are named here, in ascending order.
+    pub(super) fn named<'a>(
+        &'a self,
+        mode: Mode,
+        view: View<'a>,
+        members: &'a Map<String, Value>,
+    ) -> impl Iterator<Item = (&'a str, Shown<'a>)> {
+        self.children.iter().filter_map(move |(seg, branch)| {
+            let below = view.member(seg.key())?;
+            Some((seg.key(), branch.shown(mode, below, member(members, seg.key())?)?))
+        })
+    }
+
+    pub(super) fn child(&self, key: &str) -> Option<&Self> {
         self.children.iter().find(|(s, _)| s.key() == key).map(|(_, b)| b)
     }
 
@@ -146,55 +174,52 @@ impl Branch {
         self.children.iter().find(|(s, _)| s.index() == Some(index)).map(|(_, b)| b)
     }
 
-    fn include(&self, view: View<'_>, value: &Value) -> Option<Value> {
-        match (&self.act, value) {
-            (Some(Act::Slice(slice)), Value::Array(items)) => Some(slice.of(view, items)),
+    /// What is given of the value that this branch is about.
+    fn shown<'a>(&'a self, mode: Mode, view: View<'a>, value: &'a Value) -> Option<Shown<'a>> {
+        Some(match (&self.act, value) {
+            (Some(Act::Slice(slice)), Value::Array(items)) => Shown::Items(view, slice.of(items)),
             (Some(Act::Element(element)), Value::Array(items)) => {
                 let first = items.iter().find(|item| element.accepts(view, item))?;
-                Some(Value::Array(vec![view.copy(first)]))
+                Shown::Items(view, std::slice::from_ref(first))
             }
-            (Some(Act::Element(_) | Act::Drop), _) => None,
-            (Some(Act::Keep | Act::Slice(_)), _) => Some(view.copy(value)),
-            (None, Value::Object(members)) => {
-                let named = self.children.iter().filter_map(|(seg, branch)| {
-                    let below = view.member(seg.key())?;
-                    Some((seg.key().to_owned(), branch.include(below, member(members, seg.key())?)?))
-                });
-                Some(object(named))
+            (Some(Act::Element(_) | Act::Drop), _) => return None,
+            (None, Value::Object(_) | Value::Array(_))
+                if mode == Mode::Include || !self.children.is_empty() =>
+            {
+                Shown::Part(mode, self, view, value)
             }
-            (None, Value::Array(items)) => {
-                let everywhere = self.children.iter().any(|(s, _)| s.index().is_none());
-                let one = |(i, item)| match self.element(i) {
-                    Some(branch) => branch.include(view, item),
-                    None if everywhere => self.include(view, item),
-                    None => None,
-                };
-                Some(Value::Array(items.iter().enumerate().filter_map(one).collect()))
-            }
-            (None, _) => None,
+            (None, _) if mode == Mode::Include => return None,
+            _ => Shown::Whole(view, value),
+        })
+    }
+
+    /// What is given of an object's member.
+    pub(super) fn member<'a>(
+        &'a self,
+        mode: Mode,
+        name: &str,
+        below: View<'a>,
+        value: &'a Value,
+    ) -> Option<Shown<'a>> {
+        match self.child(name) {
+            Some(branch) => branch.shown(mode, below, value),
+            None => (mode == Mode::Exclude).then_some(Shown::Whole(below, value)),
         }
     }
 
-    fn exclude(&self, view: View<'_>, value: &Value) -> Option<Value> {
-        match (&self.act, value) {
-            (Some(Act::Drop), _) => None,
-            (Some(Act::Slice(slice)), Value::Array(items)) => Some(slice.of(view, items)),
-            (None, Value::Object(members)) if !self.children.is_empty() => {
-                let kept = members.iter().filter_map(|(key, member)| {
-                    let below = view.member(key)?;
-                    let value = match self.child(key) {
-                        Some(branch) => branch.exclude(below, member)?,
-                        None => below.copy(member),
-                    };
-                    Some((key.clone(), value))
-                });
-                Some(object(kept))
-            }
-            (None, Value::Array(items)) if !self.children.is_empty() => {
-                let one = |(i, item)| self.element(i).unwrap_or(self).exclude(view, item);
-                Some(Value::Array(items.iter().enumerate().filter_map(one).collect()))
-            }
-            _ => Some(view.copy(value)),
+    /// What is given of an array's element.
+    pub(super) fn item<'a>(
+        &'a self,
+        mode: Mode,
+        at: usize,
+        view: View<'a>,
+        value: &'a Value,
+    ) -> Option<Shown<'a>> {
+        let everywhere = || mode == Mode::Exclude || self.children.iter().any(|(s, _)| s.index().is_none());
+        match self.element(at) {
+            Some(branch) => branch.shown(mode, view, value),
+            None if everywhere() => self.shown(mode, view, value),
+            None => None,
         }
     }
 }
@@ -224,12 +249,13 @@ impl Slice {
         }
     }
 
-    fn of(self, view: View<'_>, items: &[Value]) -> Value {
+    fn of(self, items: &[Value]) -> &[Value] {
         let distance = usize::try_from(self.skip.unsigned_abs()).unwrap_or(usize::MAX);
         let start =
             if self.skip < 0 { items.len().saturating_sub(distance) } else { distance.min(items.len()) };
         let take = usize::try_from(self.take).unwrap_or(usize::MAX);
-        items[start..].iter().take(take).map(|v| view.copy(v)).collect()
+        let rest = items.get(start..).unwrap_or_default();
+        rest.get(..take).unwrap_or(rest)
     }
 }
 

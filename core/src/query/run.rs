@@ -1,4 +1,4 @@
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use super::{
     page::{self, Cursor, Item, Page, QueryPage},
     project::Projection,
     refused,
+    row::Row,
     sort::{Sort, SortKey, Spec},
 };
 use crate::Result;
@@ -88,7 +89,8 @@ impl Query {
         wire.query(hidden)
     }
 
-    /// Filters, sorts and pages the documents, and projects those of the page. Ids must be unique.
+    /// Filters, sorts and pages the documents, and copies what the projection gives of those of the page. Ids must be
+    /// unique.
     ///
     /// The result does not depend on the order in which the documents come.
     ///
@@ -98,21 +100,39 @@ impl Query {
     where
         I: IntoIterator<Item = (&'a str, &'a Value)>,
     {
+        self.page(things, |doc| doc, |doc| self.fields.apply(doc).into())
+    }
+
+    /// The same over documents that the rows of the page share instead of copying them.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_shared<'a, I>(&self, things: I) -> Result<QueryPage>
+    where
+        I: IntoIterator<Item = (&'a str, &'a Arc<Value>)>,
+    {
+        self.page(things, |doc| doc, |doc| self.fields.row(doc))
+    }
+
+    fn page<'a, D: 'a>(
+        &self,
+        things: impl IntoIterator<Item = (&'a str, &'a D)>,
+        seen: impl Fn(&'a D) -> &'a Value,
+        given: impl Fn(&'a D) -> Row,
+    ) -> Result<QueryPage> {
         let mut best = Best::new(self)?;
         let mut matched = 0;
         for (id, doc) in things {
-            if self.filter.matches(doc) {
+            let value = seen(doc);
+            if self.filter.matches(value) {
                 matched += 1;
-                best.offer(id, doc);
+                best.offer(id, doc, value);
             }
         }
-        let (rows, more) = page::cut(best.sorted(), &self.page);
-        let item = |row: Row<'_>| Item {
-            id: row.id.to_owned(),
-            value: row.given.unwrap_or_else(|| self.fields.apply(row.doc)),
-            key: SortKey(row.key),
-        };
-        let items: Vec<Item> = rows.into_iter().map(item).collect();
+        let (places, more) = page::cut(best.sorted(), &self.page);
+        let item =
+            |place: Place<'a, D>| Item { id: place.id.to_owned(), value: given(place.doc), key: place.key };
+        let items: Vec<Item> = places.into_iter().map(item).collect();
         let next = page::next(&items, more, &self.sort);
         Ok(QueryPage { items, matched, next })
     }
@@ -197,48 +217,32 @@ fn flag(value: Option<Value>) -> Result<bool> {
     }
 }
 
-/// A document that may be on the page. Its place in the order is its key and its id, compared as one run of bytes: no
-/// key of a sort begins with another.
-struct Row<'a> {
-    /// The first bytes of the place, kept here because they nearly always decide and need no look elsewhere.
-    head: u128,
-    key: Box<[u8]>,
+/// A document that may be on the page, and its place in the order.
+struct Place<'a, D> {
+    key: SortKey,
     id: &'a str,
-    doc: &'a Value,
-    given: Option<Value>,
+    doc: &'a D,
 }
 
-impl Row<'_> {
+impl<D> Place<'_, D> {
     fn order(&self, other: &Self) -> Ordering {
-        let rest = || self.key.cmp(&other.key).then_with(|| self.id.cmp(other.id));
-        self.head.cmp(&other.head).then_with(rest)
+        self.key.cmp(&other.key).then_with(|| self.id.cmp(other.id))
     }
 }
 
-fn head(key: &[u8], id: &str) -> u128 {
-    let mut head = [0; size_of::<u128>()];
-    head.iter_mut().zip(key.iter().chain(id.as_bytes())).for_each(|(to, from)| *to = *from);
-    u128::from_be_bytes(head)
-}
-
-/// The first rows of those offered, as many as the page can need.
-struct Best<'q, 'a> {
+/// The first documents of those offered, as many as the page can need.
+struct Best<'q, 'a, D> {
     query: &'q Query,
     wanted: usize,
-    /// Whether documents are projected when they come, which they do while the processor has them at hand. It pays where
-    /// most of them stay.
-    eager: bool,
-    rows: Vec<Row<'a>>,
-    /// Rows at or behind this place are too many already.
-    bar: Option<(Box<[u8]>, &'a str)>,
+    places: Vec<Place<'a, D>>,
+    /// Documents at or behind this place are too many already.
+    bar: Option<(SortKey, &'a str)>,
     scratch: Vec<u8>,
 }
 
-impl<'q, 'a> Best<'q, 'a> {
+impl<'q, 'a, D> Best<'q, 'a, D> {
     /// Below this, cutting back costs more than it saves.
     const FEW: usize = 64;
-    /// From this many wanted rows on, documents are projected when they come.
-    const MANY: usize = 1_024;
 
     fn new(query: &'q Query) -> Result<Self> {
         if let Some(cursor) = &query.page.cursor {
@@ -247,38 +251,36 @@ impl<'q, 'a> Best<'q, 'a> {
         let (offset, limit) = page::counts(&query.page);
         // One more than the page holds tells whether there is a next one.
         let wanted = if limit == 0 { 0 } else { offset.saturating_add(limit).saturating_add(1) };
-        let eager = offset == 0 && wanted > Self::MANY;
-        Ok(Self { query, wanted, eager, rows: Vec::new(), bar: None, scratch: Vec::new() })
+        Ok(Self { query, wanted, places: Vec::new(), bar: None, scratch: Vec::new() })
     }
 
-    fn offer(&mut self, id: &'a str, doc: &'a Value) {
+    fn offer(&mut self, id: &'a str, doc: &'a D, value: &Value) {
         if self.wanted == 0 {
             return;
         }
         self.scratch.clear();
-        self.query.sort.encode(doc, &mut self.scratch);
+        self.query.sort.encode(value, &mut self.scratch);
         let key = self.scratch.as_slice();
         let place = (key, id);
-        let seen = self.query.page.cursor.as_ref().is_some_and(|c| place <= (&*c.key.0, c.id.as_str()));
-        if seen || self.bar.as_ref().is_some_and(|(key, bar)| place >= (&**key, *bar)) {
+        let seen = self.query.page.cursor.as_ref().is_some_and(|c| place <= (c.key.bytes(), c.id.as_str()));
+        if seen || self.bar.as_ref().is_some_and(|(key, bar)| place >= (key.bytes(), *bar)) {
             return;
         }
-        let given = self.eager.then(|| self.query.fields.apply(doc));
-        self.rows.push(Row { head: head(key, id), key: key.into(), id, doc, given });
-        if self.rows.len() >= self.wanted.saturating_mul(2).max(Self::FEW) {
+        self.places.push(Place { key: SortKey::new(key), id, doc });
+        if self.places.len() >= self.wanted.saturating_mul(2).max(Self::FEW) {
             self.cut_back();
         }
     }
 
     fn cut_back(&mut self) {
-        let (_, last, _) = self.rows.select_nth_unstable_by(self.wanted - 1, Row::order);
+        let (_, last, _) = self.places.select_nth_unstable_by(self.wanted - 1, Place::order);
         self.bar = Some((last.key.clone(), last.id));
-        self.rows.truncate(self.wanted);
+        self.places.truncate(self.wanted);
     }
 
-    fn sorted(mut self) -> Vec<Row<'a>> {
-        self.rows.sort_unstable_by(Row::order);
-        self.rows.truncate(self.wanted);
-        self.rows
+    fn sorted(mut self) -> Vec<Place<'a, D>> {
+        self.places.sort_unstable_by(Place::order);
+        self.places.truncate(self.wanted);
+        self.places
     }
 }

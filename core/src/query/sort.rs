@@ -37,6 +37,9 @@ pub struct Sort {
 }
 
 impl Sort {
+    /// Room for a place by two or three keys.
+    const USUAL_BYTES: usize = 96;
+
     /// Sorts things by paths, none of which [`Hidden::standard`] hides.
     ///
     /// # Errors
@@ -79,9 +82,9 @@ impl Sort {
 
     /// The document's place in this order, to compare with places of others in the same order.
     pub fn key(&self, doc: &Value) -> SortKey {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(Self::USUAL_BYTES);
         self.encode(doc, &mut bytes);
-        SortKey(bytes.into())
+        SortKey::new(&bytes)
     }
 
     /// Compares two documents by the keys alone.
@@ -124,11 +127,28 @@ impl<'de> Deserialize<'de> for Sort {
 /// A place in an order: bytes that compare as the documents do, later keys after earlier ones. `Display` and `FromStr`
 /// carry it between processes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SortKey(pub(super) Box<[u8]>);
+pub struct SortKey {
+    /// The first bytes, filled up with zeros: they nearly always decide, without a look elsewhere. It is compared first.
+    head: u128,
+    bytes: Box<[u8]>,
+}
+
+impl SortKey {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        let mut head = [0; size_of::<u128>()];
+        let length = bytes.len().min(head.len());
+        head[..length].copy_from_slice(&bytes[..length]);
+        Self { head: u128::from_be_bytes(head), bytes: bytes.into() }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 impl fmt::Display for SortKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
+        f.write_str(&hex::encode(&self.bytes))
     }
 }
 
@@ -137,7 +157,7 @@ impl FromStr for SortKey {
 
     fn from_str(text: &str) -> Result<Self> {
         let bytes = hex::decode(text).filter(|_| text.len() <= limits::CURSOR_CHARS);
-        bytes.map(|b| Self(b.into())).ok_or_else(|| refused(OP, "key", "not a place in an order"))
+        bytes.map(|b| Self::new(&b)).ok_or_else(|| refused(OP, "key", "not a place in an order"))
     }
 }
 
@@ -177,6 +197,9 @@ fn encode_number(n: &Number, out: &mut Vec<u8>) {
 }
 
 fn cut(text: &str) -> &str {
+    if text.len() <= limits::SORT_CHARS {
+        return text;
+    }
     match text.char_indices().nth(limits::SORT_CHARS) {
         Some((at, _)) => &text[..at],
         None => text,

@@ -27,7 +27,7 @@ use crate::{
     Error, ErrorKind, Result, ThingId,
     driver::Registry,
     io::{Ctx, Timestamp},
-    query::{Filter, Query, QueryPage},
+    query::{Filter, Item, Query, QueryPage},
     store::{Batch, Expect, Space},
 };
 
@@ -334,14 +334,15 @@ impl Rack for LocalRack {
         let part = Query { page: query.page_of_part(), ..query.clone() };
         let mut pages = vec![part.run(std::iter::empty())?];
         let take = |records: &[Arc<ThingRecord>], docs: &[Arc<Value>]| {
-            pages.push(part.run(records.iter().zip(docs).map(|(record, doc)| (record.id.as_str(), &**doc)))?);
+            let things = records.iter().zip(docs).map(|(record, doc)| (record.id.as_str(), doc));
+            pages.push(part.run_shared(things)?);
             Ok(())
         };
         self.each_chunk(with_last, take).await?;
         let mut page = query.merge(pages);
         if !query.status {
-            let members = page.items.iter_mut().filter_map(|item| item.value.as_object_mut());
-            members.for_each(|members| drop(members.remove("last")));
+            let shown = page.items.into_iter();
+            page.items = shown.map(|item| Item { value: item.value.without("last"), ..item }).collect();
         }
         Ok(page)
     }

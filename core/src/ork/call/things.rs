@@ -16,7 +16,7 @@ pub(super) async fn list(call: Call<'_>) -> Result<Reply> {
     let asked = targets.len();
     let all = call.ork.list_of(targets, &query).await;
     let answered = all.failed.len() < asked;
-    Reply::partial(answered, all, |page| page.items.into_iter().map(|item| item.value).collect())
+    Reply::partial(answered, all, |page| page.items.into_iter().map(|item| item.value.into_value()).collect())
 }
 
 pub(super) async fn count(call: Call<'_>) -> Result<Reply> {

@@ -103,10 +103,10 @@ fn a_request_hides_what_it_is_told_to() {
     assert_eq!(query.run([("x", &doc)]).unwrap().items[0].value, json!({"k": 1}));
 }
 
-const CANARY: &str = "canary-7f3a";
+pub(super) const CANARY: &str = "canary-7f3a";
 
 /// Puts a secret at hidden places all over a document.
-fn with_secret(value: &Value, secret: &Value) -> Value {
+pub(super) fn with_secret(value: &Value, secret: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let mut members: serde_json::Map<_, _> =
@@ -119,7 +119,7 @@ fn with_secret(value: &Value, secret: &Value) -> Value {
     }
 }
 
-fn fields() -> impl Strategy<Value = Value> {
+pub(super) fn fields() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(json!({})),
         Just(json!({"a": 1, "b.c": 1})),

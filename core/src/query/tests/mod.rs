@@ -8,6 +8,7 @@ mod patterns;
 mod projections;
 mod random;
 mod refused;
+mod rows;
 mod sorts;
 
 use serde_json::Value;

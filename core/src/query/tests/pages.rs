@@ -34,7 +34,7 @@ fn a_whole_request() {
     assert!(q.status);
     let page = run(&q, &things);
     // Sorted by what is not given.
-    assert_eq!((ids(&page), &page.items[0].value), (vec!["2"], &json!({"info": {"pos": "b"}})));
+    assert_eq!((ids(&page), page.items[0].value.to_value()), (vec!["2"], json!({"info": {"pos": "b"}})));
     assert_eq!(page.matched, 2);
     assert!(page.next.is_some());
     assert_eq!(Query::default().page.limit, 100);

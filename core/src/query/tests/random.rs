@@ -41,7 +41,7 @@ pub(super) fn document() -> impl Strategy<Value = Value> {
     prop::collection::btree_map(key(), value(), 0..5).prop_map(|m| Value::Object(m.into_iter().collect()))
 }
 
-fn path() -> impl Strategy<Value = String> {
+pub(super) fn path() -> impl Strategy<Value = String> {
     prop::collection::vec(key(), 1..4).prop_map(|keys| keys.join("."))
 }
 

@@ -268,7 +268,7 @@ async fn listed(rack: &LocalRack, id: &str) -> Value {
     let query =
         crate::query::Query::parse_str(&json!({"query": {"id": id}, "status": 1}).to_string()).unwrap();
     let page = rack.list(&query).await.unwrap();
-    page.items.into_iter().next().map_or(Value::Null, |item| item.value)
+    page.items.into_iter().next().map_or(Value::Null, |item| item.value.into_value())
 }
 
 fn tags_of(record: &ThingRecord) -> Vec<&str> {
