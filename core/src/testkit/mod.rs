@@ -2,7 +2,7 @@
 //!
 //! A driver supplies a [`Rig`] and one line:
 //!
-//! ```ignore
+//! ```text
 //! headframe_core::conformance!(whatsminer, whatsminer_rig);
 //! ```
 //!
