@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test support: a failure ends the test")]
 
 use std::{
+    collections::BTreeMap,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     time::Duration,
@@ -15,8 +16,8 @@ use headframe::{
     io::Ctx,
     ork::ThingMap,
     query::Query,
-    rack::{Caller, CollectorOptions, Link, Partial, RackId, RackOptions},
-    site::{Login, Site, SiteBuilder},
+    rack::{Caller, CollectorOptions, HeldReason, HistoryKind, Link, Partial, RackId, RackOptions},
+    site::{FindReport, Login, Site, SiteBuilder},
 };
 use headframe_sim::{Fleet, FleetBuilder};
 
@@ -69,6 +70,16 @@ fn builder() -> SiteBuilder {
 
 fn me() -> Caller {
     Caller::new("tester")
+}
+
+async fn until(cx: &Ctx, what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..200 {
+        if holds() {
+            return;
+        }
+        cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(50)).await;
+    }
+    panic!("not so after 10 s: {what}");
 }
 
 async fn until_online(cx: &Ctx, site: &Site, n: usize) {
@@ -207,6 +218,131 @@ async fn things_go_to_the_rack_that_owns_their_address() {
     assert_eq!([first, second].map(|rack| site.things().of_rack(&rack).len()), [1, 2]);
     site.shutdown(Duration::from_secs(5)).await.unwrap();
     fleet.stop().await;
+}
+
+/// The same devices at other addresses: each has the serial numbers and MAC address that it had.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_at_new_addresses_are_followed_and_copies_are_held() {
+    let (cx, folder) = (Ctx::system(), Folder::new("follows"));
+    let at = |last: u8| {
+        let builder = FleetBuilder::new().seed(65).base(Ipv4Addr::new(127, 65, 0, last));
+        builder.whatsminers(2).antminers(2)
+    };
+    let before = at(1).start(&cx).await.unwrap();
+    let site = builder().create(&cx, folder.path()).await.unwrap();
+    let find = async || {
+        let range = "127.65.0.1-127.65.0.40".parse().unwrap();
+        site.find_and_register(range, Ports::simulated(), &[], &me()).await.unwrap()
+    };
+    let first = find().await;
+    assert_eq!((first.registered.len(), first.refused.len()), (4, 0), "{first:?}");
+    until_online(&cx, &site, 4).await;
+    until(&cx, "all identities are known", || {
+        site.things().ids().iter().all(|id| site.things().get(id).unwrap().evidence.is_some())
+    })
+    .await;
+    let addresses = || -> BTreeMap<String, String> {
+        let records = site.things().ids().into_iter().map(|id| site.things().get(&id).unwrap());
+        records.map(|record| (record.id.to_string(), record.address().unwrap().to_owned())).collect()
+    };
+    let old = addresses();
+
+    // A DHCP server gave them other leases. Followed at once, also while they still count as online.
+    before.stop().await;
+    let moved = at(11).start(&cx).await.unwrap();
+    let second = find().await;
+    let shape = |r: &FindReport| [r.registered.len(), r.known.len(), r.moved.len(), r.refused.len()];
+    assert_eq!(shape(&second), [0, 0, 4, 0], "{second:?}");
+    let new = addresses();
+    assert_eq!(old.keys().collect::<Vec<_>>(), new.keys().collect::<Vec<_>>());
+    assert!(old.values().all(|address| !new.values().any(|other| other == address)), "{old:?} {new:?}");
+    for id in site.things().ids() {
+        let newest = &site.things().history(&id).unwrap()[0];
+        let change = &newest.changes["opts.address"];
+        assert_eq!((newest.what, newest.by.as_str()), (HistoryKind::Moved, "headframe"));
+        assert_eq!(change.new_value.as_ref().unwrap(), &new[id.as_str()]);
+    }
+    until_online(&cx, &site, 4).await;
+    assert_eq!(shape(&find().await), [0, 4, 0, 0]);
+
+    // Two devices with one identity: the thing is held where it is, and the copy is not registered.
+    let copies = at(21).start(&cx).await.unwrap();
+    let third = find().await;
+    assert_eq!(shape(&third), [0, 4, 0, 4], "{third:?}");
+    assert!(third.refused.iter().all(|(_, e)| e.code() == "ERR_THING_IDENTITY"), "{third:?}");
+    assert_eq!(addresses(), new);
+    for id in site.things().ids() {
+        let held = site.things().get(&id).unwrap().held.clone().unwrap();
+        assert_eq!(held.reason, HeldReason::SameIdentity);
+        assert!(held.seen.address.unwrap().starts_with("127.65.0.2"));
+        site.things().split(&id, &me()).await.unwrap();
+    }
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    moved.stop().await;
+    copies.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miner_in_the_range_of_another_family_is_refused() {
+    let (cx, folder) = (Ctx::system(), Folder::new("family"));
+    let fleet = fleet(&cx, 67, 1, 0).await;
+    let site = builder().rack("inventory-miner_part-psu", "store", RackOptions::without_devices());
+    let site = site.create(&cx, folder.path()).await.unwrap();
+    let map = ThingMap::parse(r#"{"inventory-miner_part-psu-store": "127.67.0.0/24"}"#).unwrap();
+    site.orchestrator().set_thing_map(map, None).await.unwrap();
+    let range = "127.67.0.1".parse().unwrap();
+    let report = site.find_and_register(range, Ports::simulated(), &[], &me()).await.unwrap();
+    let codes: Vec<_> = report.refused.iter().map(|(_, e)| e.code()).collect();
+    assert_eq!((codes, site.things().len()), (vec!["ERR_RACK_FAMILY"], 0), "{report:?}");
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn options_that_no_driver_takes_are_refused_with_their_name() {
+    let (cx, folder) = (Ctx::system(), Folder::new("options"));
+    let site = builder().create(&cx, folder.path()).await.unwrap();
+    let who = Principal::new("operator", Permissions::parse(["miner:rw"]).unwrap());
+    for (rack, opts, field) in [
+        ("miner-am-s21-hall-1", r#"{"address":"127.66.0.1","side_port":"x"}"#, "opts.side_port"),
+        ("miner-am-s21-hall-1", r#"{"address":"http://127.66.0.1/"}"#, "opts.address"),
+        ("miner-wm-m50s-hall-1", r#"{"address":"127.66.0.1","port":0}"#, "opts.port"),
+        ("miner-wm-m50s-hall-1", r#"{"address":"127.66.0.1","password":["hidden-word"]}"#, "opts.password"),
+    ] {
+        let params = format!(r#"{{"rackId":"{rack}","opts":{opts}}}"#);
+        let e = site.orchestrator().call(&who, "registerThing", &params).await.unwrap_err();
+        assert_eq!(
+            (e.kind(), e.code(), e.fact("field")),
+            (ErrorKind::Invalid, "ERR_THING_VALIDATE_OPTS_INVALID", Some(field)),
+            "{params}"
+        );
+        assert!(!format!("{e:?}").contains("hidden-word"));
+    }
+    assert!(site.things().is_empty());
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_could_not_start_leaves_its_stores_free() {
+    let (cx, folder) = (Ctx::system(), Folder::new("half-open"));
+    builder().create(&cx, folder.path()).await.unwrap().shutdown(Duration::from_secs(5)).await.unwrap();
+    let twice = builder().rack("miner-wm-m50s", "hall-1", RackOptions::new("whatsminer"));
+    let e = twice.open(&cx, folder.path()).await.unwrap_err();
+    assert_eq!((e.kind(), e.fact("rack")), (ErrorKind::Conflict, Some("miner-wm-m50s-hall-1")), "{e}");
+    // Found out only when the racks are opened: one that runs elsewhere has the id.
+    let site = builder().open(&cx, folder.path()).await.unwrap();
+    let who = Principal::new("operator", Permissions::ALL);
+    let far = r#"{"id":"miner-wm-m50s-hall-2","type":"miner-wm-m50s","info":{"rpcPublicKey":"ab"}}"#;
+    site.orchestrator().call(&who, "registerRack", far).await.unwrap();
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    let both = builder().rack("miner-wm-m50s", "hall-2", RackOptions::new("whatsminer"));
+    let e = both.open(&cx, folder.path()).await.unwrap_err();
+    assert_eq!(e.code(), "ERR_RACK_EXISTS", "{e}");
+    let nameless = builder().rack("", "hall-2", RackOptions::new("whatsminer"));
+    let e = nameless.open(&cx, folder.path()).await.unwrap_err();
+    assert_eq!((e.kind(), e.code()), (ErrorKind::Invalid, "ERR_RACK_TYPE_INVALID"), "{e}");
+    let site = builder().open(&cx, folder.path()).await.unwrap();
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,6 +48,15 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// Whether the answers are those of one of its devices.
     fn recognise(&self, evidence: &Evidence) -> Option<Match>;
 
+    /// Checks a configuration without asking anybody, so that a wrong one is refused when it is registered.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid), naming the option, as [`open`](Self::open) would.
+    fn check(&self, conf: &ThingConf) -> Result<()> {
+        let _any = conf;
+        Ok(())
+    }
+
     /// Opens a thing. It may connect, but need not: an unreachable device can be opened and answers later.
     ///
     /// # Errors

@@ -1,6 +1,10 @@
 use serde_json::Value;
 
-use crate::{Error, ErrorKind, Result, query::Query};
+use crate::{
+    Error, ErrorKind, Result,
+    query::Query,
+    rack::{HistoryEntry, RackId},
+};
 
 use super::{Orchestrator, fan::Target};
 
@@ -8,7 +12,7 @@ use super::{Orchestrator, fan::Target};
 const TURN: usize = 1_000;
 
 impl Orchestrator {
-    /// What was done to records of things in these racks, newest first unless the query sorts. `start` and `end` are
+    /// What was done to records of things in these racks, and of things that were forgotten there, newest first unless the query sorts. `start` and `end` are
     /// times in ms, both included.
     pub(super) async fn history_of(
         &self,
@@ -22,21 +26,32 @@ impl Orchestrator {
         };
         let (start, end) = (span.0.unwrap_or(i64::MIN), span.1.unwrap_or(i64::MAX));
         let mut rows = Vec::new();
+        let mut take = |rack: &RackId, n: usize, entry: &HistoryEntry| {
+            if entry.ts < start || entry.ts > end {
+                return Ok(());
+            }
+            let mut row = serde_json::to_value(entry).map_err(|e| {
+                Error::new(ErrorKind::Internal, "ork.history", "an entry is no JSON").caused_by(e)
+            })?;
+            row["rack"] = rack.as_str().into();
+            // Ids are the order where no other is wanted: the newest first.
+            rows.push((format!("{:020}/{}/{n:08}", i64::MAX.saturating_sub(entry.ts), entry.id), row));
+            Ok(())
+        };
         let records = targets.iter().flat_map(|target| things.of_rack(&target.info.id));
         for (seen, record) in records.enumerate() {
             if seen % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
             for (n, entry) in things.history(&record.id)?.iter().enumerate() {
-                if entry.ts < start || entry.ts > end {
-                    continue;
-                }
-                let mut row = serde_json::to_value(entry).map_err(|e| {
-                    Error::new(ErrorKind::Internal, "ork.history", "an entry is no JSON").caused_by(e)
-                })?;
-                row["rack"] = record.rack.as_str().into();
-                // Ids are the order where no other is wanted: the newest first.
-                rows.push((format!("{:020}/{}/{n:04}", i64::MAX.saturating_sub(entry.ts), entry.id), row));
+                take(&record.rack, n, entry)?;
+            }
+        }
+        for (n, entry) in things.history_of_forgotten()?.iter().enumerate() {
+            // Without a rack nobody can tell who may see it.
+            if let Some(rack) = entry.rack.as_ref().filter(|rack| targets.iter().any(|t| t.info.id == **rack))
+            {
+                take(rack, n, entry)?;
             }
         }
         let page = query.run(rows.iter().map(|(id, row)| (id.as_str(), row)))?;

@@ -9,7 +9,7 @@ use crate::{
     rack::{Caller, Partial, RackId, ThingRecord, Things},
 };
 
-use super::{Holding, Move, Orchestrator, unknown};
+use super::{Holding, Move, Orchestrator, fan::Target, unknown};
 
 /// Holds the things of several racks and moves them between these, keeping id, code, comments and history.
 #[async_trait]
@@ -48,7 +48,11 @@ impl Orchestrator {
     /// # Errors
     /// [`Corrupt`](crate::ErrorKind::Corrupt) when the registry is damaged. A rack that fails is named in the answer.
     pub async fn misplaced(&self) -> Result<Partial<Vec<Move>>> {
-        let Partial { items, failed } = self.holdings().await?;
+        self.misplaced_of(self.targets(|_| true)?).await
+    }
+
+    pub(super) async fn misplaced_of(&self, targets: Vec<Target>) -> Result<Partial<Vec<Move>>> {
+        let Partial { items, failed } = self.holdings_of(targets).await?;
         Ok(Partial { items: self.thing_map().value.misplaced(&items), failed })
     }
 
@@ -57,13 +61,17 @@ impl Orchestrator {
     /// # Errors
     /// As [`misplaced`](Self::misplaced).
     pub async fn holdings(&self) -> Result<Partial<Vec<Holding>>> {
+        self.holdings_of(self.targets(|_| true)?).await
+    }
+
+    async fn holdings_of(&self, targets: Vec<Target>) -> Result<Partial<Vec<Holding>>> {
         let fields = Projection::parse(&json!({"address": 1}))?;
         let query = Query { fields, page: Page::ALL, ..Query::default() };
         let list = |rack: Arc<dyn crate::rack::Rack>| {
             let query = query.clone();
             async move { rack.list(&query).await }
         };
-        let all = self.0.fan.each(self.targets(|_| true)?, crate::auth::Access::Read, list).await;
+        let all = self.0.fan.each(targets, crate::auth::Access::Read, list).await;
         let mut holdings = Vec::new();
         for (rack, page) in all.items {
             for item in page.items {

@@ -66,15 +66,24 @@ impl RackInfo {
     /// The rack called `name` for things of `thing_type`.
     ///
     /// # Errors
-    /// As [`RackId::new`].
+    /// As [`RackId::new`]; with `ERR_RACK_TYPE_INVALID` for a type that has no family.
     pub fn new(thing_type: &str, name: &str) -> Result<Self> {
+        if family_of(thing_type).is_empty() {
+            let why = "a type begins with its family, as in miner-wm-m56s";
+            return Err(Error::invalid("rack.id", "type", why).code_as("ERR_RACK_TYPE_INVALID"));
+        }
         Ok(Self { id: RackId::new(&format!("{thing_type}-{name}"))?, thing_type: thing_type.into() })
     }
 
     /// `miner`, `container`, …
     pub fn family(&self) -> &str {
-        self.thing_type.split('-').next().unwrap_or_default()
+        family_of(&self.thing_type)
     }
+}
+
+/// What stands before a type's first dash.
+pub(super) fn family_of(thing_type: &str) -> &str {
+    thing_type.split('-').next().unwrap_or_default()
 }
 
 /// Who asks. It stands in the audit and beside comments; what it may do is decided before a rack is asked.
@@ -131,10 +140,15 @@ pub struct ThingChange {
     pub force_overwrite: bool,
     /// Comment to add.
     pub comment: Option<String>,
+    /// Whether it is never written to, whatever is approved.
+    pub read_only: Option<bool>,
     /// Action that this change belongs to.
     pub action_id: Option<u64>,
     /// Only if the record still has this revision; else [`Conflict`](crate::ErrorKind::Conflict).
     pub if_revision: Option<u64>,
+    /// What the rack's own addressing makes of it.
+    #[serde(skip)]
+    pub(super) address: Option<Option<Ipv4Addr>>,
 }
 
 /// Which things to forget.
@@ -231,7 +245,8 @@ pub trait Rack: fmt::Debug + Send + Sync + 'static {
     /// Merges settings, member by member; a member of `null` is deleted. Gives all of them.
     async fn save_settings(&self, entries: Map<String, Value>, by: &Caller) -> Result<Map<String, Value>>;
 
-    /// The code that the next thing registered without one gets.
+    /// The code that the next thing registered without one gets. Where that depends on its facts, as for spare parts and
+    /// work orders, [`Unsupported`](crate::ErrorKind::Unsupported).
     async fn next_code(&self) -> Result<String>;
 }
 

@@ -1,18 +1,26 @@
 //! Register, update and forget: each judged against everything that is registered or about to be.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value};
 
 use super::{
-    api::{Caller, Comment, RackId, RackInfo, ThingChange, ThingDraft},
-    checks, codes, comments,
+    addressing::{self, Addressing},
+    api::{Caller, Comment, RackId, RackInfo, ThingChange, ThingDraft, family_of},
+    checks::{self, Claim},
+    codes, comments,
     desk::Desk,
     history::{self, HistoryKind},
+    identity, inventory,
+    options::NO_DRIVER,
     record::{Stamp, ThingRecord},
     secrets, tags,
 };
-use crate::{Error, ErrorKind, Result, ThingId, driver::Registry, model::Members};
+use crate::{
+    Error, ErrorKind, Result, ThingId,
+    driver::Registry,
+    model::{Members, ThingConf},
+};
 
 const REGISTER: &str = "thing.register";
 const UPDATE: &str = "thing.update";
@@ -31,6 +39,8 @@ pub(super) struct Rules {
     pub default_driver: String,
     pub tags: Vec<String>,
     pub allow_duplicate_ips: bool,
+    pub addressing: Addressing,
+    pub container_subnets: BTreeMap<String, String>,
 }
 
 pub(super) fn register(
@@ -54,19 +64,23 @@ pub(super) fn register(
         None => Members::new(),
     };
     check_opts(&opts)?;
-    check_info(family, &draft.info)?;
+    check_info(&rules.info.thing_type, &draft.info, None)?;
     let driver = driver(rules, draft.driver)?;
+    let mut conf = ThingConf::new(id.clone(), &driver).typed(&rules.info.thing_type);
+    conf.opts.clone_from(&opts);
+    check_conf(REGISTER, rules, &conf)?;
     let now = desk.now();
     let comment = draft.comment.map(|text| comment(desk, now, &text, None, by)).transpose()?;
 
     let cx = &desk.shared.cx;
     let sealer = desk.shared.store.sealer();
     let mut info = draft.info;
+    addressing::subnet(&rules.container_subnets, family, &mut info);
     secrets::seal_info(sealer, &*cx.rng, &id, &mut info)?;
     info.insert("createdAt".into(), now.into());
     info.insert("updatedAt".into(), now.into());
     let opts = secrets::seal(sealer, &*cx.rng, &id, &opts)?;
-    let code = draft.code.unwrap_or_else(|| desk.codes.next(&codes::prefix(&rules.info.thing_type)));
+    let code = draft.code.unwrap_or_else(|| new_code(desk, &rules.info.thing_type, &info));
     let mut record = ThingRecord {
         id,
         code,
@@ -105,23 +119,47 @@ fn new_id(desk: &Desk, given: Option<&str>) -> Result<ThingId> {
     Ok(id)
 }
 
+fn new_code(desk: &Desk, thing_type: &str, info: &Map<String, Value>) -> String {
+    match inventory::code_prefix(thing_type, info) {
+        Some((prefix, digits)) => desk.codes.next_of(&prefix, digits),
+        None => desk.codes.next(&codes::prefix(thing_type)),
+    }
+}
+
 fn driver(rules: &Rules, wanted: Option<String>) -> Result<String> {
     let driver = wanted.unwrap_or_else(|| rules.default_driver.clone());
-    let known = rules.drivers.driver(&driver).map(|_| ());
-    known.map_err(|e| Error::invalid(REGISTER, "driver", e.message().to_owned()))?;
+    if driver != NO_DRIVER || rules.default_driver != NO_DRIVER {
+        let known = rules.drivers.driver(&driver).map(|_| ());
+        known.map_err(|e| Error::invalid(REGISTER, "driver", e.message().to_owned()))?;
+    }
     Ok(driver)
 }
 
-fn check_info(family: &str, info: &Map<String, Value>) -> Result<()> {
+/// Has the driver look at the options of a thing that is somewhere.
+fn check_conf(op: &'static str, rules: &Rules, conf: &ThingConf) -> Result<()> {
+    let somewhere = conf.opts.get("address").and_then(Value::as_str).is_some_and(|a| !a.is_empty());
+    let Some(driver) = rules.drivers.driver(&conf.driver).ok().filter(|_| somewhere) else { return Ok(()) };
+    driver.check(conf).map_err(|e| {
+        let field = format!("opts.{}", e.fact("field").unwrap_or_default());
+        let e = Error::invalid(op, field.trim_end_matches('.'), e.message().to_owned());
+        e.code_as("ERR_THING_VALIDATE_OPTS_INVALID").with("driver", &conf.driver)
+    })
+}
+
+fn check_info(thing_type: &str, info: &Map<String, Value>, old: Option<&Map<String, Value>>) -> Result<()> {
     checks::size("info", info.iter().map(|(name, value)| (name.as_str(), value)))?;
-    checks::info(family, info)
+    match family_of(thing_type) {
+        "inventory" => inventory::check(thing_type, info, old),
+        family => checks::info(family, info),
+    }
 }
 
 fn check_opts(opts: &Members<Value>) -> Result<()> {
     checks::size("opts", opts.iter())?;
     match opts.get("address") {
-        None | Some(Value::Null | Value::String(_)) => Ok(()),
-        Some(_) => Err(Error::invalid(REGISTER, "opts.address", "an address is a text")
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(text)) if !text.chars().any(|c| c.is_whitespace() || c.is_control()) => Ok(()),
+        Some(_) => Err(Error::invalid(REGISTER, "opts.address", "an address is a text without white space")
             .code_as("ERR_THING_VALIDATE_OPTS_INVALID")),
     }
 }
@@ -169,18 +207,16 @@ pub(super) fn update(
     }
     let now = desk.now();
     let mut new = ThingRecord::clone(&old);
-    let touches_place =
-        change.info.as_ref().is_some_and(|i| ["location", "container"].iter().any(|n| i.contains_key(*n)));
     if let Some(opts) = change.opts {
         new.opts = changed_opts(desk, &old, opts, change.force_overwrite)?;
     }
-    if let Some(info) = change.info {
-        new.info = changed_info(desk, &old, info, change.force_overwrite)?;
+    if let Some(address) = change.address {
+        new.opts.insert("address", address.map_or(Value::Null, |ip| ip.to_string().into()));
     }
-    check_info(old.family(), &new.info)?;
-    if touches_place {
-        checks::location(old.family(), &new.info)?;
+    if old.opts != new.opts {
+        check_conf(UPDATE, rules, &new.conf(desk.shared.store.sealer())?)?;
     }
+    new.info = facts(desk, rules, &old, change.info, change.force_overwrite)?;
     if let Some(action) = change.action_id {
         new.info.insert("lastActionId".into(), action.into());
     }
@@ -202,9 +238,39 @@ pub(super) fn update(
         // A person said which device it is; what it says is learnt anew.
         new.evidence = None;
     }
+    new.read_only = change.read_only.unwrap_or(old.read_only);
+    if identity::is_settled(&old, &new) {
+        new.held = None;
+    }
     desk.free(UPDATE, &new, Some(&old), rules.allow_duplicate_ips)?;
     let entry = history::entry(now, HistoryKind::Update, by, Some(&old), Some(&new));
     Ok(desk.put(new, entry))
+}
+
+/// The facts of `old` with those given, checked as a whole.
+fn facts(
+    desk: &Desk,
+    rules: &Rules,
+    old: &ThingRecord,
+    given: Option<Map<String, Value>>,
+    overwrite: bool,
+) -> Result<Map<String, Value>> {
+    let named = given.clone().unwrap_or_default();
+    let mut new = match given {
+        Some(given) => changed_info(desk, old, given, overwrite)?,
+        None => old.info.clone(),
+    };
+    if named.contains_key("container") && !named.contains_key("subnet") {
+        addressing::subnet(&rules.container_subnets, old.family(), &mut new);
+    }
+    check_info(&old.thing_type, &new, Some(&old.info))?;
+    if old.family() == "inventory" {
+        inventory::step(&old.thing_type, &old.info, &new, &named)?;
+    }
+    if ["location", "container"].iter().any(|name| named.contains_key(*name)) {
+        checks::location(old.family(), &new)?;
+    }
+    Ok(new)
 }
 
 fn changed_opts(
@@ -262,13 +328,15 @@ pub(super) fn reassign(
         let e = Error::invalid(REASSIGN, "rack", "the rack is for things of another family");
         return Err(e.code_as("ERR_RACK_FAMILY").with("from", from).with("to", to));
     }
-    rules.drivers.driver(&old.driver).map_err(|e| {
-        let e = Error::invalid(REASSIGN, "driver", e.message().to_owned());
-        e.with("thing", id).with("to", to)
-    })?;
+    driver(&rules, Some(old.driver.clone())).map_err(|e| e.with("thing", id).with("to", to))?;
     // The tags of a rack that is not open cannot be told from those of people.
     let before = desk.shared.follower(from).map(|from| from.rules());
     let given = tags::given(&old.tags, before.as_ref().map_or(&[], |rules| &rules.tags));
+    if !rules.allow_duplicate_ips
+        && let Some(other) = desk.owners(&old, &[Claim::Address]).first()
+    {
+        return Err(Claim::Address.taken(REASSIGN, other).with("thing", id).with("to", to));
+    }
     let now = desk.now();
     let mut new = ThingRecord {
         rack: rules.info.id.clone(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::record::ThingRecord;
+use super::{inventory, record::ThingRecord};
 use crate::{Error, ErrorKind, Result, ThingId};
 
 const REGISTER: &str = "thing.register";
@@ -20,6 +20,8 @@ pub(super) enum Claim {
     Mac,
     Place,
     Address,
+    ParentId,
+    ParentCode,
 }
 
 impl Claim {
@@ -30,6 +32,8 @@ impl Claim {
             Self::Mac => "ERR_THING_MACADDRESS_EXISTS",
             Self::Place => "ERR_THING_POS_EXISTS",
             Self::Address => "ERR_THING_IP_ADDRESS_EXISTS",
+            Self::ParentId => "ERR_THING_PARENTDEVICEID_EXISTS",
+            Self::ParentCode => "ERR_THING_PARENTDEVICECODE_EXISTS",
         }
     }
 
@@ -40,6 +44,8 @@ impl Claim {
             Self::Mac => "info.macAddress",
             Self::Place => "info.pos",
             Self::Address => "opts.address",
+            Self::ParentId => "info.parentDeviceId",
+            Self::ParentCode => "info.parentDeviceCode",
         }
     }
 
@@ -58,8 +64,13 @@ pub(super) fn claims(thing: &ThingRecord) -> Vec<(Claim, Box<str>)> {
     let family = thing.family();
     let mut out: Vec<(Claim, Box<str>)> = vec![(Claim::Code, thing.code.as_str().into())];
     let mut claim = |claim, value: &str| out.push((claim, key(family, value)));
-    if !matches!(family, "miner" | "inventory") {
+    if !matches!(family, "miner" | "inventory") || inventory::is_work_order(&thing.thing_type) {
         return out;
+    }
+    if inventory::is_single(&thing.thing_type) {
+        text(&thing.info, "parentDeviceId").into_iter().for_each(|id| claim(Claim::ParentId, id));
+        let code = text(&thing.info, "parentDeviceCode").map(str::to_lowercase);
+        code.iter().for_each(|code| claim(Claim::ParentCode, code));
     }
     let seen = thing.evidence.as_ref();
     let mac = text(&thing.info, "macAddress").map(normal_mac);
@@ -87,7 +98,13 @@ pub(super) fn identity_key(told: &str) -> Box<str> {
 
 /// How the claim of a miner to an address is written.
 pub(super) fn address_key(address: &str) -> Box<str> {
-    key("miner", &address.trim().to_ascii_lowercase())
+    let address = address.trim();
+    let host = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+    match host.parse::<std::net::IpAddr>() {
+        // One address has many spellings.
+        Ok(ip) => key("miner", &ip.to_canonical().to_string()),
+        Err(_) => key("miner", &address.to_ascii_lowercase()),
+    }
 }
 
 fn key(family: &str, value: &str) -> Box<str> {
@@ -183,7 +200,7 @@ fn shallow(value: &Value, depth: usize) -> bool {
     }
 }
 
-fn wrong(field: &str, why: &str, code: &'static str) -> Error {
+pub(super) fn wrong(field: &str, why: &str, code: &'static str) -> Error {
     Error::invalid(REGISTER, field, format!("{field} {why}")).code_as(code)
 }
 

@@ -62,8 +62,13 @@ impl Codes {
 
     /// One more than the highest number in use. Numbers in between stay free, so that labels stay in order.
     pub fn next(&self, prefix: &str) -> String {
+        self.next_of(prefix, 4)
+    }
+
+    /// The same with a number of at least so many digits.
+    pub fn next_of(&self, prefix: &str, digits: usize) -> String {
         let highest = self.0.get(prefix).and_then(|n| n.last_key_value()).map_or(0, |(n, _)| *n);
-        format!("{prefix}-{:04}", highest.saturating_add(1))
+        format!("{prefix}-{:0digits$}", highest.saturating_add(1))
     }
 }
 
@@ -102,5 +107,6 @@ mod tests {
         assert_eq!(codes.next("AM-S21"), "AM-S21-0002");
         codes.add("AM-S21-9999");
         assert_eq!(codes.next("AM-S21"), "AM-S21-10000");
+        assert_eq!(codes.next_of("PS-S21-APW_17", 2), "PS-S21-APW_17-01");
     }
 }

@@ -36,6 +36,13 @@ pub(super) fn delete(comments: &mut Vec<Comment>, which: &CommentRef, by: &Calle
     Ok(())
 }
 
+/// Takes over the comments of another thing, in the order of their times; beyond the bound the oldest go.
+pub(super) fn join(comments: &mut Vec<Comment>, others: &[Comment]) {
+    comments.extend(others.iter().cloned());
+    comments.sort_by_key(|comment| comment.ts);
+    comments.drain(..comments.len().saturating_sub(MOST_COMMENTS));
+}
+
 pub(super) fn check(text: &str) -> Result<()> {
     if text.trim().is_empty() || text.len() > MOST_BYTES {
         return Err(Error::invalid(OP, "comment", "a comment has 1 to 4096 bytes"));
@@ -55,7 +62,7 @@ fn find(comments: &[Comment], which: &CommentRef, by: &Caller) -> Result<usize> 
     // Of several that were written at one time, one's own is meant.
     let own = comments.iter().position(|c| same(c) && c.user == by.user);
     let any = own.or_else(|| comments.iter().position(same));
-    let at = any.ok_or_else(unknown)?;
+    let at = any.ok_or_else(|| if comments.is_empty() { none() } else { unknown() })?;
     if own.is_none() {
         let text = "only who wrote a comment may change it";
         return Err(Error::new(ErrorKind::Forbidden, OP, text).code_as("ERR_COMMENT_ACCESS_DENIED"));
@@ -64,7 +71,11 @@ fn find(comments: &[Comment], which: &CommentRef, by: &Caller) -> Result<usize> 
 }
 
 fn unknown() -> Error {
-    Error::new(ErrorKind::NotFound, OP, "there is no such comment").code_as("ERR_COMMENT_NOTFOUND")
+    Error::new(ErrorKind::NotFound, OP, "there is no such comment").code_as("ERR_THING_COMMENT_NOTFOUND")
+}
+
+fn none() -> Error {
+    Error::new(ErrorKind::NotFound, OP, "the thing has no comments").code_as("ERR_THING_COMMENTS_NOTFOUND")
 }
 
 #[cfg(test)]
@@ -86,7 +97,9 @@ mod tests {
         assert_eq!(edit(&mut all, &at(1), "new", &bob).unwrap().id, "b");
         let by_id = CommentRef { id: Some("a".into()), ts: Some(2) };
         assert_eq!(edit(&mut all, &by_id, "new", &bob).unwrap_err().code(), "ERR_COMMENT_ACCESS_DENIED");
-        assert_eq!(delete(&mut all, &at(9), &ann).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(delete(&mut all, &at(9), &ann).unwrap_err().code(), "ERR_THING_COMMENT_NOTFOUND");
+        let nothing = delete(&mut Vec::new(), &at(9), &ann).unwrap_err();
+        assert_eq!((nothing.kind(), nothing.code()), (ErrorKind::NotFound, "ERR_THING_COMMENTS_NOTFOUND"));
         assert_eq!(delete(&mut all, &CommentRef::default(), &ann).unwrap_err().fact("field"), Some("id"));
         delete(&mut all, &by_id, &ann).unwrap();
         assert_eq!(all.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["b", "c"]);
@@ -100,6 +113,8 @@ mod tests {
             add(&mut all, comment("a", "ann", 1)).unwrap();
         }
         assert!(add(&mut all, comment("a", "ann", 1)).is_err());
+        join(&mut all, &[comment("new", "bob", 2), comment("old", "bob", 0)]);
+        assert_eq!((all.len(), all[0].id.as_str(), all[MOST_COMMENTS - 1].id.as_str()), (1000, "a", "new"));
         assert!(check(" ").is_err() && check(&"x".repeat(4097)).is_err());
     }
 }

@@ -52,6 +52,9 @@ pub(super) trait Follow: std::fmt::Debug + Send + Sync {
     /// A thing went to another rack, which is told next: it is not asked here any more, and not forgotten.
     fn left(&self, id: &ThingId, old: &ThingRecord);
 
+    /// Whether the thing's last poll gave a good answer.
+    fn is_online(&self, id: &ThingId) -> bool;
+
     /// What the rack asks of its things.
     fn rules(&self) -> Arc<Rules>;
 }
@@ -214,12 +217,22 @@ impl Desk {
         out
     }
 
-    /// Miners of which this part of an identity is known.
-    pub fn with_identity(&self, claim: Claim, seen: &Evidence) -> Vec<Arc<ThingRecord>> {
-        let told = if claim == Claim::Mac { &seen.mac } else { &seen.serial };
-        let key = told.as_ref().map(|told| (claim, identity_key(told)));
-        let ids = key.and_then(|key| self.claims.get(&key)).into_iter().flatten();
-        ids.filter_map(|id| self.current(id)).collect()
+    /// Miners of which this MAC address or serial number is known, each once.
+    pub fn with_identity(&self, seen: &Evidence) -> Vec<Arc<ThingRecord>> {
+        let told = [(Claim::Mac, &seen.mac), (Claim::Serial, &seen.serial)];
+        let keys = told.into_iter().filter_map(|(claim, told)| Some((claim, identity_key(told.as_ref()?))));
+        let ids: BTreeSet<&ThingId> = keys.filter_map(|key| self.claims.get(&key)).flatten().collect();
+        ids.into_iter().filter_map(|id| self.current(id)).collect()
+    }
+
+    /// Whether its rack heard it well in its last poll.
+    pub fn is_online(&self, thing: &ThingRecord) -> bool {
+        self.shared.follower(&thing.rack).is_some_and(|rack| rack.is_online(&thing.id))
+    }
+
+    /// Whether a miner has this address.
+    pub fn has_address(&self, address: &str) -> bool {
+        self.claims.contains_key(&(Claim::Address, address_key(address)))
     }
 
     /// Whether no other miner has the address where `thing` was seen.

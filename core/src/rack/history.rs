@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{api::Caller, record::ThingRecord, secrets};
+use super::{
+    api::{Caller, RackId},
+    record::ThingRecord,
+    secrets,
+};
 use crate::{ThingId, query::Hidden};
 
 /// Most entries kept of one thing.
@@ -21,6 +25,9 @@ pub struct HistoryEntry {
     pub ts: i64,
     /// The thing.
     pub id: ThingId,
+    /// The rack that had it then, after a move the new one; entries of older releases do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rack: Option<RackId>,
     /// What was done.
     pub what: HistoryKind,
     /// Who did it; `headframe` for what was concluded from readings.
@@ -88,7 +95,7 @@ pub(super) fn entry(
     old: Option<&ThingRecord>,
     new: Option<&ThingRecord>,
 ) -> Option<HistoryEntry> {
-    let id = new.or(old)?.id.clone();
+    let (id, rack) = new.or(old).map(|thing| (thing.id.clone(), Some(thing.rack.clone())))?;
     let mut changes = BTreeMap::new();
     if let (Some(old), Some(new)) = (old, new) {
         differences(&Hidden::standard(), "", &old.info, &new.info, &mut changes);
@@ -102,12 +109,20 @@ pub(super) fn entry(
                 changes.insert(name.into(), Changed::of(Some(&before), Some(&after)));
             }
         }
+        if old.read_only != new.read_only {
+            let (before, after) = (Value::from(old.read_only), Value::from(new.read_only));
+            changes.insert("readOnly".into(), Changed::of(Some(&before), Some(&after)));
+        }
+        let doubt = |thing: &ThingRecord| serde_json::to_value(thing.held.as_ref()?.reason).ok();
+        if old.held != new.held {
+            changes.insert("held".into(), Changed::of(doubt(old).as_ref(), doubt(new).as_ref()));
+        }
         if old.tags != new.tags {
             let list = |thing: &ThingRecord| Value::from(thing.tags.as_slice());
             changes.insert("tags".into(), Changed::of(Some(&list(old)), Some(&list(new))));
         }
     }
-    Some(HistoryEntry { ts, id, what, by: by.user.clone(), changes })
+    Some(HistoryEntry { ts, id, rack, what, by: by.user.clone(), changes })
 }
 
 fn differences(
@@ -150,7 +165,15 @@ fn options(old: &ThingRecord, new: &ThingRecord, out: &mut BTreeMap<String, Chan
     }
 }
 
+/// What the keys of all entries begin with.
+pub(super) const PREFIX: &str = "thing ";
+
 /// What the keys of a thing's entries begin with. Ids have no spaces.
 pub(super) fn prefix(id: &ThingId) -> String {
-    format!("thing {id} ")
+    format!("{PREFIX}{id} ")
+}
+
+/// The thing that the entry of this key is about.
+pub(super) fn thing_of(key: &str) -> Option<ThingId> {
+    ThingId::new(key.strip_prefix(PREFIX)?.split(' ').next()?).ok()
 }

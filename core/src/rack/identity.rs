@@ -2,8 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::checks::normal_mac;
-use crate::{ThingId, model::MinerSnapshot};
+use super::{
+    checks::{normal_mac, text},
+    record::ThingRecord,
+};
+use crate::{
+    Result, ThingId,
+    driver::Registry,
+    io::Ctx,
+    model::{MinerSnapshot, ThingConf},
+};
 
 /// What a device says of itself that tells it from others of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -48,6 +56,11 @@ impl Evidence {
         self
     }
 
+    /// Whether it is the same device as far as both tell.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        matches!(compare(self, other), Likeness::Same)
+    }
+
     fn shares_board(&self, other: &Self) -> bool {
         self.boards.iter().any(|board| other.boards.contains(board))
     }
@@ -64,6 +77,9 @@ pub enum HeldReason {
     SameIdentity,
     /// A device that is not known answers in its place.
     Replaced,
+    /// Its device says otherwise than what people registered, and said nothing before: [`Held::differs`] names the
+    /// facts. Correcting them ends the doubt, too.
+    InfoDiffers,
     /// The device of another thing answers at its address. It is not polled, so that nothing is counted twice.
     AddressTaken,
 }
@@ -80,8 +96,57 @@ pub struct Held {
     /// The other thing concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<ThingId>,
+    /// Registered facts that the device contradicts: `info.macAddress`, `info.serialNum`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
     /// What the device said that raised the doubt.
     pub seen: Evidence,
+}
+
+/// Asks a device who it is, beside all polls, within the deadline of `cx`; `None` when it does not tell.
+pub(crate) async fn ask_identity(cx: &Ctx, drivers: &Registry, conf: &ThingConf) -> Result<Option<Evidence>> {
+    let asked = async {
+        let thing = drivers.open(cx, conf).await?;
+        let snapshot = thing.snapshot(cx).await;
+        thing.close().await;
+        Ok(snapshot?.miner().and_then(Evidence::of))
+    };
+    cx.within("rack.identity", asked).await
+}
+
+/// Facts that people registered of `thing` and that `seen` contradicts; none where the device itself was heard before.
+pub(super) fn differing(thing: &ThingRecord, seen: &Evidence) -> Vec<String> {
+    let heard = thing.evidence.as_ref();
+    let mut out = Vec::new();
+    if let (Some(typed), Some(told)) = (text(&thing.info, "macAddress"), &seen.mac)
+        && heard.is_none_or(|e| e.mac.is_none())
+        && normal_mac(typed) != *told
+    {
+        out.push("info.macAddress".to_owned());
+    }
+    if let (Some(typed), Some(told)) = (text(&thing.info, "serialNum"), &seen.serial)
+        && heard.is_none_or(|e| e.serial.is_none())
+        && !same_serial(typed, told)
+    {
+        out.push("info.serialNum".to_owned());
+    }
+    out
+}
+
+/// Whether a person's change of `old` to `new` ends the doubt: the facts that the device contradicted are corrected or
+/// gone, or a thing whose address was taken is said to be somewhere else.
+pub(super) fn is_settled(old: &ThingRecord, new: &ThingRecord) -> bool {
+    let Some(held) = &old.held else { return false };
+    match held.reason {
+        HeldReason::InfoDiffers => differing(new, &held.seen).is_empty(),
+        HeldReason::AddressTaken => new.address().is_some() && new.address() != old.address(),
+        _ => false,
+    }
+}
+
+/// People type serial numbers by hand: neither case nor spaces around them make another one.
+fn same_serial(a: &str, b: &str) -> bool {
+    a.trim().eq_ignore_ascii_case(b.trim())
 }
 
 /// How what a device says compares with what is known.
@@ -98,10 +163,10 @@ pub(super) enum Likeness {
 }
 
 pub(super) fn compare(known: &Evidence, seen: &Evidence) -> Likeness {
-    let pairs = [(&known.mac, &seen.mac), (&known.serial, &seen.serial)];
-    let both = || pairs.iter().filter_map(|(k, s)| Some((k.as_ref()?, s.as_ref()?)));
-    let same = both().filter(|(k, s)| k == s).count();
-    match (same, both().count() - same) {
+    let mac = known.mac.as_ref().zip(seen.mac.as_ref()).map(|(k, s)| k == s);
+    let serial = known.serial.as_ref().zip(seen.serial.as_ref()).map(|(k, s)| same_serial(k, s));
+    let count = |wanted: bool| [mac, serial].into_iter().filter(|same| *same == Some(wanted)).count();
+    match (count(true), count(false)) {
         (0, 0) => Likeness::Unknown,
         (_, 0) => Likeness::Same,
         (0, _) if !known.shares_board(seen) => Likeness::Other,
@@ -114,7 +179,7 @@ pub(super) fn compare(known: &Evidence, seen: &Evidence) -> Likeness {
 pub(super) fn certain(known: &Evidence, seen: &Evidence) -> bool {
     let serials = (known.serial.as_ref(), seen.serial.as_ref());
     let second = match serials {
-        (Some(k), Some(s)) => k == s,
+        (Some(k), Some(s)) => same_serial(k, s),
         _ => known.shares_board(seen),
     };
     known.mac.is_some() && known.mac == seen.mac && second
@@ -163,6 +228,7 @@ mod tests {
             assert_eq!(compare(&known, &seen), expected, "{seen:?}");
         }
         assert_eq!(compare(&Evidence::default(), &known), Likeness::Unknown);
+        assert_eq!(compare(&evidence("M1", " s1", &[]), &known), Likeness::Same, "as a person types it");
     }
 
     #[test]

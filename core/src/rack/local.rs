@@ -1,4 +1,5 @@
 use std::{
+    net::Ipv4Addr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -6,17 +7,16 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    api::{Caller, Comment, CommentRef, Rack, RackInfo, ThingChange, ThingDraft, Which},
+    addressing::{self, Addressing, Plan},
+    api::{Caller, Comment, RackInfo, ThingChange, ThingDraft},
     changes::{self, Rules},
-    checks, codes,
     collect::{Collector, Counts, Reading, ShutdownReport, Subscription, ThingState},
-    comments,
     docs::Docs,
+    identity::{Evidence, ask_identity},
     last::{self, LastRows},
     options::RackOptions,
     record::ThingRecord,
@@ -27,8 +27,7 @@ use crate::{
     Error, ErrorKind, Result, ThingId,
     driver::Registry,
     io::{Ctx, Timestamp},
-    query::{Filter, Item, Query, QueryPage},
-    store::{Batch, Expect, Space},
+    query::Filter,
 };
 
 /// How many documents are made before others get their turn.
@@ -37,27 +36,27 @@ const CHUNK: usize = 1024;
 const TOGETHER: usize = 4_000;
 const TOGETHER_BYTES: usize = 8 << 20;
 /// How often a change that met another is tried again.
-const TRIES: u32 = 16;
+pub(super) const TRIES: u32 = 16;
 
 /// A rack of this process: its things stand in the site's [`Things`], and its own [`Collector`] polls them.
 ///
 /// Dropping it ends its polls at once; [`shutdown`](Self::shutdown) ends them in order.
 #[derive(Debug)]
 pub struct LocalRack {
-    cx: Ctx,
-    rules: Arc<Rules>,
-    things: Arc<Things>,
-    polling: Arc<Polling>,
+    pub(super) cx: Ctx,
+    pub(super) rules: Arc<Rules>,
+    pub(super) things: Arc<Things>,
+    pub(super) polling: Arc<Polling>,
     docs: Docs,
     closed: AtomicBool,
 }
 
 /// Settings as they are kept.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Settings {
-    values: Map<String, Value>,
-    ts: i64,
-    by: String,
+pub(super) struct Settings {
+    pub values: Map<String, Value>,
+    pub ts: i64,
+    pub by: String,
 }
 
 impl LocalRack {
@@ -94,6 +93,8 @@ impl LocalRack {
             default_driver: options.default_driver,
             tags: options.tags,
             allow_duplicate_ips: options.allow_duplicate_ips,
+            addressing: options.addressing,
+            container_subnets: options.container_subnets,
         });
         let polling = Arc::new(Polling { collector, sealer, last, rules: Arc::clone(&rules) });
         things.follow(&rules.info.id, Arc::clone(&polling) as _).await?;
@@ -113,6 +114,16 @@ impl LocalRack {
     /// How one of its things stands now; `None` while it is not polled.
     pub fn state(&self, id: &ThingId) -> Option<ThingState> {
         self.polling.collector.state(id)
+    }
+
+    /// Who answers where the thing is reached; asked now, beside the polls.
+    pub(crate) async fn identity_of(
+        &self,
+        thing: &ThingRecord,
+        patience: Duration,
+    ) -> Result<Option<Evidence>> {
+        let conf = thing.conf(self.things.store().sealer())?;
+        ask_identity(&self.cx.deadline_in(patience), &self.rules.drivers, &conf).await
     }
 
     /// The driver of things that name none.
@@ -139,18 +150,18 @@ impl LocalRack {
         report
     }
 
-    fn running(&self) -> Result<()> {
+    pub(super) fn running(&self) -> Result<()> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Closed, "rack", "the rack was shut down"));
         }
         Ok(())
     }
 
-    fn record(&self, id: &ThingId) -> Option<Arc<ThingRecord>> {
+    pub(super) fn record(&self, id: &ThingId) -> Option<Arc<ThingRecord>> {
         self.things.get(id).filter(|record| record.rack == self.rules.info.id)
     }
 
-    fn reading(&self, record: &ThingRecord) -> Option<Arc<Reading>> {
+    pub(super) fn reading(&self, record: &ThingRecord) -> Option<Arc<Reading>> {
         if record.in_maintenance() {
             return None;
         }
@@ -192,7 +203,7 @@ impl LocalRack {
     }
 
     /// Gives `each` the documents of all things in turn, a chunk at a time.
-    async fn each_chunk(
+    pub(super) async fn each_chunk(
         &self,
         with_last: bool,
         mut each: impl FnMut(&[Arc<ThingRecord>], &[Arc<Value>]) -> Result<()> + Send,
@@ -209,7 +220,7 @@ impl LocalRack {
     }
 
     /// The things that match, with the revision that matched.
-    async fn matching(&self, filter: &Filter) -> Result<Vec<(ThingId, u64)>> {
+    pub(super) async fn matching(&self, filter: &Filter) -> Result<Vec<(ThingId, u64)>> {
         let mut found = Vec::new();
         let take = |records: &[Arc<ThingRecord>], docs: &[Arc<Value>]| {
             let matching = records.iter().zip(docs).filter(|(_, doc)| filter.matches(doc));
@@ -221,7 +232,9 @@ impl LocalRack {
     }
 
     /// Drafts that share one commit, taken from the front.
-    fn together(drafts: &mut std::iter::Peekable<std::vec::IntoIter<ThingDraft>>) -> Vec<ThingDraft> {
+    pub(super) fn together(
+        drafts: &mut std::iter::Peekable<std::vec::IntoIter<ThingDraft>>,
+    ) -> Vec<ThingDraft> {
         let size = |draft: &ThingDraft| {
             let info = serde_json::to_vec(&draft.info).map_or(0, |json| json.len());
             info + draft.opts.as_ref().and_then(|o| serde_json::to_vec(o).ok()).map_or(0, |json| json.len())
@@ -235,7 +248,7 @@ impl LocalRack {
     }
 
     /// Changes the comments of one thing.
-    async fn comment<T: Send + 'static>(
+    pub(super) async fn comment<T: Send + 'static>(
         &self,
         id: &ThingId,
         change: impl FnOnce(&mut super::desk::Desk, &mut Vec<Comment>) -> Result<T> + Send + 'static,
@@ -252,7 +265,76 @@ impl LocalRack {
         self.things.ask(work).await
     }
 
-    fn settings_key(&self) -> String {
+    pub(super) async fn change(
+        &self,
+        id: &ThingId,
+        change: ThingChange,
+        by: &Caller,
+    ) -> Result<Arc<ThingRecord>> {
+        let (rules, id, by) = (Arc::clone(&self.rules), id.clone(), by.clone());
+        self.things.ask(move |desk| changes::update(desk, &rules, &id, change, &by)).await
+    }
+
+    /// One change at a time asks a server for addresses or gives them back.
+    pub(super) async fn addressing_turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match self.rules.addressing {
+            Addressing::Server(_) => Some(self.things.addressing.lock().await),
+            _ => None,
+        }
+    }
+
+    /// A draft with the address that the rack gives it.
+    pub(super) async fn addressed(&self, mut draft: ThingDraft) -> Result<(ThingDraft, Plan)> {
+        let addressing = &self.rules.addressing;
+        let Some(opts) = draft.opts.as_mut().filter(|_| !matches!(addressing, Addressing::Given)) else {
+            return Ok((draft, Plan::default()));
+        };
+        let (family, mut info) = (self.rules.info.family(), draft.info.clone());
+        addressing::subnet(&self.rules.container_subnets, family, &mut info);
+        let plan = addressing.first(&self.cx, family, &info, opts).await?;
+        if let Some(Some(ip)) = plan.address {
+            opts.insert("address", ip.to_string().into());
+        }
+        Ok((draft, plan))
+    }
+
+    /// A change of which the address may follow. It is judged by one state of the thing and made on that.
+    pub(super) async fn update_addressed(
+        &self,
+        id: &ThingId,
+        wanted: ThingChange,
+        by: &Caller,
+    ) -> Result<Arc<ThingRecord>> {
+        let _turn = self.addressing_turn().await;
+        let addressing = &self.rules.addressing;
+        let mut tries = TRIES;
+        loop {
+            let old = self.record(id).ok_or_else(|| changes::unknown("thing.update", id))?;
+            let mut change = wanted.clone();
+            change.if_revision = change.if_revision.or(Some(old.revision()));
+            let info = addressing::facts_after(&self.rules, &old, &wanted);
+            let plan = addressing.next(&self.cx, &old, &info, &wanted).await?;
+            change.address = plan.address;
+            let made = self.change(id, change, by).await;
+            addressing.settle(&self.cx, &self.things, &plan, &made).await;
+            match made {
+                Err(e) if addressing::is_overtaken(&e) && wanted.if_revision.is_none() && tries > 1 => {
+                    tries -= 1
+                }
+                made => return made,
+            }
+        }
+    }
+
+    /// The addresses that go back to their server when these things are forgotten.
+    pub(super) fn addresses_of(&self, chosen: &[(ThingId, u64)]) -> Vec<Ipv4Addr> {
+        if !matches!(self.rules.addressing, Addressing::Server(_)) {
+            return Vec::new();
+        }
+        chosen.iter().filter_map(|(id, _)| self.record(id)?.ipv4()).collect()
+    }
+
+    pub(super) fn settings_key(&self) -> String {
         format!("rack/{}", self.rules.info.id)
     }
 }
@@ -262,176 +344,5 @@ impl Drop for LocalRack {
         if !self.closed.swap(true, Ordering::SeqCst) {
             self.things.unfollow(&self.rules.info.id);
         }
-    }
-}
-
-#[async_trait]
-impl Rack for LocalRack {
-    fn info(&self) -> &RackInfo {
-        &self.rules.info
-    }
-
-    async fn register(&self, draft: ThingDraft, by: &Caller) -> Result<Arc<ThingRecord>> {
-        self.running()?;
-        let (rules, by) = (Arc::clone(&self.rules), by.clone());
-        self.things.ask(move |desk| changes::register(desk, &rules, draft, &by)).await
-    }
-
-    async fn register_many(&self, drafts: Vec<ThingDraft>, by: &Caller) -> Vec<Result<Arc<ThingRecord>>> {
-        let mut out = Vec::with_capacity(drafts.len());
-        let mut drafts = drafts.into_iter().peekable();
-        while drafts.peek().is_some() {
-            let part = Self::together(&mut drafts);
-            let (rules, by, len) = (Arc::clone(&self.rules), by.clone(), part.len());
-            let work = move |desk: &mut super::desk::Desk| {
-                let each = part.into_iter().map(|draft| changes::register(desk, &rules, draft, &by));
-                Ok(each.collect::<Vec<_>>())
-            };
-            let result = match self.running() {
-                Ok(()) => self.things.ask(work).await,
-                Err(e) => Err(e),
-            };
-            match result {
-                Ok(results) => out.extend(results),
-                Err(e) => out.extend((0..len).map(|_| Err(super::desk::again(&e, e.sent())))),
-            }
-        }
-        out
-    }
-
-    async fn update(&self, id: &ThingId, change: ThingChange, by: &Caller) -> Result<Arc<ThingRecord>> {
-        self.running()?;
-        let (rules, id, by) = (Arc::clone(&self.rules), id.clone(), by.clone());
-        self.things.ask(move |desk| changes::update(desk, &rules, &id, change, &by)).await
-    }
-
-    async fn forget(&self, which: &Which, by: &Caller) -> Result<Vec<ThingId>> {
-        self.running()?;
-        let filter = match which {
-            Which::All => &Filter::all(),
-            Which::Matching(filter) if filter.is_empty() => {
-                let text = "an empty filter means every thing: say so with all";
-                return Err(Error::invalid("thing.forget", "query", text).code_as("ERR_QUERY_INVALID"));
-            }
-            Which::Matching(filter) => filter,
-        };
-        let mut tries = TRIES;
-        loop {
-            let chosen = self.matching(filter).await?;
-            let (rack, by) = (self.rules.info.id.clone(), by.clone());
-            let result = self.things.ask(move |desk| changes::forget(desk, &rack, &chosen, &by)).await;
-            match result {
-                Err(e) if e.kind() == ErrorKind::Conflict && tries > 1 => tries -= 1,
-                result => return result,
-            }
-        }
-    }
-
-    async fn list(&self, query: &Query) -> Result<QueryPage> {
-        let by_last = |path: &str| path == "last" || path.starts_with("last.");
-        let with_last =
-            query.status || query.filter.uses("last") || query.sort.keys().any(|(path, _)| by_last(path));
-        let part = Query { page: query.page_of_part(), ..query.clone() };
-        let mut pages = vec![part.run(std::iter::empty())?];
-        let take = |records: &[Arc<ThingRecord>], docs: &[Arc<Value>]| {
-            let things = records.iter().zip(docs).map(|(record, doc)| (record.id.as_str(), doc));
-            pages.push(part.run_shared(things)?);
-            Ok(())
-        };
-        self.each_chunk(with_last, take).await?;
-        let mut page = query.merge(pages);
-        if !query.status {
-            let shown = page.items.into_iter();
-            page.items = shown.map(|item| Item { value: item.value.without("last"), ..item }).collect();
-        }
-        Ok(page)
-    }
-
-    async fn count(&self, filter: &Filter) -> Result<u64> {
-        if filter.is_empty() {
-            let all = self.things.of_rack(&self.rules.info.id).len();
-            return Ok(u64::try_from(all).unwrap_or(u64::MAX));
-        }
-        Ok(u64::try_from(self.matching(filter).await?.len()).unwrap_or(u64::MAX))
-    }
-
-    async fn get(&self, id: &ThingId) -> Result<Option<Arc<ThingRecord>>> {
-        Ok(self.record(id))
-    }
-
-    async fn last(&self, id: &ThingId) -> Result<Option<Arc<Reading>>> {
-        Ok(self.record(id).and_then(|record| self.reading(&record)))
-    }
-
-    async fn save_comment(
-        &self,
-        id: &ThingId,
-        text: &str,
-        pos: Option<&str>,
-        by: &Caller,
-    ) -> Result<Comment> {
-        let (text, pos, by) = (text.to_owned(), pos.map(str::to_owned), by.clone());
-        self.comment(id, move |desk, all| {
-            let new = changes::comment(desk, desk.now(), &text, pos.as_deref(), &by)?;
-            comments::add(all, new.clone())?;
-            Ok(new)
-        })
-        .await
-    }
-
-    async fn edit_comment(
-        &self,
-        id: &ThingId,
-        which: &CommentRef,
-        text: &str,
-        by: &Caller,
-    ) -> Result<Comment> {
-        let (which, text, by) = (which.clone(), text.to_owned(), by.clone());
-        self.comment(id, move |_, all| comments::edit(all, &which, &text, &by)).await
-    }
-
-    async fn delete_comment(&self, id: &ThingId, which: &CommentRef, by: &Caller) -> Result<()> {
-        let (which, by) = (which.clone(), by.clone());
-        self.comment(id, move |_, all| comments::delete(all, &which, &by)).await
-    }
-
-    async fn settings(&self) -> Result<Map<String, Value>> {
-        let kept = self.things.store().get::<Settings>(Space::Settings, self.settings_key())?;
-        Ok(kept.map(|kept| kept.value.values).unwrap_or_default())
-    }
-
-    async fn save_settings(&self, entries: Map<String, Value>, by: &Caller) -> Result<Map<String, Value>> {
-        self.running()?;
-        let (store, key) = (self.things.store(), self.settings_key());
-        let mut tries = TRIES;
-        loop {
-            let kept = store.get::<Settings>(Space::Settings, key.as_str())?;
-            let expect = kept.as_ref().map_or(Expect::Absent, |kept| Expect::Revision(kept.revision));
-            let mut values = kept.map(|kept| kept.value.values).unwrap_or_default();
-            for (name, value) in &entries {
-                if value.is_null() {
-                    values.remove(name);
-                } else {
-                    values.insert(name.clone(), value.clone());
-                }
-            }
-            checks::size("entries", values.iter().map(|(name, value)| (name.as_str(), value)))?;
-            let new = Settings { values, ts: self.cx.clock.wall().0, by: by.user.clone() };
-            let batch = Batch::new().require(Space::Settings, key.as_str(), expect).put(
-                Space::Settings,
-                key.as_str(),
-                &new,
-            );
-            match store.commit(batch).await {
-                Ok(_) => return Ok(new.values),
-                Err(e) if e.kind() == ErrorKind::Conflict && tries > 1 => tries -= 1,
-                Err(e) => return Err(e),
-            }
-        }
-    }
-
-    async fn next_code(&self) -> Result<String> {
-        let prefix = codes::prefix(&self.rules.info.thing_type);
-        self.things.ask(move |desk| Ok(desk.codes.next(&prefix))).await
     }
 }

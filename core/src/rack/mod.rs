@@ -7,6 +7,8 @@
 //! `checks`, `codes`, `tags`, `comments` and `identity`.
 
 #[cfg(feature = "store")]
+mod addressing;
+#[cfg(feature = "store")]
 mod api;
 #[cfg(feature = "store")]
 mod changes;
@@ -26,9 +28,13 @@ mod history;
 #[cfg(feature = "store")]
 mod identity;
 #[cfg(feature = "store")]
+mod inventory;
+#[cfg(feature = "store")]
 mod last;
 #[cfg(feature = "store")]
 mod local;
+#[cfg(feature = "store")]
+mod local_rack;
 #[cfg(feature = "store")]
 mod options;
 #[cfg(feature = "store")]
@@ -49,6 +55,8 @@ mod watch;
 mod tests;
 
 #[cfg(feature = "store")]
+pub use addressing::{AddressServer, Addressing};
+#[cfg(feature = "store")]
 pub use api::{
     Caller, Comment, CommentRef, Partial, Rack, RackId, RackInfo, ThingChange, ThingDraft, Which, ipv4_of,
 };
@@ -59,6 +67,8 @@ pub use collect::{
 #[cfg(feature = "store")]
 pub use history::{Changed, HistoryEntry, HistoryKind};
 #[cfg(feature = "store")]
+pub(crate) use identity::ask_identity;
+#[cfg(feature = "store")]
 pub use identity::{Evidence, Held, HeldReason};
 #[cfg(feature = "store")]
 pub use last::LastRows;
@@ -68,6 +78,8 @@ pub use local::LocalRack;
 pub use options::RackOptions;
 #[cfg(feature = "store")]
 pub use record::ThingRecord;
+#[cfg(feature = "store")]
+pub(crate) use secrets::first_secret;
 #[cfg(feature = "store")]
 pub use sightings::Sighting;
 #[cfg(feature = "store")]

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    net::Ipv4Addr,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -7,9 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{
-    api::{Comment, RackId},
+    api::{Comment, RackId, family_of, ipv4_of},
     checks::{MAINTENANCE, normal_mac, text},
     identity::{Evidence, Held, HeldReason},
+    options::NO_DRIVER,
     secrets,
 };
 use crate::{
@@ -119,12 +121,22 @@ impl ThingRecord {
 
     /// `miner`, `container`, …
     pub fn family(&self) -> &str {
-        self.thing_type.split('-').next().unwrap_or_default()
+        family_of(&self.thing_type)
     }
 
     /// Where it is reached, as its options say.
     pub fn address(&self) -> Option<&str> {
         self.opts.get("address")?.as_str().filter(|text| !text.trim().is_empty())
+    }
+
+    /// The address by which it is owned, when that is an IPv4 address.
+    pub(crate) fn ipv4(&self) -> Option<Ipv4Addr> {
+        ipv4_of(&self.opts)
+    }
+
+    /// Whether it is reached on this port of its options, when one is told.
+    pub(crate) fn has_port(&self, port: Option<&Value>) -> bool {
+        port.is_none_or(|port| self.opts.get("port") == Some(port))
     }
 
     /// Whether it is being repaired: its `info.container` is `maintenance`.
@@ -135,7 +147,7 @@ impl ThingRecord {
     /// Whether its device is asked at all.
     pub fn is_polled(&self) -> bool {
         let taken = self.held.as_ref().is_some_and(|held| held.reason == HeldReason::AddressTaken);
-        !taken && !self.in_maintenance()
+        !taken && !self.in_maintenance() && self.driver != NO_DRIVER
     }
 
     /// The thing in MiningOS's listing form, without `last`.

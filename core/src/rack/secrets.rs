@@ -85,6 +85,24 @@ fn walk_members(walk: &Walk<'_>, opts: &Members<Value>) -> Result<Members<Value>
     each.collect()
 }
 
+/// Where the first member stands that is called like a secret, dotted: for what has no place for secrets.
+pub(crate) fn first_secret(map: &Map<String, Value>) -> Option<String> {
+    fn within(hidden: &Hidden, value: &Value) -> Option<String> {
+        match value {
+            Value::Object(map) => first(hidden, map),
+            Value::Array(list) => list.iter().find_map(|v| within(hidden, v)),
+            _ => None,
+        }
+    }
+    fn first(hidden: &Hidden, map: &Map<String, Value>) -> Option<String> {
+        map.iter().find_map(|(name, value)| {
+            let inner = || within(hidden, value).map(|rest| format!("{name}.{rest}"));
+            if is_secret(hidden, name) { Some(name.clone()) } else { inner() }
+        })
+    }
+    first(&Hidden::standard(), map)
+}
+
 /// Facts without secrets, sealed or not.
 pub(super) fn stripped(info: &Map<String, Value>) -> Value {
     strip(&Hidden::standard(), info)
@@ -143,5 +161,7 @@ mod tests {
         let info = json!({"pos": "1", "token": "x", "list": [{"password": "y", "z": 1}]});
         let shown = stripped(info.as_object().unwrap());
         assert_eq!(shown, json!({"pos": "1", "list": [{"z": 1}]}));
+        assert_eq!(first_secret(info.as_object().unwrap()).as_deref(), Some("list.password"));
+        assert_eq!(first_secret(shown.as_object().unwrap()), None);
     }
 }

@@ -8,9 +8,10 @@ use super::{
     api::Caller,
     changes::{drop_thing, unknown},
     checks::Claim,
+    comments,
     desk::Desk,
     history::{self, HistoryKind},
-    identity::{Evidence, Held, HeldReason, Likeness, certain, compare, learn},
+    identity::{Evidence, Held, HeldReason, Likeness, certain, compare, differing, learn},
     record::ThingRecord,
 };
 use crate::{Error, ErrorKind, Result, ThingId, io::Timestamp};
@@ -27,17 +28,27 @@ pub struct Sighting {
     pub evidence: Evidence,
     /// When.
     pub ts: Timestamp,
+    /// Of a scan: whether the same identity answered at its thing's own address, when that was asked after the scan.
+    /// When it was not, a thing that is online there is not moved.
+    pub also_at_home: Option<bool>,
 }
 
 impl Sighting {
     /// A device that was polled as `thing`.
     pub fn polled(thing: ThingId, evidence: Evidence, ts: Timestamp) -> Self {
-        Self { thing: Some(thing), evidence, ts }
+        Self { thing: Some(thing), evidence, ts, also_at_home: None }
     }
 
     /// A device that a scan found at `address`.
     pub fn scanned(address: &str, evidence: Evidence, ts: Timestamp) -> Self {
-        Self { thing: None, evidence: evidence.at(address), ts }
+        Self { thing: None, evidence: evidence.at(address), ts, also_at_home: None }
+    }
+
+    /// Says whether the same identity answered at its thing's own address after that.
+    #[must_use]
+    pub const fn also_at_home(mut self, answered: bool) -> Self {
+        self.also_at_home = Some(answered);
+        self
     }
 }
 
@@ -65,7 +76,7 @@ pub(super) fn apply(desk: &mut Desk, sighting: &Sighting) -> Vec<ThingId> {
                 polled(desk, &thing, &sighting.evidence, &mut changed);
             }
         }
-        None => scanned(desk, &sighting.evidence, &mut changed),
+        None => scanned(desk, sighting, &mut changed),
     }
     changed
 }
@@ -87,6 +98,9 @@ fn polled(desk: &mut Desk, thing: &ThingRecord, seen: &Evidence, changed: &mut V
         Likeness::Same | Likeness::Unknown => {
             both(desk, thing, &owners, HeldReason::SameIdentity, &seen, changed)
         }
+        Likeness::Partly | Likeness::Other if owners.is_empty() && only_info_differs(thing, &seen) => {
+            hold(desk, thing, HeldReason::InfoDiffers, None, &seen, changed);
+        }
         Likeness::Partly => both(desk, thing, &owners, HeldReason::PartlyTheSame, &seen, changed),
         Likeness::Other => match owners.as_slice() {
             [] => hold(desk, thing, HeldReason::Replaced, None, &seen, changed),
@@ -99,33 +113,63 @@ fn polled(desk: &mut Desk, thing: &ThingRecord, seen: &Evidence, changed: &mut V
     }
 }
 
+/// Whether nothing that the device itself said before is contradicted.
+fn only_info_differs(thing: &ThingRecord, seen: &Evidence) -> bool {
+    let heard = thing.evidence.clone().unwrap_or_default();
+    matches!(compare(&heard, seen), Likeness::Same | Likeness::Unknown)
+}
+
 /// Other things of which the same identity is known.
 fn owners(desk: &Desk, thing: &ThingRecord, seen: &Evidence) -> Vec<Arc<ThingRecord>> {
     let probe = ThingRecord { evidence: Some(seen.clone()), info: serde_json::Map::new(), ..thing.clone() };
-    let decided = |e: &Option<Evidence>| e.as_ref().is_some_and(|e| e.decided);
-    if decided(&thing.evidence) {
+    if is_decided(&thing.evidence) {
         return Vec::new();
     }
     let others = desk.owners(&probe, &BOTH).into_iter().filter_map(|id| desk.current(&id));
-    others.filter(|other| !decided(&other.evidence)).collect()
+    others.filter(|other| !is_decided(&other.evidence)).collect()
 }
 
-fn scanned(desk: &mut Desk, seen: &Evidence, changed: &mut Vec<ThingId>) {
-    for claim in BOTH {
-        // Any thing that shows part of the identity; the rest is compared below.
-        let owners = desk.with_identity(claim, seen);
-        let [owner] = owners.as_slice() else { continue };
-        if !may_move(owner) || owner.address() == seen.address.as_deref() {
-            return;
-        }
-        if !certain(&owner.known(), seen) {
-            if owner.held.is_none() {
+fn is_decided(evidence: &Option<Evidence>) -> bool {
+    evidence.as_ref().is_some_and(|e| e.decided)
+}
+
+fn scanned(desk: &mut Desk, sighting: &Sighting, changed: &mut Vec<ThingId>) {
+    let seen = &sighting.evidence;
+    let owners = desk.with_identity(seen);
+    // The poll of a thing that has this address tells it all.
+    if owners.iter().any(|owner| owner.address() == seen.address.as_deref()) {
+        return;
+    }
+    match owners.as_slice() {
+        [] => {}
+        [owner] if may_move(owner) => {
+            if certain(&owner.known(), seen) {
+                follow(desk, owner, sighting, changed);
+            } else if owner.held.is_none() {
                 hold(desk, owner, HeldReason::PartlyTheSame, None, seen, changed);
             }
-        } else if desk.is_free_address(owner, seen) {
-            move_to(desk, owner, None, seen, changed);
         }
-        return;
+        // A part of it is one thing's, another part another's.
+        [_, _, ..] if !owners.iter().any(|owner| is_decided(&owner.evidence)) => {
+            for owner in owners.iter().filter(|owner| owner.held.is_none() && !owner.in_maintenance()) {
+                let other = owners.iter().map(|other| &other.id).find(|id| **id != owner.id);
+                hold(desk, owner, HeldReason::PartlyTheSame, other, seen, changed);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The device of `thing` was seen elsewhere. When the same answers where the thing is, there are two of it.
+fn follow(desk: &mut Desk, thing: &ThingRecord, sighting: &Sighting, changed: &mut Vec<ThingId>) {
+    let seen = &sighting.evidence;
+    match sighting.also_at_home {
+        Some(true) if thing.held.is_none() => {
+            hold(desk, thing, HeldReason::SameIdentity, None, seen, changed);
+        }
+        None if desk.is_online(thing) => {}
+        Some(false) | None if desk.is_free_address(thing, seen) => move_to(desk, thing, None, seen, changed),
+        _ => {}
     }
 }
 
@@ -159,10 +203,11 @@ fn hold(
     changed: &mut Vec<ThingId>,
 ) {
     let since = desk.now();
-    let held = Held { reason, since, with: with.cloned(), seen: seen.clone() };
+    let differs = differing(thing, seen);
+    tracing::warn!(thing = %thing.id, ?reason, ?differs, "the identity of a thing is in doubt");
+    let held = Held { reason, since, with: with.cloned(), differs, seen: seen.clone() };
     let new = ThingRecord { held: Some(held), ..thing.clone() };
     let entry = history::entry(since, HistoryKind::Held, &itself(), Some(thing), Some(&new));
-    tracing::warn!(thing = %thing.id, ?reason, "the identity of a thing is in doubt");
     changed.push(thing.id.clone());
     desk.put(new, entry);
 }
@@ -196,7 +241,7 @@ fn itself() -> Caller {
 const MERGE: &str = "things.merge";
 const SPLIT: &str = "things.split";
 
-/// `keep` and `drop` are one device: `drop` is forgotten, and what the device says is learnt anew.
+/// `keep` and `drop` are one device: `drop` is forgotten but for its comments, and what the device says is learnt anew.
 pub(super) fn merge(
     desk: &mut Desk,
     keep: &ThingId,
@@ -207,10 +252,16 @@ pub(super) fn merge(
         return Err(Error::invalid(MERGE, "drop", "a thing cannot be merged with itself"));
     }
     let kept = desk.current(keep).ok_or_else(|| unknown(MERGE, keep))?;
-    desk.current(drop).ok_or_else(|| unknown(MERGE, drop))?;
+    let dropped = desk.current(drop).ok_or_else(|| unknown(MERGE, drop))?;
+    if kept.held.is_none() && dropped.held.is_none() {
+        // What is forgotten is gone: two names that were confused must not be enough.
+        let e = Error::new(ErrorKind::Conflict, MERGE, "the identity of neither is in doubt");
+        return Err(e.with("keep", keep).with("drop", drop));
+    }
     drop_thing(desk, drop, HistoryKind::Merge, by);
     let now = desk.now();
     let mut new = ThingRecord { held: None, evidence: None, ..ThingRecord::clone(&kept) };
+    comments::join(&mut new.comments, &dropped.comments);
     new.info.insert("updatedAt".into(), now.into());
     let entry = history::entry(now, HistoryKind::Merge, by, Some(&kept), Some(&new));
     Ok(desk.put(new, entry))

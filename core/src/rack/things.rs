@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use tokio::{
     runtime::Handle,
@@ -10,6 +10,7 @@ use super::{
     changes,
     desk::{Desk, Done, Follow, Shared, Work, again},
     history::{self, HistoryEntry},
+    identity::Evidence,
     record::ThingRecord,
     sightings::{self, Sighting},
 };
@@ -28,6 +29,8 @@ const WAITING: usize = 1024;
 pub struct Things {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Work>,
+    /// Held from asking for an address until the change that it is for was made or refused.
+    pub(super) addressing: tokio::sync::Mutex<()>,
 }
 
 impl Things {
@@ -45,7 +48,7 @@ impl Things {
         let (requests, inbox) = mpsc::channel(WAITING);
         // It ends when the last sender is gone and everything was done.
         runtime.spawn(desk.serve(inbox));
-        Ok(Arc::new(Self { shared, requests }))
+        Ok(Arc::new(Self { shared, requests, addressing: tokio::sync::Mutex::default() }))
     }
 
     /// One thing's record.
@@ -82,6 +85,18 @@ impl Things {
         records.iter().rev().map(|record| record.parse()).collect()
     }
 
+    /// What was done to the records of things that were forgotten, each thing's newest first.
+    ///
+    /// # Errors
+    /// As [`history`](Self::history).
+    pub fn history_of_forgotten(&self) -> Result<Vec<HistoryEntry>> {
+        let mut records = self.shared.store.scan_prefix(Space::Audit, history::PREFIX);
+        records.retain(|record| {
+            history::thing_of(record.key.as_str()).is_some_and(|id| self.get(&id).is_none())
+        });
+        records.iter().rev().map(|record| record.parse()).collect()
+    }
+
     /// Applies what devices said of themselves; gives the things whose records changed. Racks do this with their
     /// readings; a scan can do it with what it found.
     ///
@@ -91,10 +106,26 @@ impl Things {
         self.ask(move |desk| Ok(seen.iter().flat_map(|s| sightings::apply(desk, s)).collect())).await
     }
 
-    /// A person says that two things are one device: `keep` stays, without doubts, and `drop` is forgotten.
+    /// The miners of which the MAC address or the serial number in `seen` is known.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for either; those of the store.
+    /// [`Closed`](ErrorKind::Closed) when the registry was closed.
+    pub async fn showing(&self, seen: &Evidence) -> Result<Vec<Arc<ThingRecord>>> {
+        let seen = seen.clone();
+        self.ask(move |desk| Ok(desk.with_identity(&seen))).await
+    }
+
+    /// Whether a miner has this address.
+    pub(super) async fn has_address(&self, ip: Ipv4Addr) -> Result<bool> {
+        self.ask(move |desk| Ok(desk.has_address(&ip.to_string()))).await
+    }
+
+    /// A person says that two things are one device: `keep` stays, without doubts and with the comments of both, and
+    /// `drop` is forgotten.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for either, [`Conflict`](ErrorKind::Conflict) when neither is in doubt; those of
+    /// the store.
     pub async fn merge(&self, keep: &ThingId, drop: &ThingId, by: &Caller) -> Result<Arc<ThingRecord>> {
         let (keep, drop, by) = (keep.clone(), drop.clone(), by.clone());
         self.ask(move |desk| sightings::merge(desk, &keep, &drop, &by)).await

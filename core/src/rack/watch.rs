@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{
     api::RackId,
     changes::Rules,
-    collect::{Collector, Reading, SnapshotSink},
+    collect::{Collector, Link, Reading, SnapshotSink},
     desk::Follow,
     identity::Evidence,
     last::LastRows,
@@ -66,6 +66,10 @@ impl Follow for Polling {
         if let Err(error) = self.apply(id, Some(old), None) {
             tracing::error!(thing = %id, %error, "the collector did not let go of a thing");
         }
+    }
+
+    fn is_online(&self, id: &ThingId) -> bool {
+        self.collector.state(id).is_some_and(|state| state.link == Link::Online)
     }
 
     fn rules(&self) -> Arc<Rules> {

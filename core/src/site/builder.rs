@@ -1,13 +1,17 @@
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 
 use super::Site;
 use crate::{
-    ErrorKind, Result, driver,
+    Error, ErrorKind, Result, driver,
     io::Ctx,
     ork::{Orchestrator, OrkOptions, RackConf},
-    rack::{LastRows, LocalRack, Rack, RackInfo, RackOptions, Things},
+    rack::{LastRows, LocalRack, Rack, RackId, RackInfo, RackOptions, Things},
     store::{ControlStore, LastStore, StoreOptions, code},
 };
 
@@ -58,6 +62,7 @@ impl SiteBuilder {
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) when `dir` holds a site already; as [`open`](Self::open).
     pub async fn create(self, cx: &Ctx, dir: &Path) -> Result<Site> {
+        self.check()?;
         let store = ControlStore::create(cx, dir, &self.store).await?;
         LastStore::create(dir)?;
         self.start(cx, dir, store).await
@@ -69,6 +74,7 @@ impl SiteBuilder {
     /// # Errors
     /// Those of [`ControlStore::open`], [`LastStore::open`] and [`LocalRack::open`].
     pub async fn open(self, cx: &Ctx, dir: &Path) -> Result<Site> {
+        self.check()?;
         let store = ControlStore::open(cx, dir, &self.store).await?;
         self.start(cx, dir, store).await
     }
@@ -79,6 +85,7 @@ impl SiteBuilder {
     /// # Errors
     /// As [`open`](Self::open) and [`create`](Self::create).
     pub async fn open_or_create(self, cx: &Ctx, dir: &Path) -> Result<Site> {
+        self.check()?;
         match ControlStore::open(cx, dir, &self.store).await {
             Ok(store) => self.start(cx, dir, store).await,
             Err(e) if e.kind() == ErrorKind::NotFound && e.code() == code::MISSING && is_empty(dir) => {
@@ -88,12 +95,46 @@ impl SiteBuilder {
         }
     }
 
-    async fn start(self, cx: &Ctx, dir: &Path, store: ControlStore) -> Result<Site> {
-        let (last, restored) = LastStore::open(cx, dir, self.store.writer)?;
-        if restored.unreadable > 0 {
-            tracing::warn!(rows = restored.unreadable, "last snapshots that could not be read are left out");
+    /// What is wrong with the description, before any file is touched.
+    fn check(&self) -> Result<()> {
+        let mut ids = BTreeSet::new();
+        for (thing_type, name, options, _) in &self.racks {
+            let id = RackInfo::new(thing_type, name)?.id;
+            options.check(&self.drivers).map_err(|e| e.with("rack", &id))?;
+            if !ids.insert(id.clone()) {
+                let e = Error::new(ErrorKind::Conflict, "site.open", "two racks have this id");
+                return Err(e.code_as("ERR_RACK_EXISTS").with("rack", &id));
+            }
         }
-        let last = LastRows::new(last, restored);
+        Ok(())
+    }
+
+    async fn start(self, cx: &Ctx, dir: &Path, store: ControlStore) -> Result<Site> {
+        let opened = LastStore::open(cx, dir, self.store.writer);
+        let started = match opened {
+            Ok((last, restored)) => {
+                if restored.unreadable > 0 {
+                    let rows = restored.unreadable;
+                    tracing::warn!(rows, "last snapshots that could not be read are left out");
+                }
+                let started = self.racks_over(cx, store.clone(), LastRows::new(last.clone(), restored)).await;
+                if started.is_err()
+                    && let Err(error) = last.close()
+                {
+                    tracing::warn!(%error, "the last rows were not closed well");
+                }
+                started
+            }
+            Err(e) => Err(e),
+        };
+        if started.is_err() {
+            // Whoever mends what is wrong can open it at once.
+            store.close().await?;
+        }
+        started
+    }
+
+    async fn racks_over(self, cx: &Ctx, store: ControlStore, last: LastRows) -> Result<Site> {
         let things = Things::open(cx, store.clone()).await?;
         let drivers = Arc::new(self.drivers);
         let orchestrator = Orchestrator::open(
@@ -115,6 +156,15 @@ impl SiteBuilder {
             let rack = Arc::new(rack.await.map_err(|e| e.with("rack", &info.id))?);
             orchestrator.attach(Arc::clone(&rack) as Arc<dyn Rack>, conf).await?;
             racks.insert(info.id, rack);
+        }
+        let mut left: BTreeMap<RackId, usize> = BTreeMap::new();
+        for record in things.ids().iter().filter_map(|id| things.get(id)) {
+            if !racks.contains_key(&record.rack) {
+                *left.entry(record.rack.clone()).or_default() += 1;
+            }
+        }
+        for (rack, things) in left {
+            tracing::warn!(%rack, things, "things of a rack that is not open are neither polled nor listed");
         }
         Ok(Site { cx: cx.clone(), drivers, things, last, racks, orchestrator })
     }

@@ -37,6 +37,8 @@ pub struct FindReport {
     pub registered: Vec<Arc<ThingRecord>>,
     /// Devices that the site has at that address already.
     pub known: Vec<Ipv4Addr>,
+    /// Things whose device was found at another address, which is theirs now.
+    pub moved: Vec<Arc<ThingRecord>>,
     /// Devices that were refused, with the reason.
     pub refused: Vec<(Ipv4Addr, Error)>,
 }
@@ -44,10 +46,11 @@ pub struct FindReport {
 impl Site {
     /// Scans `range` and registers what is recognised: in the rack that owns the address by the map of addresses, else
     /// in the first rack whose things are opened by the device's driver. A device whose address the site has already is
-    /// left as it is.
+    /// left as it is. A device that is a thing of the site beyond doubt, at another address than before, is not
+    /// registered again: its thing follows it.
     ///
     /// # Errors
-    /// Those of [`Scan::start`]; what became of each device stands in the report.
+    /// Those of [`Scan::start`] and of the store; what became of each device stands in the report.
     pub async fn find_and_register(
         &self,
         range: AddressRange,
@@ -64,7 +67,9 @@ impl Site {
             }
         }
         let scan = events.finish().await;
-        let mut report = FindReport { scan, registered: Vec::new(), known: Vec::new(), refused: Vec::new() };
+        let (registered, known, moved, refused) = Default::default();
+        let mut report = FindReport { scan, registered, known, moved, refused };
+        let found = self.without_known(found, logins, &mut report).await?;
         self.register_found(found, logins, by, &mut report).await;
         Ok(report)
     }
@@ -121,7 +126,15 @@ impl Site {
 
     fn rack_of(&self, host: Ipv4Addr, device: &Match) -> Result<RackId> {
         if let Some(owner) = self.orchestrator.thing_map().value.owner(host) {
-            return Ok(owner.clone());
+            let kind = self.drivers.driver(device.driver)?.info().kind;
+            return match self.racks.get(owner).map(|rack| rack.info().family()) {
+                Some(family) if family != kind => {
+                    let why = "the rack that owns this address is for things of another family";
+                    let e = Error::invalid("site.find", "thingMap", why).code_as("ERR_RACK_FAMILY");
+                    Err(e.with("rack", owner).with("driver", device.driver).with("address", host))
+                }
+                _ => Ok(owner.clone()),
+            };
         }
         let fits = self.racks.values().find(|rack| rack.default_driver() == device.driver);
         fits.map(|rack| rack.info().id.clone()).ok_or_else(|| {
@@ -134,7 +147,7 @@ impl Site {
     }
 }
 
-fn draft(device: Match, logins: &[Login]) -> ThingDraft {
+pub(super) fn draft(device: Match, logins: &[Login]) -> ThingDraft {
     let mut draft = ThingDraft::default();
     let mut opts = device.opts;
     for login in logins.iter().filter(|login| login.driver == device.driver) {

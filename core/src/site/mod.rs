@@ -2,6 +2,7 @@
 
 mod builder;
 mod find;
+mod follow;
 mod readings;
 
 pub use builder::SiteBuilder;

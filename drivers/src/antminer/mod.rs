@@ -109,6 +109,10 @@ impl Driver for Antminer {
         Some(found)
     }
 
+    fn check(&self, conf: &ThingConf) -> Result<()> {
+        AntminerConf::read(conf).map(drop)
+    }
+
     async fn open(&self, _cx: &Ctx, conf: &ThingConf) -> Result<Arc<dyn Thing>> {
         Ok(Arc::new(thing::Machine::new(AntminerConf::read(conf)?)))
     }

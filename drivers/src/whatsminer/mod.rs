@@ -74,6 +74,10 @@ impl Driver for Whatsminer {
         probe::recognise(evidence)
     }
 
+    fn check(&self, conf: &ThingConf) -> Result<()> {
+        WhatsminerConf::read(conf).map(drop)
+    }
+
     async fn open(&self, _cx: &Ctx, conf: &ThingConf) -> Result<Arc<dyn Thing>> {
         Ok(Arc::new(thing::Whatsminer::open(conf)?))
     }

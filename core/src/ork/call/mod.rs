@@ -2,6 +2,7 @@
 //!
 //! Each method is one row of [`methods`], and a row says what it needs: none can be added that anybody may call.
 
+mod map;
 mod params;
 mod racks;
 mod site;
@@ -71,18 +72,24 @@ pub struct Reply {
     pub value: Value,
     /// Racks that contributed nothing to it, with their errors.
     pub failed: Vec<(RackId, Error)>,
+    /// Where the next page of a list of things begins: the parameter `cursor` takes it.
+    pub next: Option<String>,
 }
 
 impl Reply {
     fn of(value: impl Into<Value>) -> Self {
-        Self { value: value.into(), failed: Vec::new() }
+        Self::named(value, Vec::new())
+    }
+
+    fn named(value: impl Into<Value>, failed: Vec<(RackId, Error)>) -> Self {
+        Self { value: value.into(), failed, next: None }
     }
 
     /// What the racks answered; an error when there are racks and none of them answered.
     fn partial<T>(answered: bool, all: Partial<T>, value: impl FnOnce(T) -> Value) -> Result<Self> {
         let Partial { items, mut failed } = all;
         if answered || failed.is_empty() {
-            return Ok(Self { value: value(items), failed });
+            return Ok(Self::named(value(items), failed));
         }
         let (_, first) = failed.swap_remove(0);
         Err(first.with("others_failed", failed.len()))

@@ -115,6 +115,31 @@ impl<'a> Params<'a> {
         serde_json::to_string(&members).map_or(self.text.into(), Cow::from)
     }
 
+    /// The text of one member that is there and not null.
+    pub fn raw(&self, member: &str) -> Result<Option<String>> {
+        if self.get(member)?.is_none() {
+            return Ok(None);
+        }
+        let members: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_str(self.text).map_err(|_| Error::invalid(OP, "params", "takes an object"))?;
+        Ok(members.get(member).map(|raw| raw.get().to_owned()))
+    }
+
+    /// Members of a thing, with the codes that a rack has for them.
+    pub fn thing_members<T: DeserializeOwned>(&self) -> Result<T> {
+        self.read().map_err(|e| {
+            let code = match e.fact("field").and_then(|field| field.split(['.', '[']).next()) {
+                Some("id") => "ERR_THING_ID_INVALID",
+                Some("code") => "ERR_THING_CODE_INVALID",
+                Some("tags") => "ERR_THING_TAGS_INVALID",
+                Some("opts") => "ERR_THING_VALIDATE_OPTS_INVALID",
+                Some("info") => "ERR_THING_VALIDATE_INFO_INVALID",
+                _ => return e,
+            };
+            e.code_as(code)
+        })
+    }
+
     /// The parameters as a type of their own.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         self.object()?;

@@ -7,13 +7,17 @@ use crate::{
     auth::{Access::Read, Area, Scope},
     ork::{RackRecord, fan::Target},
     query::Projection,
-    rack::{Partial, Rack, RackId},
+    rack::{Partial, Rack, RackId, first_secret},
 };
 
-use super::{Call, OP, Reply, params::truthy};
+use super::{Call, OP, Reply, params::truthy, things::seen};
 
 pub(super) async fn register(call: Call<'_>) -> Result<Reply> {
-    let record = RackRecord::new(call.params.object()?.clone())?;
+    let members = call.params.object()?;
+    if let Some(secret) = first_secret(members) {
+        return Err(Error::invalid(OP, &secret, "is called like a secret, and racks are listed"));
+    }
+    let record = RackRecord::new(members.clone())?;
     call.ork.register_rack(record).await?;
     Ok(Reply::of(1))
 }
@@ -81,7 +85,7 @@ pub(super) async fn conf(call: Call<'_>) -> Result<Reply> {
         let config = config.map(|config| fields.apply(&config.into()));
         rows.push(json!({"rackId": target.info.id, "config": config}));
     }
-    Ok(Reply { value: rows.into(), failed })
+    Ok(Reply::named(rows, failed))
 }
 
 pub(super) async fn thing_conf(call: Call<'_>) -> Result<Reply> {
@@ -103,7 +107,7 @@ pub(super) async fn thing_conf(call: Call<'_>) -> Result<Reply> {
         None => json!({"rackId": id, "config": null}),
     };
     let rows: Vec<Value> = ids.iter().map(row).collect();
-    Ok(Reply { value: rows.into(), failed })
+    Ok(Reply::named(rows, failed))
 }
 
 fn pools(targets: Vec<Target>) -> Partial<Vec<(RackId, Value)>> {
@@ -124,7 +128,7 @@ fn pools(targets: Vec<Target>) -> Partial<Vec<(RackId, Value)>> {
 
 pub(super) async fn settings(call: Call<'_>) -> Result<Reply> {
     let rack = call.params.rack()?;
-    if call.ork.target(&rack).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+    if !seen(&call, &rack)? {
         return Ok(Reply::of(0));
     }
     let settings = call.ork.settings(&rack).await;
@@ -136,7 +140,7 @@ pub(super) async fn save_settings(call: Call<'_>) -> Result<Reply> {
     let Some(Value::Object(entries)) = call.params.get("entries")? else {
         return Err(Error::invalid(OP, "entries", "takes an object").code_as("ERR_ENTRIES_INVALID"));
     };
-    if call.ork.target(&rack).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+    if !seen(&call, &rack)? {
         return Ok(Reply::of(0));
     }
     let saved = call.ork.save_settings(&rack, entries.clone(), &call.caller()).await;

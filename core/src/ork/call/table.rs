@@ -4,7 +4,7 @@ use crate::auth::{
     Scope::{Any, Area as Of, Family},
 };
 
-use super::{Method, racks, site, things};
+use super::{Method, map, racks, site, things};
 
 /// One row: name, operation, what it needs, parameters, result, handler.
 macro_rules! rows {
@@ -38,12 +38,20 @@ pub fn methods() -> &'static [Method] {
         "listThings" Read Family, "{query?, fields?, sort?, offset?, limit?, cursor?, status?}" => "[thing]", things::list;
         "getThingsCount" Read Family, "{query?}" => "number of things", things::count;
         "registerThing" Write Family, "{rackId?, id?, code?, opts, info, tags?, comment?, driver?, readOnly?}" => "{id, code, rack}", things::register;
-        "updateThing" Write Family, "{rackId?, id, opts?, info?, tags?, forceOverwrite?, comment?, actionId?, ifRevision?}" => "1", things::update;
+        "updateThing" Write Family, "{rackId?, id, opts?, info?, tags?, forceOverwrite?, comment?, readOnly?, actionId?, ifRevision?}" => "1", things::update;
         "forgetThings" Write Family, "{query?, ids?, all?}" => "number of things forgotten", things::forget;
         "saveThingComment" Write Of(Area::Comments), "{rackId, thingId, comment, pos?}" => "1; 0 for an unknown rack", things::save_comment;
         "editThingComment" Write Of(Area::Comments), "{rackId, thingId, id? or ts?, comment}" => "1; 0 for an unknown rack", things::edit_comment;
         "deleteThingComment" Write Of(Area::Comments), "{rackId, thingId, id? or ts?}" => "1; 0 for an unknown rack", things::delete_comment;
         "getHistoricalLogs" Read Family, "{logType: alerts or info, start?, end?, query?, fields?, sort?, offset?, limit?}" => "[{ts, id, rack, what, by, changes}], newest first; alerts: []", site::history;
+
+        "mergeThings" Write Family, "{keep, drop}" => "1", map::merge;
+        "splitThing" Write Family, "{id}" => "1", map::split;
+
+        "getThingMap" Read Of(Area::Racks), "{}" => "{thingMap, revision}", map::get;
+        "setThingMap" Write Of(Area::Racks), "{thingMap: {rack: addresses}, ifRevision?}" => "{revision}", map::set;
+        "getMisplacedThings" Read Family, "{}" => "[{id, from, to}]", map::misplaced;
+        "reassignThings" Write Of(Area::Racks), "{moves: [{id, from, to}]} or {all: true}" => "[{id, from, to, moved, error?}]", map::reassign;
 
         "getGlobalConfig" Read Any, "{fields?}" => "configuration", site::config;
         "setGlobalConfig" Write Of(Area::Features), "{isAutoSleepAllowed}" => "configuration", site::set_config;

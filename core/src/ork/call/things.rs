@@ -16,7 +16,12 @@ pub(super) async fn list(call: Call<'_>) -> Result<Reply> {
     let asked = targets.len();
     let all = call.ork.list_of(targets, &query).await;
     let answered = all.failed.len() < asked;
-    Reply::partial(answered, all, |page| page.items.into_iter().map(|item| item.value.into_value()).collect())
+    // A page that leaves racks out is no place to go on from: what they hold would never come.
+    let next = all.items.next.as_ref().filter(|_| all.failed.is_empty()).map(ToString::to_string);
+    let reply = Reply::partial(answered, all, |page| {
+        page.items.into_iter().map(|item| item.value.into_value()).collect()
+    })?;
+    Ok(Reply { next, ..reply })
 }
 
 pub(super) async fn count(call: Call<'_>) -> Result<Reply> {
@@ -27,7 +32,7 @@ pub(super) async fn count(call: Call<'_>) -> Result<Reply> {
 }
 
 pub(super) async fn register(call: Call<'_>) -> Result<Reply> {
-    let draft: ThingDraft = call.params.read()?;
+    let draft: ThingDraft = call.params.thing_members()?;
     let rack = call.ork.rack_for(&draft, call.params.rack_or_none()?.as_ref())?;
     may_write(&call, &rack)?;
     let (rack, record) = call.ork.register(draft, Some(&rack), &call.caller()).await?;
@@ -36,7 +41,7 @@ pub(super) async fn register(call: Call<'_>) -> Result<Reply> {
 
 pub(super) async fn update(call: Call<'_>) -> Result<Reply> {
     let id = call.params.thing("id", "ERR_ACTION_INVALID_MISSING_ID")?;
-    let change: ThingChange = call.params.read()?;
+    let change: ThingChange = call.params.thing_members()?;
     let rack = match call.params.rack_or_none()? {
         Some(rack) => rack,
         None => {
@@ -61,7 +66,7 @@ fn held_by(all: Partial<Option<crate::ork::Placed>>) -> Result<RackId> {
     Err(e.code_as("ERR_THING_NOTFOUND"))
 }
 
-fn may_write(call: &Call<'_>, rack: &RackId) -> Result<()> {
+pub(super) fn may_write(call: &Call<'_>, rack: &RackId) -> Result<()> {
     let target = call.ork.target(rack)?;
     let checked = call.who.permissions.check_family(OP, target.info.family(), Write);
     checked.map_err(|e| e.with("rack", rack))
@@ -107,7 +112,7 @@ fn which(call: &Call<'_>) -> Result<Which> {
 }
 
 /// Whether there is such a rack as far as the caller can see.
-fn seen(call: &Call<'_>, rack: &RackId) -> Result<bool> {
+pub(super) fn seen(call: &Call<'_>, rack: &RackId) -> Result<bool> {
     match call.ork.target(rack) {
         Ok(target) => Ok(call.who.permissions.allows_family(target.info.family(), Read)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),

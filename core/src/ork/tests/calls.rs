@@ -40,6 +40,7 @@ async fn registry_methods_answer_as_in_miningos() {
         (json!({"id": "a", "type": "t", "info": 3}), "ERR_RACK_INFO_RPC_PUBKEY_INVALID"),
         (json!({"id": "a", "type": "t", "info": {"rpcPublicKey": ""}}), "ERR_RACK_INFO_RPC_PUBKEY_INVALID"),
         (json!({"id": FRONT, "type": "t", "info": {"rpcPublicKey": "k"}}), "ERR_RACK_EXISTS"),
+        (json!({"id": "a", "type": "t", "info": {"rpcPublicKey": "k", "token": "s"}}), "ERR_INVALID"),
     ] {
         assert_eq!(refused(&site, "registerRack", params).await.0, code);
     }
@@ -138,6 +139,26 @@ async fn listings_are_bare_lists_over_all_racks() {
     }
     let e = site.call("listThings", json!({})).await.unwrap_err();
     assert_eq!((e.kind(), e.fact("others_failed")), (ErrorKind::Unreachable, Some("2")));
+    for rack in [&site.front, &site.back, &site.cooling] {
+        rack.set(Mode::Good);
+    }
+    // Page after page, over all racks, by what each page says of the next.
+    let (mut walked, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let mut params = json!({"sort": {"info.n": -1}, "limit": 4, "fields": {"id": 1}});
+        if let Some(next) = cursor.take() {
+            params["cursor"] = next.into();
+        }
+        let reply = site.ork.ask(&who, "listThings", &params.to_string()).await.unwrap();
+        walked.extend(ids(&reply.value));
+        let Some(next) = reply.next else { break };
+        cursor = Some(next);
+    }
+    let whole = site.call("listThings", json!({"sort": {"info.n": -1}})).await.unwrap();
+    assert_eq!((walked.len(), walked), (6, ids(&whole)));
+    site.back.set(Mode::Fails);
+    let reply = site.ork.ask(&who, "listThings", r#"{"limit": 1}"#).await.unwrap();
+    assert_eq!((reply.next, reply.failed.len()), (None, 1), "behind a part nothing follows");
     let empty = Orchestrator::open(&super::cx(), store().await, OrkOptions::default()).unwrap();
     assert_eq!(empty.call(&who, "listThings", "{}").await.unwrap(), json!([]));
 }
@@ -161,12 +182,21 @@ async fn things_are_registered_changed_and_forgotten() {
         ("updateThing", json!({"id": "gone"}), "ERR_THING_NOTFOUND", ""),
         ("updateThing", json!({"rackId": BACK, "id": "new"}), "ERR_THING_NOTFOUND", ""),
         ("updateThing", json!({}), "ERR_ACTION_INVALID_MISSING_ID", "id"),
-        ("updateThing", json!({"id": "new", "tags": 3}), "ERR_INVALID", "tags"),
+        ("updateThing", json!({"id": "new", "tags": 3}), "ERR_THING_TAGS_INVALID", "tags"),
+        ("updateThing", json!({"id": "new", "readOnly": "yes"}), "ERR_INVALID", "readOnly"),
+        ("updateThing", json!({"id": "new", "opts": 3}), "ERR_THING_VALIDATE_OPTS_INVALID", "opts"),
+        ("registerThing", json!({"rackId": FRONT, "code": 7}), "ERR_THING_CODE_INVALID", "code"),
+        ("registerThing", json!({"rackId": FRONT, "id": 7}), "ERR_THING_ID_INVALID", "id"),
         ("updateThing", json!({"rackId": "gone", "id": "new"}), "ERR_RACK_NOT_FOUND", ""),
         ("registerThing", json!({}), "ERR_ACTION_INVALID_MISSING_RACKID", "rackId"),
         ("registerThing", json!({"rackId": "gone"}), "ERR_RACK_NOT_FOUND", ""),
         ("registerThing", json!({"rackId": 7}), "ERR_RACK_ID_INVALID", "rackId"),
-        ("registerThing", json!({"rackId": FRONT, "info": "hunter2"}), "ERR_INVALID", "info"),
+        (
+            "registerThing",
+            json!({"rackId": FRONT, "info": "hunter2"}),
+            "ERR_THING_VALIDATE_INFO_INVALID",
+            "info",
+        ),
         ("forgetThings", json!({}), "ERR_QUERY_INVALID", "query"),
         ("forgetThings", json!({"query": {}}), "ERR_QUERY_INVALID", "query"),
         ("forgetThings", json!({"query": {"opts": 1}}), "ERR_QUERY_INVALID", "opts"),
@@ -280,6 +310,13 @@ async fn whatever_is_sent_is_answered_or_refused_with_a_field_and_changes_nothin
         "tags",
         "ts",
         "pos",
+        "keep",
+        "drop",
+        "thingMap",
+        "ifRevision",
+        "moves",
+        "readOnly",
+        "cursor",
     ];
     let wrong = [json!(-7.5), json!([[]]), json!({"$where": 1}), json!(""), json!("\u{0}"), json!(null)];
     let mut texts: Vec<String> = ["{", "nul", "[1,2]", "7", "\"x\"", "{}{}"].map(str::to_owned).into();

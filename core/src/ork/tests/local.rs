@@ -108,4 +108,123 @@ async fn racks_of_this_process_are_listed_routed_and_remembered() {
 
     assert_eq!(call("forgetThings", json!({"all": true})).await.unwrap(), 3);
     assert!(ork.get(&ThingId::new("m1").unwrap()).await.unwrap().items.is_none());
+    let gone = json!({"logType": "info", "query": {"what": "forget", "by": "ann@site"}, "sort": {"id": 1}});
+    let gone = call("getHistoricalLogs", gone).await.unwrap();
+    let gone: Vec<&Value> = gone.as_array().unwrap().iter().map(|row| &row["id"]).collect();
+    assert_eq!(gone, ["k1", "m1", "m2"]);
+    let seen = ork.call(&other, "getHistoricalLogs", r#"{"logType": "info"}"#).await.unwrap();
+    assert!(!seen.as_array().unwrap().is_empty());
+    assert!(seen.as_array().unwrap().iter().all(|row| row["rack"] == "container-y-c"), "{seen}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_map_of_addresses_is_kept_and_followed_by_methods() {
+    let ork = ork().await;
+    let who = Principal::new("ann@site", Permissions::ALL);
+    let call = async |method: &str, params: Value| ork.call(&who, method, &params.to_string()).await;
+    assert_eq!(call("getThingMap", json!({})).await.unwrap(), json!({"thingMap": {}, "revision": 0}));
+    for (id, address) in [("m1", "10.0.0.1"), ("m2", "10.0.1.1"), ("m3", "10.9.0.1")] {
+        let new = json!({"rackId": "miner-x-a", "id": id, "opts": {"address": address}});
+        call("registerThing", new).await.unwrap();
+    }
+    let map = json!({"miner-x-a": "10.0.0.0/24", "miner-x-b": ["10.0.1.0-10.0.1.99", "10.0.1.100"]});
+    let set = call("setThingMap", json!({"thingMap": map, "ifRevision": 0})).await.unwrap();
+    let kept = call("getThingMap", json!({})).await.unwrap();
+    assert_eq!(
+        kept["thingMap"],
+        json!({"miner-x-a": "10.0.0.0-10.0.0.255", "miner-x-b": "10.0.1.0-10.0.1.100"})
+    );
+    assert_eq!(kept["revision"], set["revision"]);
+
+    // Refused with what is wrong, and nothing changed.
+    let twice = r#"{"thingMap": {"miner-x-a": "10.0.0.1", "miner-x-b": "10.0.0.0/24"}}"#;
+    let e = ork.call(&who, "setThingMap", twice).await.unwrap_err();
+    assert_eq!((e.code(), e.fact("field")), ("ERR_THING_MAP_OVERLAP", Some("thingMap")));
+    for (params, code, field) in [
+        (json!({}), "ERR_THING_MAP_INVALID", Some("thingMap")),
+        (json!({"thingMap": "10.0.0.1"}), "ERR_THING_MAP_INVALID", Some("thingMap")),
+        (json!({"thingMap": {"miner-x-a": "10.0.0.0/33"}}), "ERR_THING_MAP_INVALID", Some("thingMap")),
+        (json!({"thingMap": {"miner-x-z": "10.0.0.1"}}), "ERR_THING_MAP_INVALID", Some("thingMap")),
+        (json!({"thingMap": {}, "ifRevision": -1}), "ERR_INVALID", Some("ifRevision")),
+        (json!({"thingMap": {}, "ifRevision": 0}), "ERR_CONFLICT", None),
+    ] {
+        let e = call("setThingMap", params.clone()).await.expect_err(&params.to_string());
+        assert_eq!(e.code(), code, "{params}");
+        assert!(field.is_none() || e.fact("field") == field, "{params}: {e}");
+    }
+    assert_eq!(call("getThingMap", json!({})).await.unwrap(), kept);
+
+    let one = json!({"id": "m2", "from": "miner-x-a", "to": "miner-x-b"});
+    assert_eq!(call("getMisplacedThings", json!({})).await.unwrap(), json!([one]));
+    let cooler = Principal::new("bob", Permissions::parse(["container:rw", "racks:w"]).unwrap());
+    assert_eq!(ork.call(&cooler, "getMisplacedThings", "{}").await.unwrap(), json!([]));
+    let moves = json!({ "moves": [one] });
+    let e = ork.call(&cooler, "reassignThings", &moves.to_string()).await.unwrap_err();
+    assert_eq!((e.kind(), e.fact("needs")), (ErrorKind::Forbidden, Some("miner:w")));
+    for (params, field) in [
+        (json!({}), "moves"),
+        (json!({"moves": [{"id": "m2"}]}), "moves[0]"),
+        (json!({"moves": [{"id": "m 2", "from": "miner-x-a", "to": "miner-x-b"}]}), "moves[0].id"),
+    ] {
+        let e = call("reassignThings", params.clone()).await.unwrap_err();
+        assert_eq!((e.kind(), e.fact("field")), (ErrorKind::Invalid, Some(field)), "{params}");
+    }
+    let before = ork.get(&ThingId::new("m2").unwrap()).await.unwrap().items.unwrap().1;
+    let done = call("reassignThings", json!({"all": true})).await.unwrap();
+    assert_eq!((&done[0]["id"], &done[0]["moved"]), (&json!("m2"), &json!(true)));
+    let (rack, after) = ork.get(&ThingId::new("m2").unwrap()).await.unwrap().items.unwrap();
+    assert_eq!((rack.as_str(), &after.code), ("miner-x-b", &before.code));
+    let late = call("reassignThings", moves).await.unwrap();
+    assert_eq!(
+        (&late[0]["moved"], &late[0]["error"]["code"]),
+        (&json!(false), &json!("ERR_THING_RACK_CHANGED"))
+    );
+    assert_eq!(call("reassignThings", json!({"all": true})).await.unwrap(), json!([]));
+    let history = call("getHistoricalLogs", json!({"logType": "info", "query": {"id": "m2"}})).await.unwrap();
+    let done: Vec<&Value> = history.as_array().unwrap().iter().map(|row| &row["what"]).collect();
+    assert_eq!(done, ["moved", "register"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn doubts_are_listed_and_settled_by_methods() {
+    use crate::rack::{Evidence as Told, Sighting};
+    let ork = ork().await;
+    let who = Principal::new("ann@site", Permissions::ALL);
+    let call = async |method: &str, params: Value| ork.call(&who, method, &params.to_string()).await;
+    for (n, id) in ["m1", "m2", "m3"].into_iter().enumerate() {
+        let serial = if n == 2 { "label" } else { "" };
+        let new = json!({"rackId": "miner-x-a", "id": id, "opts": {"address": format!("10.0.0.{n}")},
+            "info": {"serialNum": serial}});
+        call("registerThing", new).await.unwrap();
+    }
+    let things = ork.0.things.clone().unwrap();
+    let later = crate::io::Timestamp(i64::MAX);
+    let told = |serial: &str| Told { serial: Some(serial.into()), ..Told::default() };
+    let seen = [("m1", "S1"), ("m2", "S1"), ("m3", "S3")]
+        .map(|(id, serial)| Sighting::polled(ThingId::new(id).unwrap(), told(serial), later));
+    things.sight(seen.into()).await.unwrap();
+    let held = async |query: Value| -> Vec<String> {
+        let listed = call("listThings", json!({"query": query, "fields": {"id": 1}})).await.unwrap();
+        listed.as_array().unwrap().iter().map(|t| t["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(held(json!({"held": {"$exists": true}})).await, ["m1", "m2", "m3"]);
+    assert_eq!(held(json!({"held.reason": "same_identity"})).await, ["m1", "m2"]);
+    assert_eq!(held(json!({"held.differs": "info.serialNum"})).await, ["m3"]);
+
+    let merge = json!({"keep": "m1", "drop": "m2"}).to_string();
+    let cooler = Principal::new("bob", Permissions::parse(["container:rw"]).unwrap());
+    assert_eq!(ork.call(&cooler, "mergeThings", &merge).await.unwrap_err().code(), "ERR_THING_NOTFOUND");
+    let reader = Principal::new("eve", Permissions::parse(["miner:r", "container:w"]).unwrap());
+    let e = ork.call(&reader, "mergeThings", &merge).await.unwrap_err();
+    assert_eq!((e.kind(), e.fact("needs")), (ErrorKind::Forbidden, Some("miner:w")));
+    assert_eq!(call("mergeThings", json!({"keep": "m1", "drop": "m2"})).await.unwrap(), 1);
+    assert_eq!(call("splitThing", json!({"id": "m3"})).await.unwrap(), 1);
+    assert_eq!(held(json!({"held": {"$exists": true}})).await, Vec::<String>::new());
+    assert_eq!(call("splitThing", json!({"id": "m3"})).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(
+        call("mergeThings", json!({"keep": "m1", "drop": "m2"})).await.unwrap_err().code(),
+        "ERR_THING_NOTFOUND"
+    );
+    assert_eq!(call("mergeThings", json!({"keep": "m1"})).await.unwrap_err().fact("field"), Some("drop"));
+    assert_eq!(things.get(&ThingId::new("m3").unwrap()).unwrap().info["serialNum"], "S3");
 }

@@ -1,7 +1,9 @@
 //! The registry and the rack over a store in memory, with devices that say what they are told.
 
+mod addressing;
 mod comments;
 mod identity;
+mod inventory;
 mod life;
 mod queries;
 mod races;
@@ -113,6 +115,13 @@ impl Driver for Lab {
         None
     }
 
+    fn check(&self, conf: &ThingConf) -> Result<()> {
+        match conf.opts.get("port") {
+            Some(port) if !port.is_number() => Err(Error::invalid("dummy.conf", "port", "is a number")),
+            _ => Ok(()),
+        }
+    }
+
     async fn open(&self, _: &Ctx, conf: &ThingConf) -> Result<Arc<dyn Thing>> {
         let text = |name: &str| conf.opts.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         lock(&self.opened).push((conf.id.to_string(), text("address"), text("password")));
@@ -176,10 +185,14 @@ fn options(seal: u8) -> StoreOptions {
 
 impl Site {
     async fn new() -> Self {
+        Self::with(&options(7)).await
+    }
+
+    async fn with(options: &StoreOptions) -> Self {
         let clock = Arc::new(SystemClock::starting_at(START));
         let cx = Ctx::new(clock, Arc::new(SeededRng::new(7)), Arc::new(MemNet::new()));
         let (disk, last_disk) = (CrashBackend::new(1), CrashBackend::new(2));
-        let store = ControlStore::create_on(&cx, Arc::new(disk.clone()), &options(7)).await.unwrap();
+        let store = ControlStore::create_on(&cx, Arc::new(disk.clone()), options).await.unwrap();
         LastStore::create_on(Arc::new(last_disk.clone()), store.site()).unwrap();
         Self::start(cx, Lab::new(), disk, last_disk, store).await
     }

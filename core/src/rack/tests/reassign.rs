@@ -151,6 +151,21 @@ async fn what_cannot_move_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rack_that_wants_one_miner_an_address_takes_no_second() {
+    let site = Site::new().await;
+    let loose = site.rack_of(TYPE, "r1", |o| o.allow_duplicate_ips = true).await;
+    let strict = site.rack_of("miner-xx-two", "r2", |_| {}).await;
+    for name in ["m1", "m2"] {
+        loose.register(miner(name, "10.0.0.1"), &by()).await.unwrap();
+    }
+    let taken = refused(take(&site, &r1(), &r2()).await);
+    assert_eq!(taken, ("ERR_THING_IP_ADDRESS_EXISTS", Some("opts.address".into())));
+    loose.update(&id("m2"), change(json!({"opts": {"address": "10.0.0.2"}})), &by()).await.unwrap();
+    take(&site, &r1(), &r2()).await.unwrap();
+    assert_eq!([&loose, &strict].map(|rack| rack.counts().things), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_64_moves_at_once_exactly_one_wins() {
     let site = Arc::new(Site::new().await);
     let racks = racks(&site).await;

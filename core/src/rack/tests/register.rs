@@ -59,6 +59,9 @@ async fn each_check_has_its_code_and_field_over_the_whole_site() {
         (json!({"tags": [""]}), "ERR_THING_TAGS_INVALID", "tags"),
         (json!({"opts": null}), "ERR_THING_VALIDATE_OPTS_INVALID", "opts"),
         (json!({"opts": {"address": 7}}), "ERR_THING_VALIDATE_OPTS_INVALID", "opts.address"),
+        (json!({"opts": {"address": "10.0.0. 9"}}), "ERR_THING_VALIDATE_OPTS_INVALID", "opts.address"),
+        (json!({"opts": {"address": a, "port": "high"}}), "ERR_THING_VALIDATE_OPTS_INVALID", "opts.port"),
+        (json!({"opts": {"address": "::ffff:10.0.0.7"}}), "ERR_THING_IP_ADDRESS_EXISTS", "opts.address"),
         (json!({"opts": {"address": "10.0.0.7", "port": 9}}), "ERR_THING_IP_ADDRESS_EXISTS", "opts.address"),
         (
             json!({"info": {"macAddress": "C8-11-05-00-0A-01"}}),

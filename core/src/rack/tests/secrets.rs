@@ -37,3 +37,13 @@ async fn secrets_stand_nowhere_but_at_the_driver() {
     assert_eq!(doc["info"]["pool"], json!({}));
     assert!(doc.to_string().contains("10.0.0.1") && !doc.to_string().contains("sealed"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn settings_take_no_secrets() {
+    let site = Site::new().await;
+    let rack = site.rack("r1").await;
+    let wrong = rack.save_settings(map(json!({"a": 1, "smtp": [{"password": "hunter-1"}]})), &by()).await;
+    assert_eq!(refused(wrong), ("ERR_ENTRIES_INVALID", Some("entries.smtp.password".into())));
+    assert!(rack.settings().await.unwrap().is_empty());
+    assert!(!String::from_utf8_lossy(&site.disk.bytes()).contains("hunter"));
+}

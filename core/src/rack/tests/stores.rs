@@ -133,3 +133,44 @@ fn site_like(site: &Site) -> Site {
         last: site.last.clone(),
     }
 }
+
+/// A disk without room: changes are refused with what to do, everything else goes on, and writing comes back by itself.
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_stops_changes_and_nothing_else() {
+    let site = Site::with(&StoreOptions { reserve_bytes: 1 << 20, ..options(7) }).await;
+    let rack = site.rack("r1").await;
+    site.lab.place("10.0.0.1", Device::default());
+    rack.register(miner("m1", "10.0.0.1"), &by()).await.unwrap();
+    site.pass(8).await;
+    let before = site.things.get(&id("m1")).unwrap();
+    site.disk.plan(CrashPlan { capacity: Some(site.disk.used() + 200_000), ..CrashPlan::default() });
+    let mut full = None;
+    for n in 0..2_000 {
+        let new = json!({"id": format!("x{n}"), "opts": {}, "info": {"note": "n".repeat(20_000)}});
+        if let Err(e) = rack.register(draft(new), &by()).await {
+            full = Some(e);
+            break;
+        }
+    }
+    let full = full.unwrap();
+    assert_eq!((full.code(), full.sent()), (crate::store::code::FULL, Sent::No), "{full}");
+    for refused in [
+        rack.register(miner("m2", "10.0.0.2"), &by()).await.map(drop),
+        rack.save_comment(&id("m1"), "hot", None, &by()).await.map(drop),
+        rack.forget(&crate::rack::Which::All, &by()).await.map(drop),
+        rack.save_settings(map(json!({"a": 1})), &by()).await.map(drop),
+    ] {
+        let e = refused.unwrap_err();
+        assert_eq!((e.code(), e.sent()), (crate::store::code::FULL, Sent::No), "{e}");
+    }
+    agree(&site, &rack, "full");
+    assert_eq!(site.things.get(&id("m1")).unwrap(), before, "what was there is there");
+    assert_eq!(rack.count(&crate::query::Filter::all()).await.unwrap(), site.things.len() as u64);
+    let seq = rack.last(&id("m1")).await.unwrap().unwrap().seq;
+    site.pass(30).await;
+    assert!(rack.last(&id("m1")).await.unwrap().unwrap().seq > seq, "it is still read");
+    assert_eq!(listed(&rack, "m1").await["last"]["link"], "online");
+    site.disk.plan(CrashPlan::default());
+    site.pass(60).await;
+    rack.register(miner("m2", "10.0.0.2"), &by()).await.unwrap();
+}

@@ -44,6 +44,8 @@ async fn the_result_is_checked_and_not_only_what_changes() {
     assert_eq!(refused(moved), ("ERR_THING_POS_EXISTS", Some("info.pos".into())));
     let address = rack.update(&id("m1"), change(json!({"opts": {"address": "10.0.0.2"}})), &by()).await;
     assert_eq!(refused(address).0, "ERR_THING_IP_ADDRESS_EXISTS");
+    let port = rack.update(&id("m1"), change(json!({"opts": {"port": "high"}})), &by()).await;
+    assert_eq!(refused(port), ("ERR_THING_VALIDATE_OPTS_INVALID", Some("opts.port".into())));
     let nowhere = json!({"info": {"location": "site.container", "container": ""}});
     let nowhere = rack.update(&id("m1"), change(nowhere), &by()).await;
     assert_eq!(refused(nowhere).0, "ERR_THING_VALIDATE_CONTAINER_INVALID");
@@ -79,6 +81,20 @@ async fn merge_overwrite_tags_revision_and_history() {
     let newest = &history[0];
     assert_eq!(newest.changes["pos"].new_value, Some(json!("9")));
     assert_eq!((newest.what, newest.by.as_str()), (HistoryKind::Update, "ann@site"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn read_only_is_set_taken_back_and_told() {
+    let (site, rack) = two().await;
+    for wanted in [true, false] {
+        let record = rack.update(&id("m1"), change(json!({"readOnly": wanted})), &by()).await.unwrap();
+        assert_eq!(record.read_only, wanted);
+        assert_eq!(listed(&rack, "m1").await.get("readOnly").is_some(), wanted);
+        let newest = &site.things.history(&id("m1")).unwrap()[0];
+        assert_eq!(newest.changes["readOnly"].new_value, Some(json!(wanted)));
+        let note = rack.update(&id("m1"), change(json!({"info": {"n": 1}})), &by()).await.unwrap();
+        assert_eq!(note.read_only, wanted, "what is not named stays");
+    }
 }
 
 #[tokio::test(start_paused = true)]
