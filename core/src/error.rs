@@ -1,6 +1,6 @@
 //! The one error type of Headframe.
 //!
-//! [`ErrorKind`] tells the caller what to do, [`Sent`] whether a device may have been changed, `code` is
+//! [`ErrorKind`] tells the caller what to do, [`Sent`] whether a device or the store may have been changed, `code` is
 //! stable text for machines. The message is for people and is not part of the API.
 
 use std::{error::Error as StdError, fmt};
@@ -85,12 +85,12 @@ impl ErrorKind {
     }
 }
 
-/// Whether a write may have reached the device before the error.
+/// Whether a write may have taken effect before the error: reached the device, or become durable in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sent {
-    /// Certainly not: the device is as it was, and the write can be tried again.
+    /// Certainly not: the device or the store is as it was, and the write can be tried again.
     No,
-    /// Possibly: settle it by reading the device back before anything is sent again.
+    /// Possibly: settle it by reading the device or the record back before anything is sent again.
     Maybe,
 }
 
@@ -141,7 +141,7 @@ impl Error {
         self
     }
 
-    /// Marks that the device may have received the write.
+    /// Marks that the write may have taken effect.
     #[must_use]
     pub fn maybe_sent(mut self) -> Self {
         self.0.sent = Sent::Maybe;
@@ -167,7 +167,7 @@ impl Error {
         self.0.kind
     }
 
-    /// Whether a device may have been changed.
+    /// Whether a device or the store may have been changed.
     pub fn sent(&self) -> Sent {
         self.0.sent
     }
@@ -217,7 +217,7 @@ impl fmt::Display for Error {
             f.write_str(")")?;
         }
         if self.0.sent == Sent::Maybe {
-            f.write_str(" [the device may have received it]")?;
+            f.write_str(" [it may have taken effect]")?;
         }
         Ok(())
     }
@@ -262,7 +262,9 @@ mod tests {
         let e = e.maybe_sent();
         assert!(!e.retryable());
         assert_eq!(e.sent(), Sent::Maybe);
-        assert!(e.to_string().ends_with("[the device may have received it]"));
+        assert!(e.to_string().ends_with("[it may have taken effect]"));
+        let e = Error::new(ErrorKind::Unreachable, "store.commit", "the disk failed").maybe_sent();
+        assert_eq!(e.to_string(), "store.commit: unreachable: the disk failed [it may have taken effect]");
     }
 
     #[test]

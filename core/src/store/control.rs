@@ -37,7 +37,8 @@ pub enum Writer {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StoreOptions {
-    /// Bytes kept free on the disk for stop actions; 0 keeps none.
+    /// Bytes kept on the disk for stop actions; 0 keeps none. On a full disk they are logged there, in place; on a
+    /// file system that copies on write (btrfs, ZFS, APFS) that may need space all the same.
     pub reserve_bytes: u64,
     /// Who does the blocking work.
     pub writer: Writer,
@@ -59,7 +60,7 @@ impl Default for StoreOptions {
 pub struct StoreHealth {
     /// The disk is full: only stop actions are committed.
     pub full: bool,
-    /// Bytes kept free for stop actions at the moment.
+    /// Bytes kept for stop actions and not in use at the moment.
     pub reserve_bytes: u64,
     /// Why the file cannot be written; reading goes on.
     pub broken: Option<String>,

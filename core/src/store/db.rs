@@ -13,6 +13,7 @@ use super::{
     migrate::{self, Step},
     planted::{Bug, planted},
     record::{Framed, decode_at},
+    reserve::Reserve,
     seal::Sealed,
     shield::Shield,
     state::RawWrite,
@@ -258,11 +259,13 @@ pub(super) fn inspect(backend: Arc<dyn Backend>, kind: &'static str) -> Result<L
     if backend.size()? == 0 {
         return Err(Fault::Empty);
     }
-    let shield = Shield::attach(backend, BTreeSet::new())?;
+    let shield = Shield::attach(backend.clone(), BTreeSet::new())?;
     let wanted = Wanted { kind, steps: migrate::STEPS, format: FORMAT, judge: &|_| Ok(()) };
     let read = guarded(|| Ok(load(&builder().create_with_backend(shield.clone())?, &wanted)?.0));
     shield.fence();
-    read
+    let mut loaded = read?;
+    Reserve::read(&*backend, &loaded.about.site, loaded.revision)?.lay_over(&mut loaded)?;
+    Ok(loaded)
 }
 
 /// Every row of a file of any state of health: those that read, and what did not. For export only.

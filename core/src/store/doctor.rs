@@ -105,7 +105,8 @@ fn examine(dir: &Path, name: &str, report: &mut DoctorReport) -> FileReport {
     let path = dir.join(name);
     let Ok(meta) = fs::metadata(&path) else { return FileReport::default() };
     let mut file = FileReport { present: true, bytes: meta.len(), ..FileReport::default() };
-    let backend = match FileBackend::open(&path, None) {
+    let ballast = (name == CONTROL_FILE).then(|| dir.join(BALLAST_FILE));
+    let backend = match FileBackend::open(&path, ballast) {
         Ok(backend) => Arc::new(backend),
         Err(e) => {
             file.locked = e.code() == code::LOCKED;

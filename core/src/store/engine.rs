@@ -18,6 +18,7 @@ use super::{
     fault::{Fault, full},
     migrate::Step,
     planted::{Bug, planted},
+    reserve::Reserve,
     seal::Sealer,
     state::{Changes, State},
 };
@@ -31,6 +32,8 @@ const OP: &str = "store.commit";
 const ATTEMPTS: usize = 4;
 /// How long the disk counts as full before it is tried again.
 const PROBE: Duration = Duration::from_secs(1);
+/// What has to be free on the disk before it is tried again.
+const ROOM: u64 = 64 << 10;
 
 /// A batch and who waits for it.
 #[derive(Debug)]
@@ -82,12 +85,14 @@ pub(super) struct Plan {
 }
 
 /// The one writer of a control store: judges batches, makes groups of them durable, and finds out what became of a
-/// group whose commit failed.
+/// group whose commit failed. While the disk is full, stop actions go to the reserve; while anything is there, the
+/// disk counts as full.
 #[derive(Debug)]
 pub(super) struct Engine {
     plan: Plan,
     shared: Arc<Shared>,
     db: Option<Db>,
+    reserve: Reserve,
     suspects: BTreeSet<u64>,
     next: u64,
     full_until: Option<Mono>,
@@ -106,6 +111,7 @@ impl Engine {
             plan,
             shared,
             db: None,
+            reserve: Reserve::default(),
             suspects: BTreeSet::new(),
             next: 0,
             full_until: None,
@@ -113,7 +119,7 @@ impl Engine {
         };
         let site = engine.reopen().map_err(|fault| fault.to_error("store.open"))?;
         engine.plan.site = Some(site.clone());
-        engine.occupy();
+        engine.make_room();
         Ok((engine, site))
     }
 
@@ -130,27 +136,28 @@ impl Engine {
         {
             tracing::warn!(?fault, "the store cannot be opened again yet");
         }
-        if self.full_until.is_some_and(|at| at <= self.plan.clock.mono()) {
-            self.full_until = None;
-            self.occupy();
+        if self.db.is_some() && self.full_until.is_some_and(|at| at <= self.plan.clock.mono()) {
+            self.make_room();
         }
     }
 
-    /// Judges each batch alone, commits those that pass in one transaction, and answers all.
-    pub(super) fn run(&mut self, mut jobs: Vec<Job>) {
+    /// Judges each batch alone, commits those that pass in one transaction, stop actions first, and answers all.
+    pub(super) fn run(&mut self, jobs: Vec<Job>) {
+        let (mut jobs, ordinary): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.batch.urgent);
+        if self.full_until.is_some() && self.unusable().is_none() {
+            // They do not wait until the disk was tried again.
+            jobs = self.commit_kept(jobs);
+        }
         self.mend();
+        jobs.extend(ordinary);
         if let Some(fault) = self.unusable() {
             jobs.into_iter().for_each(|job| job.answer(Err(fault.to_error(OP))));
-            return;
+        } else if self.full_until.is_some() {
+            let urgent = self.refuse_ordinary(jobs);
+            self.commit_somewhere(urgent);
+        } else {
+            self.commit(jobs, false);
         }
-        jobs.sort_by_key(|job| !job.batch.urgent);
-        if self.full_until.is_some() {
-            jobs = self.refuse_ordinary(jobs);
-            if !jobs.is_empty() {
-                self.release();
-            }
-        }
-        self.commit(jobs, false);
     }
 
     /// Compares every block of the file with what was written.
@@ -238,19 +245,54 @@ impl Engine {
         }
     }
 
-    /// Nothing of `group` is durable, for want of space: stop actions get what was kept free for them.
+    /// Nothing of `group` is durable, for want of space: stop actions get what was kept for them.
     fn out_of_space(&mut self, group: Group, last_resort: bool) {
-        self.full_until = Some(self.plan.clock.mono() + PROBE);
-        self.shared.health().full = true;
+        self.is_full();
         let jobs = group.jobs.into_iter().map(|(job, _)| job).collect();
         let urgent = self.refuse_ordinary(jobs);
-        if last_resort || urgent.is_empty() {
+        if last_resort {
             urgent.into_iter().for_each(|job| job.answer(Err(full(OP))));
-            self.occupy();
-            return;
+        } else {
+            self.commit_somewhere(urgent);
         }
-        self.release();
-        self.commit(urgent, true);
+    }
+
+    /// Makes stop actions durable in the space kept for them; gives those back that find none there.
+    fn commit_kept(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let group = self.judge(jobs);
+        if group.jobs.is_empty() {
+            return Vec::new();
+        }
+        if self.reserve.is_empty() {
+            self.reserve.restart(self.shared.state().revision);
+        }
+        let kept = self.reserve.append(&*self.plan.backend, group.changes.raw(), group.changes.revision);
+        match kept {
+            Ok(()) => {
+                self.shared.change(|state| state.apply(&group.changes));
+                self.tell();
+                self.confirm(group);
+            }
+            Err(fault) if fault.is_full() => {
+                let jobs: Vec<Job> = group.jobs.into_iter().map(|(job, _)| job).collect();
+                if jobs.len() == 1 {
+                    return jobs;
+                }
+                return jobs.into_iter().flat_map(|job| self.commit_kept(vec![job])).collect();
+            }
+            Err(fault) => answer_all(group, || fault.to_error(OP).maybe_sent()),
+        }
+        Vec::new()
+    }
+
+    /// As [`commit_kept`](Self::commit_kept); without a reserve the file may have space within.
+    fn commit_somewhere(&mut self, jobs: Vec<Job>) {
+        let left = self.commit_kept(jobs);
+        if self.reserve.is_empty() {
+            self.commit(left, true);
+        } else {
+            left.into_iter().for_each(|job| job.answer(Err(full(OP))));
+        }
     }
 
     fn refuse_ordinary(&self, jobs: Vec<Job>) -> Vec<Job> {
@@ -260,32 +302,60 @@ impl Engine {
         urgent
     }
 
-    /// Takes the space for stop actions. While not all of it can be had, the disk counts as full, and what there is
-    /// of it is taken before others do.
-    fn occupy(&mut self) {
-        let wanted = if planted(Bug::NoBallast) { 0 } else { self.plan.reserve };
-        let backend = &self.plan.backend;
-        if wanted > 0
-            && let Err(e) = backend.occupy(wanted)
-        {
-            tracing::warn!(error = %e, "the space for stop actions cannot be kept free");
-            if Fault::from(e).is_full() {
-                self.full_until = Some(self.plan.clock.mono() + PROBE);
-                let parts = [wanted / 2, wanted / 4, wanted / 8];
-                let mut more = parts.iter().filter(|part| **part > backend.occupied());
-                let _taken = more.any(|part| backend.occupy(*part).is_ok());
-            }
+    /// Tries whether the disk has space again: what is in the reserve goes to the file, and the reserve is whole.
+    fn make_room(&mut self) {
+        let probed = self.plan.backend.probe(self.reserve.used() + ROOM);
+        if self.full_until.take().is_some() && probed.is_err_and(|e| Fault::from(e).is_full()) {
+            // To fail in the file would cost opening it again, and stop actions would wait for that.
+            self.is_full();
+            return;
         }
-        let mut health = self.shared.health();
-        health.reserve_bytes = self.plan.backend.occupied();
-        health.full = self.full_until.is_some();
+        self.empty_reserve();
+        if self.full_until.is_none() {
+            self.occupy();
+        }
+        self.tell();
     }
 
-    fn release(&self) {
-        if let Err(e) = self.plan.backend.release() {
-            tracing::warn!(error = %e, "the space for stop actions cannot be released");
+    fn empty_reserve(&mut self) {
+        let Some(db) = self.db.as_ref().filter(|_| !self.reserve.is_empty()) else { return };
+        let Err(fault) = db.write(self.reserve.writes(), self.reserve.revision()) else {
+            self.reserve.restart(self.reserve.revision());
+            return;
+        };
+        tracing::warn!(?fault, "stop actions stay in their reserve: the store is opened again");
+        self.abandon();
+        if let Err(second) = self.reopen_firmly() {
+            tracing::warn!(fault = ?second, "the store cannot be opened again yet");
         }
-        self.shared.health().reserve_bytes = self.plan.backend.occupied();
+        // It may have become durable all the same.
+        if fault.is_full() || !self.reserve.is_empty() {
+            self.is_full();
+        }
+    }
+
+    /// Takes the space for stop actions. While not all of it can be had, the disk counts as full.
+    fn occupy(&mut self) {
+        let wanted = if planted(Bug::NoBallast) { 0 } else { self.plan.reserve };
+        if wanted > 0
+            && let Err(e) = self.plan.backend.occupy(wanted)
+        {
+            tracing::warn!(error = %e, "the space for stop actions cannot be kept");
+            if Fault::from(e).is_full() {
+                self.is_full();
+            }
+        }
+    }
+
+    fn is_full(&mut self) {
+        self.full_until = Some(self.plan.clock.mono() + PROBE);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let mut health = self.shared.health();
+        health.reserve_bytes = self.plan.backend.occupied().saturating_sub(self.reserve.used());
+        health.full = self.full_until.is_some();
     }
 
     fn abandon(&mut self) {
@@ -300,13 +370,7 @@ impl Engine {
             match self.reopen() {
                 Ok(_) => return Ok(()),
                 Err(fault) if fault.is_lasting() => return Err(fault),
-                Err(fault) => {
-                    // Opening needs a little space too.
-                    if fault.is_full() {
-                        self.release();
-                    }
-                    last = fault;
-                }
+                Err(fault) => last = fault,
             }
         }
         Err(last)
@@ -346,7 +410,11 @@ impl Engine {
     }
 
     /// Makes the file's content the state. After a failure it is the same as before, or one group further.
-    fn take_over(&mut self, loaded: Loaded) -> Result<(), Fault> {
+    fn take_over(&mut self, mut loaded: Loaded) -> Result<(), Fault> {
+        if self.next == 0 {
+            self.reserve = Reserve::read(&*self.plan.backend, &loaded.about.site, loaded.revision)?;
+        }
+        self.reserve.lay_over(&mut loaded)?;
         let found = loaded.revision;
         let fresh = State::load(loaded.records, found)
             .map_err(|space| Fault::Damaged(format!("a record is of the unknown kind {space}")))?;

@@ -41,6 +41,7 @@ mod last;
 mod migrate;
 mod planted;
 mod record;
+mod reserve;
 mod salvage;
 mod seal;
 mod shield;

@@ -13,7 +13,7 @@ pub(super) enum Bug {
     FailedIsUndone,
     /// An empty or missing store is made anew when it is opened.
     CreateOnOpen,
-    /// No ballast is kept.
+    /// No space is kept for stop actions.
     NoBallast,
     /// Secrets are written as they are.
     PlainSecret,

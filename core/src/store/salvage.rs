@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     backend::Backend,
     db,
-    dir::CONTROL_FILE,
+    dir::{BALLAST_FILE, CONTROL_FILE},
     fault::Fault,
     file::{FileBackend, at},
     record::{Framed, MAGIC, decode},
@@ -52,7 +52,7 @@ struct Line<'a> {
 /// # Errors
 /// When the store cannot be read at all, is open elsewhere, or `out` exists.
 pub fn salvage(dir: &Path, out: &Path) -> Result<SalvageReport> {
-    let backend = Arc::new(FileBackend::open(&dir.join(CONTROL_FILE), None)?);
+    let backend = Arc::new(FileBackend::open(&dir.join(CONTROL_FILE), Some(dir.join(BALLAST_FILE)))?);
     let mut report = SalvageReport::default();
     let (records, mut whole) = match db::inspect(backend.clone(), super::dir::CONTROL) {
         Ok(loaded) => (loaded.records, true),

@@ -1,6 +1,14 @@
 //! `s-full`: the disk is full. Reads go on, stop actions are journalled, writing resumes by itself, nothing is lost.
 
-use std::{fs, io::Write, path::Path, process::Command, sync::Arc, time::Duration};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use headframe_core::{
     Error, Sent,
@@ -27,18 +35,19 @@ pub const CHECK: Check = Check {
     probes: &[
         "full while writing",
         "another program took the space",
+        "another program took space at any moment",
         "stop journalled on a full disk",
-        "ballast released",
+        "reserve used",
         "ordinary write refused while full",
         "resumed by itself",
-        "ballast taken again",
+        "reserve whole again",
         "cut while full",
     ],
     run,
 };
 
 const RESERVE: u64 = 1 << 20;
-const STOPS: u64 = 8;
+const STOPS: u64 = 40;
 const STOP_LIMIT_MS: u64 = 1_000;
 /// Real file systems: their kind, bytes, and how many times each is filled.
 const REAL: &[(&str, u64)] = &[("tmpfs", 8 << 20), ("ext4", 16 << 20)];
@@ -62,7 +71,9 @@ async fn in_memory(case: &mut Case) -> Result<(), String> {
     let mut oracle = Oracle::empty();
     let room = case.rng.u64(0..400_000);
     let capacity = disk.used() + room;
-    disk.plan(CrashPlan { capacity: Some(capacity), ..CrashPlan::default() });
+    let greedy = case.rng.bool();
+    disk.plan(CrashPlan { capacity: Some(capacity), greedy, ..CrashPlan::default() });
+    case.hit_if(greedy, "another program took space at any moment");
     if case.rng.u32(0..3) == 0 {
         for n in 0..case.rng.u64(0..6) {
             let _any = step::change(case, &*registry, &mut oracle, n).await?;
@@ -81,7 +92,7 @@ async fn in_memory(case: &mut Case) -> Result<(), String> {
         Err(e) => is_full(&e).map(|()| case.hit("ordinary write refused while full"))?,
         Ok(()) => return Err("an ordinary write took the space of stop actions".into()),
     }
-    case.hit_if(registry.store().health().reserve_bytes < RESERVE, "ballast released");
+    case.hit_if(registry.store().health().reserve_bytes < RESERVE, "reserve used");
     if case.rng.bool() {
         let after = needed("refused after a cut while full", rig.open(disk.cut()).await)?;
         oracle.clone().found(&after.content())?;
@@ -140,7 +151,7 @@ async fn resumed(case: &mut Case, registry: &dyn Registry, oracle: &mut Oracle) 
     if health.full || health.reserve_bytes != RESERVE {
         return Err(format!("the space for stop actions was not taken again: {health:?}"));
     }
-    case.hit("ballast taken again");
+    case.hit("reserve whole again");
     oracle.found(&registry.content())
 }
 
@@ -215,20 +226,55 @@ async fn fill_dir(case: &mut Case, dir: &Path) -> Result<(), String> {
     let mut oracle = Oracle::empty();
     let told = step::make(case, &*registry, &mut oracle, &large(20_000)).await?;
     needed("a write was refused on an empty disk", told)?;
-    let blocker = dir.join("another program");
-    occupy(&blocker)?;
+    let other = Greedy::start(dir.join("another program"))?;
     let refused = fill_up(case, &*registry, &mut oracle).await?;
     is_full(&refused)?;
     oracle.found(&registry.content())?;
-    occupy(&blocker)?;
     stop(case, &*registry, &mut oracle).await?;
-    fs::remove_file(&blocker).map_err(|e| e.to_string())?;
+    // A new try for the ordinary ones comes, and fails.
+    cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(1_100)).await;
+    let told = step::make(case, &*registry, &mut oracle, &large(20_001)).await?;
+    is_full(&told.err().ok_or("a write found space on a full disk")?)?;
+    let told = step::make(case, &*registry, &mut oracle, &Op::Stop(STOPS)).await?;
+    needed("a stop action was refused later", told)?;
+    oracle.found(&registry.content())?;
+    other.stop()?;
     cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(1_600)).await;
     resumed(case, &*registry, &mut oracle).await?;
     drop(registry);
     let store = needed("refused at the end", ControlStore::open(&cx, &site, &options).await)?;
     let registry = needed("no registry", case.workload.over(store).await)?;
     oracle.found(&registry.content())
+}
+
+/// Another program: whatever becomes free, it takes at once.
+struct Greedy {
+    path: PathBuf,
+    enough: mpsc::Sender<()>,
+    thread: JoinHandle<Result<(), String>>,
+}
+
+impl Greedy {
+    /// Returns when the disk is full.
+    fn start(path: PathBuf) -> Result<Self, String> {
+        occupy(&path)?;
+        let (enough, told) = mpsc::channel();
+        let own = path.clone();
+        let thread = std::thread::spawn(move || {
+            while told.recv_timeout(Duration::from_millis(1)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                occupy(&own)?;
+            }
+            Ok(())
+        });
+        Ok(Self { path, enough, thread })
+    }
+
+    /// Gives everything back.
+    fn stop(self) -> Result<(), String> {
+        drop(self.enough);
+        self.thread.join().map_err(|_| "the other program panicked")??;
+        fs::remove_file(&self.path).map_err(|e| e.to_string())
+    }
 }
 
 /// Takes what is left of the disk.

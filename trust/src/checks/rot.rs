@@ -184,16 +184,24 @@ impl Backend for WrongOnce {
         self.disk.sync()
     }
 
+    fn probe(&self, bytes: u64) -> io::Result<()> {
+        self.disk.probe(bytes)
+    }
+
     fn occupy(&self, bytes: u64) -> io::Result<()> {
         self.disk.occupy(bytes)
     }
 
-    fn release(&self) -> io::Result<()> {
-        self.disk.release()
-    }
-
     fn occupied(&self) -> u64 {
         self.disk.occupied()
+    }
+
+    fn read_kept(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
+        self.disk.read_kept(at, out)
+    }
+
+    fn write_kept(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.write_kept(at, bytes)
     }
 }
 

@@ -7,7 +7,7 @@ use headframe_core::{
 };
 use serde_json::{Value, json};
 
-use super::{FORGOTTEN, Op, Registry, Workload, note};
+use super::{FORGOTTEN, Op, Registry, Workload, halt, note};
 use crate::oracle::Model;
 
 /// Writes the registry's records to the store itself, in guarded batches as a registry does.
@@ -43,7 +43,7 @@ impl Registry for Records {
                 batch.put(Space::Comments, format!("{id}/{n}"), value)
             }
             Op::Set(key, value) => Batch::new().put(Space::Settings, key.as_str(), value),
-            Op::Stop(n) => Batch::new().put(Space::Journal, format!("stop-{n}"), "halt").urgent(),
+            Op::Stop(n) => Batch::new().put(Space::Journal, format!("stop-{n}"), &halt()).urgent(),
             Op::Forget(n, things) => self.forget(*n, things),
             Op::Settle => return self.settle().await,
         };

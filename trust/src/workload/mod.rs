@@ -66,6 +66,13 @@ pub enum Op {
 /// Key under which the number of things that went is kept.
 pub const FORGOTTEN: &str = "forgotten";
 
+/// What a stop action journals: a rack's worth of targets, so that a few dozen of them are more than a full file
+/// happens to have room for.
+pub fn halt() -> Value {
+    let targets: Vec<String> = (0..400).map(|n| format!("thing-{n:04}")).collect();
+    json!({ "halt": targets })
+}
+
 /// The note that a `Forget` leaves.
 pub fn note(things: &[String], settled: bool) -> Value {
     json!({ "settled": settled, "things": things })
@@ -96,7 +103,7 @@ impl Op {
                 put(format!("settings/{key}"), value);
             }
             Self::Stop(n) => {
-                put(format!("journal/stop-{n}"), &json!("halt"));
+                put(format!("journal/stop-{n}"), &halt());
             }
             Self::Forget(n, things) => {
                 if !things.iter().all(has) {

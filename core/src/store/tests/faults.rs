@@ -97,7 +97,7 @@ async fn a_full_disk_refuses_writes_serves_reads_keeps_room_for_stops_and_resume
         let stop = Batch::new().put(Space::Journal, format!("stop{i}"), &"halt").urgent();
         store.commit(stop).await.unwrap();
     }
-    assert_eq!(store.health().reserve_bytes, 0);
+    assert!((1..1 << 20).contains(&store.health().reserve_bytes));
     let still = store.commit(Batch::new().put(Space::Meta, "m", &1)).await.unwrap_err();
     assert_eq!(still.code(), code::FULL);
 

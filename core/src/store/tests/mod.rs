@@ -2,6 +2,7 @@
 
 mod faults;
 mod format;
+mod full;
 mod guards;
 mod last;
 mod power;
