@@ -315,6 +315,8 @@ impl Rack for LocalRack {
             }
             Which::Matching(filter) => filter,
         };
+        // Nothing is chosen while it is not known what there is.
+        self.things.ask(|_| Ok(())).await?;
         let mut tries = TRIES;
         loop {
             let chosen = self.matching(filter).await?;

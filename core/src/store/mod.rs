@@ -26,6 +26,7 @@
 //! could not.
 
 mod backend;
+mod backup;
 mod batch;
 mod control;
 #[cfg(feature = "testkit")]
@@ -41,6 +42,7 @@ mod last;
 mod migrate;
 mod planted;
 mod record;
+mod rotate;
 mod salvage;
 mod seal;
 mod shield;
@@ -62,6 +64,7 @@ pub use fault::code;
 pub use file::FileBackend;
 pub use last::{LastRow, LastStore, Restored};
 pub use record::{Record, Versioned};
+pub use rotate::RotationReport;
 pub use salvage::{SalvageReport, salvage};
 pub use seal::{Place, SealKey, Sealed, Sealer};
 pub use space::{Key, Space};

@@ -3,6 +3,7 @@
 mod faults;
 mod format;
 mod guards;
+mod keys;
 mod last;
 mod power;
 mod rot;
