@@ -19,6 +19,11 @@ pub enum Asked {
     List,
     /// Run one check and print its line.
     Run(How),
+    /// Make the store that later releases have to open, with what is expected of it, in a new folder.
+    Fixture {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// A process that a check starts.
     #[command(hide = true)]
     Child {
@@ -54,6 +59,8 @@ pub struct How {
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
+    /// A few seconds a check: just enough for every path and every control.
+    Quick,
     /// Under a minute a check.
     Ci,
     /// The full figures.
@@ -64,6 +71,7 @@ impl Profile {
     /// The profile's name.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Quick => "quick",
             Self::Ci => "ci",
             Self::Long => "long",
         }
@@ -79,6 +87,8 @@ pub enum Part {
     Fill,
     /// Commits, and says what it was told of each batch.
     Tell,
+    /// Changes the key of a site.
+    Rotate,
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub fn run(part: Part, dir: &Path) -> Result<(), String> {
         Part::Hold => in_real_time(hold(dir)),
         Part::Fill => checks::fill(dir),
         Part::Tell => in_real_time(checks::tell(dir)),
+        Part::Rotate => in_real_time(checks::rotate(dir)),
     }
 }
 

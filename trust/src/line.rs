@@ -23,6 +23,9 @@ pub struct Line {
     /// The slowest of what has a time limit, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     slowest_ms: Option<u64>,
+    /// Of a control: violations by workload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<BTreeMap<&'static str, u64>>,
     /// How often each rare path was reached.
     probes: BTreeMap<&'static str, u64>,
 }
@@ -30,7 +33,7 @@ pub struct Line {
 impl Line {
     /// The line of a run. `control` is what the control said; the control itself says it of itself.
     pub fn new(run: &Run, wall_s: f64, control: Option<bool>, panics: u64) -> Self {
-        let control_caught = if run.is_control() { Some(run.violations() > 0) } else { control };
+        let control_caught = if run.is_control() { Some(run.is_caught()) } else { control };
         Self {
             check: run.name(),
             form: run.form(),
@@ -44,6 +47,7 @@ impl Line {
             profile: run.profile().as_str(),
             panics,
             slowest_ms: run.slowest_ms(),
+            found: run.is_control().then(|| run.by_workload().clone()),
             probes: run.probes().clone(),
         }
     }
@@ -107,6 +111,9 @@ mod tests {
     #[test]
     fn a_control_is_well_when_it_found_the_bug() {
         let mut control = run(true);
+        assert!(!Line::new(&control, 0.0, None, 0).is_well(true));
+        control.each(1, |_, _| Err("lost".into()));
+        // One workload found it; so must the other.
         assert!(!Line::new(&control, 0.0, None, 0).is_well(true));
         control.each(1, |_, _| Err("lost".into()));
         let line = Line::new(&control, 0.0, None, 0);

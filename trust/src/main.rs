@@ -6,6 +6,7 @@
 mod args;
 mod checks;
 mod child;
+mod fixture;
 mod line;
 mod log;
 mod oracle;
@@ -19,7 +20,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use args::{Args, Asked};
+use args::{Args, Asked, Profile};
 use checks::Check;
 use clap::Parser;
 use headframe_core::io::Ctx;
@@ -45,6 +46,10 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(Failure::Usage(text)) => complain(&text, 2),
             Err(Failure::Ended(text)) => complain(&text, 1),
+        },
+        Asked::Fixture { dir } => match fixture::make(&dir) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(text) => complain(&text, 1),
         },
         Asked::Child { what, dir } => match child::run(what, &dir) {
             Ok(()) => ExitCode::SUCCESS,
@@ -75,7 +80,9 @@ fn run(how: &args::How) -> Result<bool, Failure> {
         PANICS.fetch_add(1, Ordering::Relaxed);
     }));
     let seed = how.seed.unwrap_or_else(|| Ctx::system().rng.u64() >> (u64::BITS - SEED_BITS));
-    let n = how.n.unwrap_or_else(|| check.size(how.profile));
+    // A control ends when the bug was found, so it may look for long.
+    let profile = if how.planted && how.profile == Profile::Quick { Profile::Ci } else { how.profile };
+    let n = how.n.unwrap_or_else(|| check.size(profile));
     eprintln!("{}: {n} cases from the seed {seed}", check.name);
     let mut run = Run::new(check, n, seed, how.profile, how.planted);
     let watch = watch::Watch::start();

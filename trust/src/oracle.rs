@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use headframe_core::{Error, ErrorKind, Sent};
 
-use crate::workload::Op;
+use crate::workload::{Op, Rules};
 
 /// The whole content of a registry: JSON text by space and key.
 pub type Model = BTreeMap<String, Arc<str>>;
@@ -37,25 +37,36 @@ impl Oracle {
     }
 
     /// Takes note of what the caller of `op` was told; the error says why that cannot be true.
-    pub fn told(&mut self, op: &Op, result: &Result<(), Error>) -> Result<(), String> {
+    pub fn told(&mut self, rules: &dyn Rules, op: &Op, result: &Result<String, Error>) -> Result<(), String> {
+        let effects = || self.possible.iter().map(|model| rules.effect(op, model));
         match result {
-            Ok(()) => {
-                self.possible = self.possible.iter().filter_map(|model| op.effect(model)).collect();
-                if self.possible.is_empty() {
-                    return Err(format!("{op:?} was accepted against its guard"));
+            Ok(answer) => {
+                let agrees = |(after, told)| (told == *answer).then_some(after);
+                let after: Vec<_> = effects().filter_map(|effect| effect.ok().and_then(agrees)).collect();
+                if after.is_empty() {
+                    let told = effects().map(|effect| effect.map(|(_, told)| told)).collect::<Vec<_>>();
+                    return Err(format!("{op:?} was accepted as '{answer}' against {told:?}"));
                 }
+                self.possible = after;
             }
-            Err(e) if e.kind() == ErrorKind::Conflict && e.code() != headframe_core::store::code::LOCKED => {
-                // While an outcome is unknown the caller may know an older revision than the store.
-                if !self.unsure() && self.possible.iter().all(|model| op.effect(model).is_some()) {
-                    return Err(format!("{op:?} was refused although its guard holds: {e}"));
+            Err(e) if is_refusal(e) => {
+                let right = |effect| matches!(effect, Err(code) if ["", e.code()].contains(&code));
+                let kept: Vec<_> =
+                    self.possible.iter().filter(|m| right(rules.effect(op, m))).cloned().collect();
+                // While an outcome is unknown the caller may know an older revision than the store, unless the
+                // registry looks again before it judges.
+                if kept.is_empty() && (rules.is_sure() || !self.unsure()) {
+                    return Err(format!("{op:?} was refused although its guard holds: {e} [{}]", e.code()));
+                }
+                if rules.is_sure() {
+                    self.possible = kept;
                 }
             }
             Err(e) if !e.code().starts_with("STORE_") => {
                 return Err(format!("{op:?}: no error of a store: {e:?}"));
             }
             Err(e) if e.sent() == Sent::Maybe => {
-                let after: Vec<_> = self.possible.iter().filter_map(|model| op.effect(model)).collect();
+                let after: Vec<_> = effects().filter_map(|effect| Some(effect.ok()?.0)).collect();
                 self.possible.extend(after);
             }
             Err(_) => {}
@@ -64,12 +75,17 @@ impl Oracle {
     }
 
     /// Takes note that `op` wrote nothing.
-    pub fn idle(&self, op: &Op) -> Result<(), String> {
-        let model = self.model();
-        if self.unsure() || op.effect(&model).as_ref() == Some(&model) {
+    pub fn idle(&mut self, rules: &dyn Rules, op: &Op, answer: &str) -> Result<(), String> {
+        if self.unsure() && !rules.is_sure() {
             return Ok(());
         }
-        Err(format!("{op:?} was acknowledged and wrote nothing"))
+        let idle =
+            |model: &&Model| rules.effect(op, model).is_ok_and(|(a, told)| a == **model && told == answer);
+        self.possible = self.possible.iter().filter(idle).cloned().collect();
+        if self.possible.is_empty() {
+            return Err(format!("{op:?} was acknowledged with '{answer}' and wrote nothing"));
+        }
+        Ok(())
     }
 
     /// Compares what is there with what is possible; from then on only that is.
@@ -80,6 +96,12 @@ impl Oracle {
         }
         Err(format!("what is there was never acknowledged: {}", difference(&self.model(), found)))
     }
+}
+
+/// Whether an error says that a change must not be, and nothing of the store.
+pub fn is_refusal(e: &Error) -> bool {
+    let kinds = [ErrorKind::Conflict, ErrorKind::NotFound, ErrorKind::Invalid];
+    kinds.contains(&e.kind()) && !e.code().starts_with("STORE_")
 }
 
 /// What differs, in a few words.
@@ -106,12 +128,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::workload::Guarded;
+
+    const DONE: Result<String, Error> = Ok(String::new());
+
+    fn after(op: &Op, model: &Model) -> Model {
+        Guarded.effect(op, model).unwrap().0
+    }
 
     fn set(n: u64) -> Op {
         Op::Set("ramp".into(), json!(n))
     }
 
-    fn failed(sent: Sent) -> Result<(), Error> {
+    fn failed(sent: Sent) -> Result<String, Error> {
         let e = Error::new(ErrorKind::Unreachable, "store.commit", "no").code_as("STORE_IO");
         Err(if sent == Sent::Maybe { e.maybe_sent() } else { e })
     }
@@ -119,11 +148,11 @@ mod tests {
     #[test]
     fn an_unknown_outcome_leaves_both_possible_until_one_is_seen() {
         let mut oracle = Oracle::empty();
-        oracle.told(&set(1), &Ok(())).unwrap();
+        oracle.told(&Guarded, &set(1), &DONE).unwrap();
         let one = oracle.model();
-        oracle.told(&set(2), &failed(Sent::Maybe)).unwrap();
+        oracle.told(&Guarded, &set(2), &failed(Sent::Maybe)).unwrap();
         assert!(oracle.unsure());
-        let two = set(2).effect(&one).unwrap();
+        let two = after(&set(2), &one);
         assert!(oracle.clone().found(&one).is_ok());
         oracle.found(&two).unwrap();
         assert!(oracle.found(&one).is_err() && !oracle.unsure());
@@ -132,18 +161,18 @@ mod tests {
     #[test]
     fn what_was_told_undone_must_not_be_there() {
         let mut oracle = Oracle::empty();
-        oracle.told(&set(1), &failed(Sent::No)).unwrap();
-        assert!(oracle.found(&set(1).effect(&Model::new()).unwrap()).is_err());
+        oracle.told(&Guarded, &set(1), &failed(Sent::No)).unwrap();
+        assert!(oracle.found(&after(&set(1), &Model::new())).is_err());
     }
 
     #[test]
     fn guards_are_judged_too() {
         let register = Op::Register(vec![("wm1".into(), json!({"id": "wm1"}))]);
         let mut oracle = Oracle::empty();
-        oracle.told(&register, &Ok(())).unwrap();
-        assert!(oracle.clone().told(&register, &Ok(())).is_err());
+        oracle.told(&Guarded, &register, &DONE).unwrap();
+        assert!(oracle.clone().told(&Guarded, &register, &DONE).is_err());
         let conflict = Err(Error::new(ErrorKind::Conflict, "store.commit", "no"));
-        oracle.told(&register, &conflict).unwrap();
-        assert!(oracle.told(&set(1), &conflict).is_err());
+        oracle.told(&Guarded, &register, &conflict).unwrap();
+        assert!(oracle.told(&Guarded, &set(1), &conflict).is_err());
     }
 }

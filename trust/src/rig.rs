@@ -78,15 +78,23 @@ impl Rig {
     }
 
     /// Makes a store on a backend.
-    pub async fn create(&self, backend: impl Backend) -> Result<Arc<dyn Registry>> {
-        let store = ControlStore::create_on(&self.cx, Arc::new(backend), &self.options).await?;
-        self.workload.over(store).await
+    pub async fn create_store(&self, backend: impl Backend) -> Result<ControlStore> {
+        ControlStore::create_on(&self.cx, Arc::new(backend), &self.options).await
     }
 
     /// Opens the store on a backend.
+    pub async fn open_store(&self, backend: impl Backend) -> Result<ControlStore> {
+        ControlStore::open_on(&self.cx, Arc::new(backend), &self.options).await
+    }
+
+    /// Makes a store on a backend, and a registry over it.
+    pub async fn create(&self, backend: impl Backend) -> Result<Arc<dyn Registry>> {
+        self.workload.over(self.create_store(backend).await?).await
+    }
+
+    /// Opens the store on a backend, and the registry over it.
     pub async fn open(&self, backend: impl Backend) -> Result<Arc<dyn Registry>> {
-        let store = ControlStore::open_on(&self.cx, Arc::new(backend), &self.options).await?;
-        self.workload.over(store).await
+        self.workload.over(self.open_store(backend).await?).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     args::Profile,
-    checks::Check,
+    checks::{self, Check},
     workload::{self, Workload},
 };
 
@@ -31,6 +31,8 @@ pub struct Run {
     probes: BTreeMap<&'static str, u64>,
     forms: Vec<&'static str>,
     slowest_ms: Option<u64>,
+    /// Violations by whose turn it was.
+    by_workload: BTreeMap<&'static str, u64>,
 }
 
 /// One case: everything random in it comes from its seed.
@@ -75,7 +77,8 @@ impl Case {
 impl Run {
     /// A run of `n` cases from `seed`.
     pub fn new(check: &'static Check, n: u64, seed: u64, profile: Profile, control: bool) -> Self {
-        let probes = check.probes.iter().map(|probe| (*probe, 0)).collect();
+        let workloads = workload::WORKLOADS.map(|workload| workload.name());
+        let probes = check.probes.iter().chain(&workloads).map(|probe| (*probe, 0)).collect();
         Self {
             check,
             n,
@@ -88,6 +91,7 @@ impl Run {
             probes,
             forms: Vec::new(),
             slowest_ms: None,
+            by_workload: workloads.into_iter().map(|name| (name, 0)).collect(),
         }
     }
 
@@ -168,7 +172,19 @@ impl Run {
 
     /// Whether enough was found to stop.
     pub fn enough(&self) -> bool {
-        self.violations >= if self.control { ENOUGH_OF_CONTROL } else { ENOUGH }
+        self.violations >= ENOUGH
+            || (self.control && self.violations >= ENOUGH_OF_CONTROL && self.is_caught())
+    }
+
+    /// Whether the planted bug was found, by each workload whose code holds it.
+    pub fn is_caught(&self) -> bool {
+        let found = |name: &&str| self.by_workload.get(name).is_some_and(|n| *n > 0);
+        self.violations > 0 && checks::found_by(self.check).iter().all(found)
+    }
+
+    /// Violations by whose turn it was.
+    pub fn by_workload(&self) -> &BTreeMap<&'static str, u64> {
+        &self.by_workload
     }
 
     /// Runs cases until `n` of what the check counts are done. The text of an error is a violation.
@@ -200,6 +216,8 @@ impl Run {
             hits: Vec::new(),
             slowest_ms: None,
         };
+        let found = self.violations;
+        case.hit(case.workload.name());
         let ended = catch_unwind(AssertUnwindSafe(|| work(&mut case)));
         match ended {
             Ok(Ok(())) => {}
@@ -209,6 +227,9 @@ impl Run {
                 let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
                 self.violation(&format!("panic: {text}"));
             }
+        }
+        if self.violations > found {
+            *self.by_workload.entry(case.workload.name()).or_default() += 1;
         }
         case.hits.iter().for_each(|probe| self.hit(probe));
         self.slowest_ms = self.slowest_ms.max(case.slowest_ms);

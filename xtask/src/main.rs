@@ -17,7 +17,8 @@ cargo xtask COMMAND
   test [STEP…]   run all that CI runs, or only the named steps
   docs           write docs/supported-devices.md anew from the drivers' tables
   imports        only the steps imports and deps
-  trust NAME     run a trust check, or all; --profile ci|long, --n N, --seed S, --control
+  trust NAME     run a trust check, or all; --profile quick|ci|long, --n N, --seed S, --control
+  fixture store  make the store of this release that later ones have to open
   help           show this text
 ";
 
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         "docs" if rest.is_empty() => docs(),
         "docs" => usage("docs takes no arguments"),
         "trust" => trust(rest),
+        "fixture" if rest == ["store"] => fixture(),
+        "fixture" => usage("fixture makes one thing: store"),
         unknown => usage(&format!("'{unknown}' is not a command")),
     }
 }
@@ -80,6 +83,19 @@ fn trust(args: &[String]) -> ExitCode {
         Err(trust::Failure::Unknown(problem)) => usage(&problem),
         Err(trust::Failure::Failed(why)) => {
             eprintln!("trust: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn fixture() -> ExitCode {
+    match Workspace::find().and_then(|ws| trust::fixture(&ws)) {
+        Ok(made) => {
+            println!("{made}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("fixture: {why}");
             ExitCode::FAILURE
         }
     }

@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use crate::{
-    deps, imports,
+    deps, imports, trust,
     workspace::{self, Workspace, capture, show},
 };
 
@@ -29,6 +29,11 @@ const STEPS: &[Step] = &[
     Step { name: "deps", about: "what the crates depend on", run: |ws| deps::check(ws).map(Done::Noted) },
     Step { name: "clippy", about: "lints, all targets and features", run: clippy },
     Step { name: "tests", about: "unit, integration and documentation tests, examples built", run: tests },
+    Step {
+        name: "trust",
+        about: "every trust check with its control, few cases",
+        run: |ws| trust::quick(ws).map(Done::Noted),
+    },
     Step { name: "docs", about: "documentation without warnings", run: docs },
     Step { name: "features", about: "each feature alone, and none", run: features },
     Step { name: "msrv", about: "the oldest supported compiler, where installed", run: msrv },

@@ -3,10 +3,10 @@
 
 use std::process::Command;
 
-use crate::workspace::{Workspace, capture};
+use crate::workspace::{self, Workspace, capture, show};
 
 /// What is run, in words for the help.
-pub const USAGE: &str = "trust NAME [--profile ci|long] [--n N] [--seed S] [--control]";
+pub const USAGE: &str = "trust NAME [--profile quick|ci|long] [--n N] [--seed S] [--control]";
 
 const PACKAGE: &str = "headframe-trust";
 /// The options that the checks take themselves.
@@ -20,6 +20,8 @@ pub struct Asked {
     name: String,
     options: Vec<String>,
     control: bool,
+    /// Which programs run the checks, and their controls.
+    builds: (Build, Build),
 }
 
 impl Asked {
@@ -30,7 +32,8 @@ impl Asked {
             return Err(format!("trust needs the name of a check, or all, before {name}"));
         }
         // All of them count only with their controls.
-        let mut asked = Self { name: name.clone(), options: Vec::new(), control: name == "all" };
+        let builds = (Build::Release, Build::Planted);
+        let mut asked = Self { name: name.clone(), options: Vec::new(), control: name == "all", builds };
         let mut words = rest.iter();
         while let Some(word) = words.next() {
             if word == "--control" {
@@ -42,7 +45,7 @@ impl Asked {
             }
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
             let known = match word.as_str() {
-                "--profile" => ["ci", "long"].contains(&value.as_str()),
+                "--profile" => ["quick", "ci", "long"].contains(&value.as_str()),
                 _ => value.parse::<u64>().is_ok(),
             };
             if !known {
@@ -63,9 +66,47 @@ pub enum Failure {
     Failed(String),
 }
 
+/// Which program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Build {
+    /// As users run it.
+    Release,
+    /// The same with the planted bugs in it.
+    Planted,
+    /// With the planted bugs, and quick to build: CI builds it once for checks and controls.
+    Quick,
+}
+
+/// Every check with its control, as small as it can be: the step of CI.
+pub fn quick(ws: &Workspace) -> Result<String, String> {
+    let asked = Asked {
+        name: "all".into(),
+        options: vec!["--profile".into(), "quick".into()],
+        control: true,
+        builds: (Build::Quick, Build::Quick),
+    };
+    run(ws, &asked).map_err(|failure| match failure {
+        Failure::Unknown(why) | Failure::Failed(why) => why,
+    })
+}
+
+/// Makes the store of this release that later ones have to open; gives its folder.
+pub fn fixture(ws: &Workspace) -> Result<String, String> {
+    let manifest = ws.read("Cargo.toml")?;
+    let version = workspace::text(&manifest, "version").ok_or("Cargo.toml: no version")?;
+    let dir = format!("core/tests/fixtures/stores/{version}");
+    if ws.path(&dir).exists() {
+        return Err(format!("{dir}: is there already, and a store of a release is never replaced"));
+    }
+    let path = ws.path(&dir);
+    show(program(ws, Build::Release, &["fixture"]).arg(&path))?;
+    Ok(dir)
+}
+
 /// Runs what was asked for; prints one line for each check, and says how many there were.
 pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
-    let listed = capture(&mut program(ws, false, &["list"])).map_err(Failure::Failed)?;
+    let (build, _) = asked.builds;
+    let listed = capture(&mut program(ws, build, &["list"])).map_err(Failure::Failed)?;
     let known: Vec<(&str, &str)> = listed.lines().filter_map(|l| l.split_once(' ')).collect();
     let wanted: Vec<_> =
         known.iter().filter(|(name, _)| asked.name == "all" || asked.name == *name).copied().collect();
@@ -77,7 +118,7 @@ pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
     for (name, bug) in &wanted {
         let caught =
             asked.control.then(|| control(ws, asked, name, bug)).transpose().map_err(Failure::Failed)?;
-        let mut command = program(ws, false, &["run", name]);
+        let mut command = program(ws, build, &["run", name]);
         command.args(&asked.options);
         if let Some(caught) = caught {
             command.args(["--control-caught", if caught { "true" } else { "false" }]);
@@ -96,7 +137,8 @@ pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
 
 /// Whether the check notices its planted bug. The control's own line goes to the error output.
 fn control(ws: &Workspace, asked: &Asked, name: &str, bug: &str) -> Result<bool, String> {
-    let mut command = program(ws, true, &["run", name, "--planted"]);
+    let (_, planted) = asked.builds;
+    let mut command = program(ws, planted, &["run", name, "--planted"]);
     command.args(&asked.options).env("HEADFRAME_PLANTED", bug);
     let output = command.output().map_err(|e| format!("the control of {name}: {e}"))?;
     let line = String::from_utf8_lossy(&output.stdout);
@@ -110,11 +152,12 @@ fn control(ws: &Workspace, asked: &Asked, name: &str, bug: &str) -> Result<bool,
     Ok(output.status.success())
 }
 
-/// The program, built for release: what users run is what is tried.
-fn program(ws: &Workspace, planted: bool, args: &[&str]) -> Command {
-    let mut command = ws.cargo(&["run", "--quiet", "--release", "--package", PACKAGE, "--"]);
+/// The program, built for release where not said otherwise: what users run is what is tried.
+fn program(ws: &Workspace, build: Build, args: &[&str]) -> Command {
+    let profile = if build == Build::Quick { "trust" } else { "release" };
+    let mut command = ws.cargo(&["run", "--quiet", "--profile", profile, "--package", PACKAGE, "--"]);
     command.args(args).env_remove("HEADFRAME_PLANTED");
-    if planted {
+    if build != Build::Release {
         let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
         command.env("RUSTFLAGS", format!("{flags} --cfg planted").trim_start());
         command.env("CARGO_TARGET_DIR", ws.path(PLANTED_TARGET));

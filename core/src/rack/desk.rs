@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak},
+    time::Duration,
 };
 
 use smallvec::SmallVec;
@@ -28,6 +29,8 @@ use crate::{
 /// store's bounds.
 const MANY_WRITES: usize = 1_500;
 const MANY_BYTES: usize = 8 << 20;
+/// How often a commit whose outcome is unknown is looked for while nobody asks for anything.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What everybody sees: records that are durable.
 #[derive(Debug)]
@@ -171,7 +174,7 @@ impl Desk {
 
     /// Serves requests until nobody can send any more.
     pub async fn serve(mut self, mut requests: mpsc::Receiver<Work>) {
-        while let Some(work) = requests.recv().await {
+        while let Some(work) = self.next(&mut requests).await {
             let ready = self.settle_doubts().await;
             let mut done = vec![work(&mut self)];
             while self.writes < MANY_WRITES
@@ -191,6 +194,23 @@ impl Desk {
                 done(result.as_ref().copied());
             }
         }
+    }
+
+    /// The next request. Until one comes, what is doubtful is looked for: whoever was told that the outcome is unknown
+    /// reads the record, and must not read what was there before for ever.
+    async fn next(&mut self, requests: &mut mpsc::Receiver<Work>) -> Option<Work> {
+        while !self.doubtful.is_empty() {
+            let clock = Arc::clone(&self.shared.cx.clock);
+            tokio::select! {
+                biased;
+                work = requests.recv() => return work,
+                () = clock.sleep_until(clock.mono() + LOOK_EVERY) => {}
+            }
+            if let Err(error) = self.settle_doubts().await {
+                tracing::warn!(%error, "what became of a commit is still unknown");
+            }
+        }
+        requests.recv().await
     }
 
     /// Wall-clock time, ms.
@@ -367,21 +387,21 @@ impl Desk {
         Err(again(&error, Sent::No))
     }
 
-    /// The revision of what is staged when the store holds it after all. A commit is whole, so one record tells.
+    /// The revision of what is staged when the store holds it after all. A commit is whole, so one record tells; but
+    /// not one that was the same before, nor is the time of a removal the commit of the records beside it.
     fn found(&self) -> Option<u64> {
         let store = &self.shared.store;
-        let tells = |(id, staged): (&ThingId, &Option<Arc<ThingRecord>>)| {
-            let held = store.get_record(Space::Things, id);
-            match staged {
-                Some(new) => {
-                    let json = serde_json::to_vec(&new.stored()).ok()?;
-                    Some(held.filter(|held| held.json == json).map(|held| held.revision.0))
-                }
-                // What was neither there before nor stays tells nothing.
-                None => self.shared.get(id).map(|_| held.is_none().then(|| store.revision().0)),
-            }
-        };
-        self.staged.iter().find_map(tells).flatten()
+        let known = |id: &ThingId| self.shared.get(id);
+        let mut put = self.staged.iter().filter_map(|(id, staged)| Some((id, staged.as_ref()?)));
+        if let Some((id, new)) = put.next() {
+            let held = store.get_record(Space::Things, id)?;
+            let json = serde_json::to_vec(&new.stored()).ok()?;
+            let is_new = known(id).is_none_or(|known| known.revision() != held.revision.0);
+            return (is_new && held.json == json).then_some(held.revision.0);
+        }
+        // What was neither there before nor stays tells nothing.
+        let (id, _) = self.staged.iter().find(|(id, _)| known(id).is_some())?;
+        store.get_record(Space::Things, id).is_none().then(|| store.revision().0)
     }
 
     /// Makes the store look at its file again.
@@ -396,13 +416,15 @@ impl Desk {
             return Ok(());
         }
         self.probe().await.map_err(|e| again(&e, Sent::No))?;
-        for id in std::mem::take(&mut self.doubtful) {
+        while let Some(id) = self.doubtful.first().cloned() {
             let held = self.shared.store.get_record(Space::Things, &id);
             let known = self.shared.get(&id);
             if held.as_ref().map(|r| r.revision.0) == known.as_ref().map(|k| k.revision()) {
+                self.doubtful.remove(&id);
                 continue;
             }
             let held = held.as_ref().map(ThingRecord::load).transpose()?.map(Arc::new);
+            self.doubtful.remove(&id);
             if let Some(known) = &known {
                 self.unclaim(known);
             }

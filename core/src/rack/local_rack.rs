@@ -83,6 +83,8 @@ impl Rack for LocalRack {
             Which::Matching(filter) => filter,
         };
         let _turn = self.addressing_turn().await;
+        // Nothing is chosen while it is not known what there is.
+        self.things.ask(|_| Ok(())).await?;
         let mut tries = TRIES;
         loop {
             let chosen = self.matching(filter).await?;

@@ -15,7 +15,7 @@ use super::{
     sightings::{self, Sighting},
 };
 use crate::{
-    Error, ErrorKind, Result, ThingId,
+    Error, ErrorKind, Result, Sent, ThingId,
     io::Ctx,
     store::{ControlStore, Space},
 };
@@ -179,9 +179,13 @@ impl Things {
         let request: Work = Box::new(move |desk| {
             let result = work(desk);
             let done: Done = Box::new(move |durable| {
-                let result = match durable {
-                    Ok(()) => result,
-                    Err(e) => result.and_then(|_| Err(again(e, e.sent()))),
+                let result = match (durable, result) {
+                    (Ok(()), result) => result,
+                    // Nothing in a request that is wrong by itself depends on what else there is.
+                    (Err(_), Err(own)) if own.kind() == ErrorKind::Invalid => Err(own),
+                    // It was refused because of what is not so, or not known to be so.
+                    (Err(e), Err(_)) => Err(again(e, Sent::No)),
+                    (Err(e), Ok(_)) => Err(again(e, e.sent())),
                 };
                 // Nobody waits when the caller went away.
                 drop(reply.send(result));

@@ -1,7 +1,7 @@
 use std::{
     ops::{Bound, RangeBounds},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, RwLockReadGuard, atomic::Ordering},
 };
 
 use serde::de::DeserializeOwned;
@@ -13,11 +13,13 @@ use super::{
     db::{Db, FORMAT},
     dir,
     engine::{Job, Plan, Shared, Waiting},
+    fault::code,
     group::Runner,
     migrate::STEPS,
     record::{Record, Versioned},
     seal::{SealKey, Sealer},
     space::{Key, Space},
+    state::State,
 };
 use crate::{Error, ErrorKind, Result, io::Ctx};
 
@@ -108,7 +110,21 @@ impl ControlStore {
     /// One of the codes in [`code`](super::code), with a message that says what to do.
     pub async fn open(cx: &Ctx, dir: &Path, options: &StoreOptions) -> Result<Self> {
         let ready = dir::open(dir, options)?;
-        Self::start(cx, ready.backend, Some(ready.site), ready.sealer, options).await
+        match Self::start(cx, ready.backend, Some(ready.site), ready.sealer, options).await {
+            Ok(store) => {
+                dir::drop_next_key(dir, options);
+                Ok(store)
+            }
+            // A change of the key that was cut short after its commit.
+            Err(e) if e.code() == code::KEY && dir::next_key(dir, options).is_some_and(|p| p.exists()) => {
+                let ready = dir::open_with_next_key(dir, options)?;
+                let store = Self::start(cx, ready.backend, Some(ready.site), ready.sealer, options);
+                let store = store.await.map_err(|_| e)?;
+                dir::take_next_key(dir, options)?;
+                Ok(store)
+            }
+            Err(e) => Err(e),
+        }
     }
 
     /// As [`create`](Self::create), in an empty backend; `options.key` has to be given.
@@ -168,6 +184,10 @@ impl ControlStore {
     /// Seals secrets before they are put into a record, and unseals them.
     pub fn sealer(&self) -> &Sealer {
         &self.0.sealer
+    }
+
+    pub(super) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.0.shared.state()
     }
 
     /// The last durable commit.
@@ -263,7 +283,7 @@ impl ControlStore {
     }
 }
 
-fn given_key(options: &StoreOptions) -> Result<Sealer> {
+pub(super) fn given_key(options: &StoreOptions) -> Result<Sealer> {
     let missing = || Error::invalid("store.open", "key", "a store on a backend of its own needs a key");
     options.key.as_ref().map(Sealer::new).ok_or_else(missing)
 }

@@ -115,11 +115,26 @@ impl Db {
 
     /// Writes in one transaction. After an error the outcome is unknown and this handle is of no more use.
     pub(super) fn write(&self, writes: &[RawWrite], revision: u64) -> Result<(), Fault> {
+        self.transaction(|tx| {
+            put(tx, writes)?;
+            tx.open_table(HEADER)?.insert("revision", revision.to_le_bytes().as_slice())?;
+            Ok(())
+        })
+    }
+
+    /// As [`write`](Self::write), and what the file says about itself with it.
+    pub(super) fn write_about(&self, writes: &[RawWrite], revision: u64, about: &About) -> Result<(), Fault> {
+        self.transaction(|tx| {
+            put(tx, writes)?;
+            write_header(tx, about, FORMAT, revision)
+        })
+    }
+
+    fn transaction(&self, work: impl FnOnce(&WriteTransaction) -> Result<(), Fault>) -> Result<(), Fault> {
         let Some(redb) = &self.redb else { return Err(Fault::Damaged("the store is closed".into())) };
         guarded(|| {
             let tx = begin(redb)?;
-            put(&tx, writes)?;
-            tx.open_table(HEADER)?.insert("revision", revision.to_le_bytes().as_slice())?;
+            work(&tx)?;
             tx.commit()?;
             Ok(())
         })

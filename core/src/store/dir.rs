@@ -115,16 +115,30 @@ pub(super) fn create(cx: &Ctx, dir: &Path, options: &StoreOptions) -> Result<Rea
     if let Some(path) = key_file.filter(|path| !path.exists()) {
         key.save(&path)?;
     }
-    let named = write_whole(&site_file, &SiteFile { site: site.clone(), created: cx.clock.wall() })
-        .and_then(|()| sync_dir(dir))
-        .and_then(|()| rename(&fresh, &store))
-        .and_then(|()| sync_dir(dir));
-    named.map_err(|e| at(dir, &e))?;
+    let about = SiteFile { site: site.clone(), created: cx.clock.wall() };
+    name(dir, &fresh, &about).map_err(|e| at(dir, &e))?;
     Ok(Ready { backend, site, sealer })
+}
+
+/// Gives a store that was just written its name, which makes it one.
+pub(super) fn name(dir: &Path, fresh: &Path, site: &SiteFile) -> io::Result<()> {
+    write_whole(&dir.join(SITE_FILE), site)?;
+    sync_dir(dir)?;
+    rename(fresh, &dir.join(CONTROL_FILE))?;
+    sync_dir(dir)
 }
 
 /// Finds and locks the files of a site; changes nothing.
 pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Ready> {
+    open_as(dir, options, || SealKey::load(&key_path(dir, options)))
+}
+
+/// As [`open`], with the key that a change of the key left.
+pub(super) fn open_with_next_key(dir: &Path, options: &StoreOptions) -> Result<Ready> {
+    open_as(dir, options, || SealKey::load(&next_path(dir, options)))
+}
+
+fn open_as(dir: &Path, options: &StoreOptions, key: impl FnOnce() -> Result<SealKey>) -> Result<Ready> {
     let path = dir.join(CONTROL_FILE);
     let site = read_site(dir)?;
     if !path.exists() && planted(Bug::CreateOnOpen) {
@@ -149,7 +163,7 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Ready> {
         return Err(lost.with("folder", dir.display()));
     }
     let backend = Arc::new(FileBackend::open(&path, Some(dir.join(BALLAST_FILE)))?);
-    let key = options.key.clone().map_or_else(|| SealKey::load(&key_path(dir, options)), Ok)?;
+    let key = options.key.clone().map_or_else(key, Ok)?;
     Ok(Ready { backend, site: site.site, sealer: Sealer::new(&key) })
 }
 
@@ -169,6 +183,47 @@ pub(super) fn read_site(dir: &Path) -> Result<Option<SiteFile>> {
 
 fn key_path(dir: &Path, options: &StoreOptions) -> PathBuf {
     options.key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE))
+}
+
+/// Where the next key stands while it takes the place of the present one.
+fn next_path(dir: &Path, options: &StoreOptions) -> PathBuf {
+    let mut path = key_path(dir, options).into_os_string();
+    path.push(".new");
+    path.into()
+}
+
+/// [`next_path`], where keys stand in files.
+pub(super) fn next_key(dir: &Path, options: &StoreOptions) -> Option<PathBuf> {
+    options.key.is_none().then(|| next_path(dir, options))
+}
+
+/// Writes the next key, durable before anything is sealed with it.
+pub(super) fn write_next_key(dir: &Path, options: &StoreOptions, key: &SealKey) -> Result<()> {
+    let path = next_path(dir, options);
+    key.save(&path)?;
+    sync_dir(folder_of(&path)).map_err(|e| at(dir, &e))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The next key becomes the key.
+pub(super) fn take_next_key(dir: &Path, options: &StoreOptions) -> Result<()> {
+    let (next, path) = (next_path(dir, options), key_path(dir, options));
+    let renamed = fs::rename(&next, &path).and_then(|()| sync_dir(folder_of(&path)));
+    renamed.map_err(|e| at(&path, &e))
+}
+
+/// Forgets a next key that seals nothing: the store was opened with the present one.
+pub(super) fn drop_next_key(dir: &Path, options: &StoreOptions) {
+    let Some(path) = next_key(dir, options) else { return };
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(error = %e, "a key that seals nothing cannot be removed");
+        }
+        _ => {}
+    }
 }
 
 pub(super) fn exists(path: &Path) -> Error {

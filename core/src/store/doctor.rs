@@ -130,7 +130,11 @@ fn examine(dir: &Path, name: &str, report: &mut DoctorReport) -> FileReport {
                     .push(format!("{name} is of site {}, not of {SITE_FILE}'s", loaded.about.site));
             } else if let Some(key) = sealer {
                 let judged = dir::judge(&loaded.about, site.as_deref(), &Sealer::new(&key));
-                report.problems.extend(judged.err().map(|fault| fault.to_error("store.doctor").to_string()));
+                let cut_short = dir.join(format!("{KEY_FILE}.new")).exists();
+                report.problems.extend(judged.err().map(|fault| match cut_short {
+                    true => "a change of the key was cut short: open the site once to finish it".into(),
+                    false => fault.to_error("store.doctor").to_string(),
+                }));
             }
         }
         Err(fault) => {

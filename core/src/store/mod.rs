@@ -26,6 +26,7 @@
 //! could not.
 
 mod backend;
+mod backup;
 mod batch;
 mod control;
 #[cfg(feature = "testkit")]
@@ -42,6 +43,7 @@ mod migrate;
 mod planted;
 mod record;
 mod reserve;
+mod rotate;
 mod salvage;
 mod seal;
 mod shield;
@@ -63,6 +65,7 @@ pub use fault::code;
 pub use file::FileBackend;
 pub use last::{LastRow, LastStore, Restored};
 pub use record::{Record, Versioned};
+pub use rotate::RotationReport;
 pub use salvage::{SalvageReport, salvage};
 pub use seal::{Place, SealKey, Sealed, Sealer};
 pub use space::{Key, Space};

@@ -43,7 +43,10 @@ impl SealKey {
     pub fn load(path: &Path) -> Result<Self> {
         let wrong = |text: String| key_error(text).with("path", path.display());
         let text = fs::read_to_string(path).map_err(|e| {
-            wrong(format!("the key file cannot be read ({e}): restore it, secrets are lost without it"))
+            wrong(format!(
+                "the key file cannot be read ({e}): restore it beside the store, a backup is made without it and \
+                 secrets are lost without it"
+            ))
         })?;
         if !owner_only(path) {
             return Err(wrong("others than its owner may read the key file: chmod 600 it".into()));
@@ -115,6 +118,12 @@ impl Place<'_> {
 pub struct Sealed {
     #[serde(rename = "$sealed")]
     text: String,
+}
+
+impl Sealed {
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 /// Seals and unseals a site's secrets with XChaCha20-Poly1305. `Debug` does not show the key.

@@ -1,11 +1,11 @@
 //! `s-ioerr`: the disk fails at any call. What a caller is told is true, and the store mends itself.
 
-use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
 
 use headframe_core::{
     Error, Sent,
     io::Ctx,
-    store::{Batch, ControlStore, CrashBackend, CrashPlan, Space, code},
+    store::{Batch, CONTROL_FILE, ControlStore, CrashBackend, CrashPlan, Space, code},
 };
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::{
     rig::{Folder, Rig, in_real_time, needed, simulate},
     run::{Case, Run},
     watch::{self, Watch},
-    workload::Op,
+    workload::{Op, WORKLOADS},
 };
 
 pub const CHECK: Check = Check {
@@ -41,11 +41,23 @@ const BEYOND: u64 = 60;
 const REOPEN_LIMIT_MS: u64 = 5_000;
 const TRACED: Duration = Duration::from_secs(20);
 const TOLD: u64 = 12;
+/// The calls of the kernel that fail, each alone.
+const CALLS: [(&str, &str); 6] = [
+    ("fdatasync", "strace fdatasync"),
+    ("write", "strace write"),
+    ("pwrite64", "strace pwrite64"),
+    ("ftruncate", "strace ftruncate"),
+    ("fsync", "strace fsync"),
+    ("fallocate", "strace fallocate"),
+];
 
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("backend");
-    run.each(run.n(), |k, case| simulate(fails_at(case, k)));
+    // Each call once for each workload.
+    let turns = WORKLOADS.len() as u64;
+    run.each(run.n().saturating_mul(turns), |i, case| simulate(fails_at(case, i / turns)));
     let traced = match run.profile() {
+        Profile::Quick => 2,
         Profile::Ci => 12,
         Profile::Long => 60,
     };
@@ -78,7 +90,7 @@ async fn fails_at(case: &mut Case, k: u64) -> Result<(), String> {
             Err(_) if !step::refused(&told) => case.hit("refused until mended"),
             _ => {}
         }
-        if again {
+        if again && registry.look().await {
             case.hit("opened again");
             case.took(watch.ms());
             // What was told has to agree with what can be read from now on.
@@ -102,9 +114,20 @@ async fn fails_at(case: &mut Case, k: u64) -> Result<(), String> {
 
 /// The same with a real file and errors from the kernel, where a tracer can put them in.
 fn by_strace(run: &mut Run, times: u64) -> Result<(), String> {
+    for (call, form) in CALLS {
+        if !run.enough() && !traced(run, call, form, times)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Every call of a kind fails in its turn; false when nothing can be traced here.
+fn traced(run: &mut Run, call: &str, form: &'static str, times: u64) -> Result<bool, String> {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
     let folder = Folder::new()?;
     let cx = Ctx::system();
+    let trace = folder.join("trace");
     for k in 1..=times {
         let dir = folder.join(format!("{k}"));
         in_real_time(async {
@@ -115,21 +138,34 @@ fn by_strace(run: &mut Run, times: u64) -> Result<(), String> {
         // Once, or from there on.
         let when = if k % 4 == 0 { format!("{k}+") } else { format!("{k}") };
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o"]).arg(folder.join("trace"));
-        command.args(["-e", "trace=fdatasync", "-e", &format!("inject=fdatasync:error=EIO:when={when}")]);
+        command.args(["-f", "-qq", "-o"]).arg(&trace);
+        // Only what is done to the store's files: the process also says what it was told.
+        for file in [CONTROL_FILE, "ballast"] {
+            command.arg("-P").arg(dir.join(file));
+        }
+        command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:error=EIO:when={when}")]);
         command.arg(&program).args(["child", "tell"]).arg(&dir);
-        let traced = watch::output(&mut command, TRACED);
-        let Some((said, well)) = traced.ok().filter(|(said, _)| said.contains(child::BEGAN)) else {
-            eprintln!("{}: nothing can be traced here", run.name());
-            return Ok(());
+        let ended = watch::output(&mut command, TRACED);
+        let Some((said, well)) = ended.ok().filter(|(said, _)| said.contains(child::BEGAN)) else {
+            eprintln!("{}: {call} cannot be traced here", run.name());
+            return Ok(false);
         };
-        run.form_ran("strace");
-        run.each(1, |_, _| in_real_time(compare(&dir, &said, well)).map_err(|e| format!("sync {when}: {e}")));
-        if run.enough() {
+        let failed = fs::read_to_string(&trace).is_ok_and(|text| text.contains("(INJECTED)"));
+        if failed {
+            run.form_ran(form);
+        }
+        run.each(1, |_, _| {
+            in_real_time(compare(&dir, &said, well)).map_err(|e| format!("{call} {when}: {e}"))
+        });
+        if run.enough() || !failed {
+            // There are not so many such calls.
             break;
         }
     }
-    Ok(())
+    if !run.form().contains(form) {
+        eprintln!("{}: the store makes no call of {call}", run.name());
+    }
+    Ok(true)
 }
 
 /// Compares what a child was told with what is in its store.
@@ -172,7 +208,10 @@ async fn compare(dir: &Path, said: &str, well: bool) -> Result<(), String> {
 /// Commits batches and says what it was told of each.
 pub async fn tell(dir: &Path) -> Result<(), String> {
     child::say(child::BEGAN);
-    let store = needed("open", ControlStore::open(&Ctx::system(), dir, &child::options()).await)?;
+    // With a reserve: its file fails too.
+    let mut options = child::options();
+    options.reserve_bytes = 64 << 10;
+    let store = needed("open", ControlStore::open(&Ctx::system(), dir, &options).await)?;
     for n in 0..TOLD {
         let batch =
             Batch::new().put(Space::Things, format!("{n}a"), &n).put(Space::Things, format!("{n}b"), &n);

@@ -9,16 +9,17 @@ use std::{
 
 use headframe_core::{
     io::Ctx,
-    store::{CONTROL_FILE, ControlStore, LAST_FILE, LastStore, SITE_FILE, code, doctor},
+    store::{CONTROL_FILE, ControlStore, LAST_FILE, LastStore, SITE_FILE, StoreOptions, code, doctor},
 };
 use redb::{Database, TableDefinition};
+use serde_json::Value;
 
 use super::{Check, step};
 use crate::{
     args::Profile,
-    child,
+    child, fixture,
     oracle::Oracle,
-    rig::{Folder, files, in_real_time, needed},
+    rig::{Folder, files, in_real_time, needed, simulate},
     run::{Case, Run},
     watch,
 };
@@ -37,6 +38,7 @@ pub const CHECK: Check = Check {
         "another site's store",
         "newer format",
         "older format without a way",
+        "store of a release",
         "open in another process",
         "open after the other was killed",
     ],
@@ -53,8 +55,72 @@ const DOCTOR: usize = 24;
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("files");
     let fine = run.profile() == Profile::Long;
-    run.each(run.n(), |_, case| in_real_time(one_store(case, fine)));
+    run.each(run.n(), |_, case| {
+        in_real_time(one_store(case, fine))?;
+        releases()?.iter().try_for_each(|release| simulate(released(case, release)))
+    });
     Ok(())
+}
+
+/// The stores that earlier releases and this one wrote.
+fn releases() -> Result<Vec<PathBuf>, String> {
+    let stores = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/fixtures/stores");
+    let entries = fs::read_dir(&stores).map_err(|e| format!("{}: {e}", stores.display()))?;
+    let all: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|p| p.is_dir()).collect();
+    if all.is_empty() { Err(format!("{}: no store of a release", stores.display())) } else { Ok(all) }
+}
+
+/// A copy of a release's store opens and shows what it showed then; changed ones are refused as they are.
+async fn released(case: &mut Case, release: &Path) -> Result<(), String> {
+    let (dir, cx) = (Folder::new()?, fixture::context());
+    let path = dir.join(CONTROL_FILE);
+    let copy = || fs::copy(release.join(CONTROL_FILE), &path).map_err(|e| e.to_string());
+    copy()?;
+    fs::copy(release.join(SITE_FILE), dir.join(SITE_FILE)).map_err(|e| e.to_string())?;
+    let whole = fs::read(&path).map_err(|e| e.to_string())?;
+    let what = |what: &str| format!("{}: {what}", release.display());
+    refused_as(&cx, &dir, &child::options(), &what("without its key"), &[code::KEY]).await?;
+    mark(&path, u32::MAX).map_err(|e| e.to_string())?;
+    refused_as(&cx, &dir, &fixture::options(), &what("as a newer one"), &[code::NEWER]).await?;
+    fs::write(&path, whole).map_err(|e| e.to_string())?;
+    let store = needed(&what("refused"), ControlStore::open(&cx, &dir, &fixture::options()).await)?;
+    let opened = needed(&what("no registry"), fixture::Opened::new(&cx, store).await)?;
+    let seen = needed(&what("not read"), opened.seen(&cx).await)?;
+    let text = fs::read(release.join(fixture::EXPECTED_FILE)).map_err(|e| e.to_string())?;
+    let expected: Value = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
+    if seen != expected {
+        return Err(what("it does not show what it showed"));
+    }
+    case.hit("store of a release");
+    case.unit();
+    Ok(())
+}
+
+/// A store has to be refused with one of `codes`, a remedy, and no change to any file.
+async fn refused_as(
+    cx: &Ctx,
+    dir: &Path,
+    options: &StoreOptions,
+    what: &str,
+    codes: &[&str],
+) -> Result<(), String> {
+    let before = files(dir)?;
+    let e = match ControlStore::open(cx, dir, options).await {
+        Ok(_) => return Err(format!("{what}: it was opened")),
+        Err(e) => e,
+    };
+    if files(dir)? != before {
+        return Err(format!("{what}: refused, but changed"));
+    }
+    if !codes.contains(&e.code()) {
+        return Err(format!("{what}: refused as {}: {e}", e.code()));
+    }
+    let remedies = ["estore", "backup", "Run that release", "stop that first", "Open it once with"];
+    if remedies.iter().any(|remedy| e.message().contains(remedy)) {
+        Ok(())
+    } else {
+        Err(format!("{what}: no remedy: {e}"))
+    }
 }
 
 /// A site in a folder.
@@ -86,25 +152,7 @@ impl Site {
 
     /// The store has to be refused with one of `codes`, a remedy, and no change to any file.
     async fn refused(&self, what: &str, codes: &[&str]) -> Result<(), String> {
-        let before = files(&self.dir)?;
-        let opened = ControlStore::open(&self.cx, &self.dir, &child::options()).await;
-        let e = match opened {
-            Ok(_) => return Err(format!("{what}: it was opened")),
-            Err(e) => e,
-        };
-        if files(&self.dir)? != before {
-            return Err(format!("{what}: refused, but changed"));
-        }
-        if !codes.contains(&e.code()) {
-            return Err(format!("{what}: refused as {}: {e}", e.code()));
-        }
-        let text = e.message();
-        let remedies = ["estore", "backup", "Run that release", "stop that first", "Open it once with"];
-        if remedies.iter().any(|remedy| text.contains(remedy)) {
-            Ok(())
-        } else {
-            Err(format!("{what}: no remedy: {e}"))
-        }
+        refused_as(&self.cx, &self.dir, &child::options(), what, codes).await
     }
 
     fn examined(&self, what: &str) -> Result<(), String> {

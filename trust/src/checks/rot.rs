@@ -1,6 +1,7 @@
 //! `s-rot`: bits that flip in a file at rest, and in a file or its reads while the store is open.
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::{
         Arc,
@@ -18,6 +19,7 @@ use crate::{
     oracle::{Model, Oracle},
     rig::{Rig, needed, simulate},
     run::{Case, Run},
+    workload::WORKLOADS,
 };
 
 pub const CHECK: Check = Check {
@@ -40,8 +42,8 @@ pub const CHECK: Check = Check {
     run,
 };
 
-/// A store that the cases damage, new after so many of them.
-const SAME_STORE: u64 = 200;
+/// The stores that the cases damage, one of each workload, new after so many rounds.
+const SAME_STORE: u64 = 100;
 const BATCHES: u64 = 40;
 
 struct Sample {
@@ -52,13 +54,15 @@ struct Sample {
 /// `n` flips at rest, and `n` while the store is open.
 fn run(run: &mut Run) -> std::result::Result<(), String> {
     run.form_ran("backend");
-    let mut sample = None;
+    let mut samples = BTreeMap::new();
     run.each(run.n().saturating_mul(2), |i, case| {
-        if i % SAME_STORE == 0 {
-            sample = Some(simulate(make(case))?);
+        let round = i / WORKLOADS.len() as u64;
+        let whose = case.workload.name();
+        if round.is_multiple_of(SAME_STORE) {
+            samples.insert(whose, simulate(make(case))?);
         }
-        let Some(sample) = &sample else { return Err("there is no store to damage".into()) };
-        match i % 4 {
+        let Some(sample) = samples.get(whose) else { return Err("there is no store to damage".into()) };
+        match round % 4 {
             0 | 2 => simulate(at_rest(case, sample)),
             1 => simulate(while_open(case, sample)),
             _ => simulate(in_a_read(case, sample)),

@@ -1,11 +1,11 @@
 //! Steps that checks have in common.
 
-use headframe_core::{Error, ErrorKind};
+use headframe_core::Error;
 
 use crate::{
-    oracle::Oracle,
+    oracle::{Oracle, is_refusal},
     run::Case,
-    workload::{Op, Registry, draw},
+    workload::{Op, Registry},
 };
 
 /// Draws a change, makes it, and compares what the caller is told with what is possible.
@@ -15,12 +15,7 @@ pub async fn change(
     oracle: &mut Oracle,
     n: u64,
 ) -> Result<Result<(), Error>, String> {
-    let mut op = draw(&mut case.rng, &oracle.model(), n);
-    if oracle.unsure() && matches!(op, Op::Forget(..) | Op::Settle) {
-        // These begin with a look around, and what can be read may be older than the file until the store was opened
-        // again.
-        op = Op::Set("look-first".into(), n.into());
-    }
+    let op = registry.rules().draw(&mut case.rng, &oracle.model(), n, oracle.unsure());
     make(case, registry, oracle, &op).await
 }
 
@@ -32,7 +27,7 @@ pub async fn sound(
     n: u64,
 ) -> Result<(), String> {
     match change(case, registry, oracle, n).await? {
-        Err(e) if e.kind() != ErrorKind::Conflict => Err(format!("refused although nothing is wrong: {e}")),
+        Err(e) if !is_refusal(&e) => Err(format!("refused although nothing is wrong: {e}")),
         _ => Ok(()),
     }
 }
@@ -45,27 +40,31 @@ pub async fn make(
     op: &Op,
 ) -> Result<Result<(), Error>, String> {
     let revision = registry.store().revision();
+    let rules = registry.rules();
     let told = registry.apply(op).await;
-    if told.is_ok() && registry.store().revision() == revision {
+    if let Ok(answer) = &told
+        && registry.store().revision() == revision
+    {
         // Nothing had to be written, as far as the registry knows: it may know less than the file.
-        oracle.idle(op)?;
-        return Ok(told);
+        oracle.idle(rules, op, answer)?;
+        return Ok(told.map(drop));
     }
-    oracle.told(op, &told)?;
+    oracle.told(rules, op, &told)?;
     match &told {
-        Ok(()) => {
+        Ok(_) => {
             case.hit(op.name());
-            if oracle.unsure() {
+            // Not every change makes the registry look at what became of those before.
+            if oracle.unsure() && registry.look().await {
                 oracle.found(&registry.content())?;
             }
         }
-        Err(e) if e.kind() == ErrorKind::Conflict => case.hit("a guard refused"),
+        Err(e) if is_refusal(e) => case.hit("a guard refused"),
         Err(_) => {}
     }
-    Ok(told)
+    Ok(told.map(drop))
 }
 
 /// Whether an error only says that a guard did not hold.
 pub fn refused(told: &Result<(), Error>) -> bool {
-    told.as_ref().is_err_and(|e| e.kind() == ErrorKind::Conflict)
+    told.as_ref().is_err_and(is_refusal)
 }

@@ -174,3 +174,105 @@ async fn a_full_disk_stops_changes_and_nothing_else() {
     site.pass(60).await;
     rack.register(miner("m2", "10.0.0.2"), &by()).await.unwrap();
 }
+
+/// Fails so many calls that opening the file again fails too, and the look after it does not.
+const JUST_UNKNOWN: std::ops::Range<u64> = 4..7;
+
+/// A site whose things `a` and `b` have a comment each, on a disk that fails from call `k` on.
+async fn failing(k: u64, fail_for: u64) -> (Site, LocalRack, String) {
+    let site = Site::new().await;
+    let rack = site.rack("r1").await;
+    for (name, address) in [("a", "10.0.0.1"), ("b", "10.0.0.2")] {
+        rack.register(miner(name, address), &by()).await.unwrap();
+    }
+    let comment = rack.save_comment(&id("a"), "fan", None, &by()).await.unwrap();
+    site.disk.plan(CrashPlan { fail_at: Some(k), fail_for, ..CrashPlan::default() });
+    (site, rack, comment.id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_stays_the_same_does_not_vouch_for_those_beside_it() {
+    let mut looked = 0;
+    for k in 0..24 {
+        for fail_for in JUST_UNKNOWN {
+            let (site, rack, comment) = failing(k, fail_for).await;
+            let opened = site.things.store().health().opened;
+            let which = crate::rack::CommentRef { id: Some(comment), ts: None };
+            let (a, caller) = (id("a"), by());
+            // The same text again: byte for byte what is there. Both share one commit.
+            let (_, told) = tokio::join!(
+                rack.edit_comment(&a, &which, "fan", &caller),
+                rack.register(miner("c", "10.0.0.3"), &caller)
+            );
+            site.disk.plan(CrashPlan::default());
+            looked += usize::from(site.things.store().health().opened > opened);
+            let kept = site.things.store().get_record(Space::Things, "c").is_some();
+            let context = format!("call {k}, failing {fail_for} times: {told:?}");
+            match told {
+                Ok(_) => assert!(kept, "{context}"),
+                Err(e) => assert!(e.sent() == Sent::Maybe || !kept, "{context}"),
+            }
+        }
+    }
+    assert!(looked > 12, "{looked}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_look_records_have_the_commit_that_wrote_them() {
+    let mut looked = 0;
+    for k in 0..24 {
+        for fail_for in JUST_UNKNOWN {
+            let (site, rack, _) = failing(k, fail_for).await;
+            let opened = site.things.store().health().opened;
+            // What goes stands before what stays.
+            let told = site.things.merge(&id("b"), &id("a"), &by()).await;
+            site.disk.plan(CrashPlan::default());
+            looked += usize::from(site.things.store().health().opened > opened);
+            let context = format!("call {k}, failing {fail_for} times: {told:?}");
+            let changed = rack.update(&id("b"), change(json!({"info": {"n": 1}})), &by()).await;
+            assert!(changed.is_ok(), "{context}: {changed:?}");
+            assert_eq!(told.is_ok() || site.things.len() == 1, site.things.len() == 1, "{context}");
+        }
+    }
+    assert!(looked > 12, "{looked}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_is_looked_for_without_another_request() {
+    let mut unknown = [0, 0];
+    for k in 0..40 {
+        let (site, rack, _) = failing(k, 40).await;
+        let told = rack.register(miner("c", "10.0.0.3"), &by()).await;
+        site.disk.plan(CrashPlan::default());
+        site.pass(3).await;
+        // What another process would find now.
+        let file = CrashBackend::with_bytes(1, site.disk.bytes());
+        let there = ControlStore::open_on(&site.cx, Arc::new(file), &options(7)).await.unwrap();
+        let kept = there.get_record(Space::Things, "c").is_some();
+        let context = format!("call {k}: {told:?}");
+        assert_eq!(site.things.get(&id("c")).is_some(), kept, "{context}");
+        agree(&site, &rack, &context);
+        if told.is_err_and(|e| e.sent() == Sent::Maybe) {
+            unknown[usize::from(kept)] += 1;
+        }
+    }
+    assert!(unknown[0] > 0 && unknown[1] > 0, "{unknown:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_refused_for_what_is_not_known() {
+    let (site, rack, _) = failing(0, 10_000).await;
+    let first = rack.register(miner("c", "10.0.0.3"), &by()).await.unwrap_err();
+    assert_eq!(first.sent(), Sent::Maybe);
+    // Whether it is there nobody knows yet, so it is neither unknown nor taken.
+    let gone = rack.update(&id("c"), change(json!({"info": {"n": 1}})), &by()).await.unwrap_err();
+    let taken = rack.register(miner("a", "10.0.0.9"), &by()).await.unwrap_err();
+    let wrong = rack.register(draft(json!({"id": "d", "code": "x"})), &by()).await.unwrap_err();
+    for e in [&gone, &taken] {
+        assert_eq!((e.code(), e.sent()), (crate::store::code::IO, Sent::No), "{e}");
+    }
+    assert_eq!(wrong.code(), "ERR_THING_CODE_INVALID");
+    site.disk.plan(CrashPlan::default());
+    let taken = rack.register(miner("a", "10.0.0.9"), &by()).await.unwrap_err();
+    assert_eq!(taken.code(), "ERR_THING_WITH_ID_ALREADY_EXISTS");
+}

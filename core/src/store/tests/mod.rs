@@ -4,6 +4,7 @@ mod faults;
 mod format;
 mod full;
 mod guards;
+mod keys;
 mod last;
 mod power;
 mod rot;
