@@ -10,12 +10,13 @@ use headframe_core::{
     ThingId,
     driver::{Driver, Evidence, Ports, ProbeReply, ProbeRequest, ProbeSpec, Registry},
     io::{Ctx, MemNet},
-    model::{Command, CommandName, ThingConf},
+    model::{Command, CommandName, PoolSetup, ThingConf},
     testkit::{Rig, RigFault, RigTruth, WriteFault},
+    units::Watts,
 };
 use headframe_sim::{
-    AntminerOptions, Device, Door, Family, Fault, Fleet, FleetBuilder, Join, Pool, RpcOptions,
-    WhatsminerOptions,
+    AntminerOptions, Device, Door, ErrorForm, Family, Fault, Fleet, FleetBuilder, Join, Padding, Pool,
+    RpcOptions, WhatsminerOptions,
 };
 
 #[path = "samples/mod.rs"]
@@ -218,13 +219,52 @@ fn strangers() -> Vec<(&'static str, Evidence)> {
 }
 
 async fn whatsminer_rig(cx: Ctx, _net: MemNet) -> SimRig {
-    SimRig::new(cx, "whatsminer", "admin", FleetBuilder::new().whatsminers(1)).await
+    let rig = SimRig::new(cx, "whatsminer", "admin", FleetBuilder::new().whatsminers(1)).await;
+    SimRig { out_of_range: WHATSMINER_REFUSES, ..rig }
 }
+
+/// Arguments outside the ranges of an air-cooled unit.
+const WHATSMINER_REFUSES: &[fn() -> Command] = &[
+    || Command::SetPowerPct(0),
+    || Command::SetPowerPct(101),
+    || Command::SetPowerLimit(Watts::new(3_600.0).unwrap()),
+    || Command::SetPowerLimit(Watts::new(99_999.0).unwrap()),
+    || Command::SetUpfreqSpeed(10),
+    || Command::SetTempOffset(-31),
+    || Command::SetTempOffset(1),
+    || Command::SetTargetFreq(101),
+    || Command::SetupPools(Vec::new()),
+    || {
+        Command::SetupPools(
+            (1..=4).map(|n| PoolSetup::new(format!("stratum+tcp://p{n}:1"), "w", "x")).collect(),
+        )
+    },
+    || Command::SetHostname("no blanks".into()),
+];
 
 /// A unit that refuses joined commands.
 async fn whatsminer_single_rig(cx: Ctx, _net: MemNet) -> SimRig {
     let options = WhatsminerOptions { join: Join::None, ..WhatsminerOptions::default() };
-    SimRig::new(cx, "whatsminer", "admin", FleetBuilder::new().whatsminer(options)).await
+    let rig = SimRig::new(cx, "whatsminer", "admin", FleetBuilder::new().whatsminer(options)).await;
+    SimRig { out_of_range: WHATSMINER_REFUSES, ..rig }
+}
+
+/// A unit of an older API that pads its replies in the other way, wraps its refusals twice, and answers where others
+/// are silent.
+async fn whatsminer_early_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let options = WhatsminerOptions {
+        model: &headframe_sim::M56S,
+        api: 3,
+        password: "Rack_07x".into(),
+        silent: false,
+        errors: ErrorForm::Double,
+        padding: Padding::Pkcs7,
+        token_code: 131,
+        keep_open: true,
+        ..WhatsminerOptions::default()
+    };
+    let rig = SimRig::new(cx, "whatsminer", "Rack_07x", FleetBuilder::new().whatsminer(options)).await;
+    SimRig { out_of_range: &[|| Command::SetPowerPct(101), || Command::SetTargetFreq(-101)], ..rig }
 }
 
 async fn antminer_rig(cx: Ctx, _net: MemNet) -> SimRig {
@@ -260,6 +300,7 @@ async fn antminer_rpc_rig(cx: Ctx, _net: MemNet) -> SimRig {
 
 headframe_core::conformance!(whatsminer, whatsminer_rig);
 headframe_core::conformance!(whatsminer_single, whatsminer_single_rig);
+headframe_core::conformance!(whatsminer_early, whatsminer_early_rig);
 headframe_core::conformance!(antminer, antminer_rig);
 headframe_core::conformance!(antminer_side, antminer_side_rig);
 headframe_core::conformance!(antminer_web, antminer_web_rig);

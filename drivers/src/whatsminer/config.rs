@@ -1,4 +1,6 @@
-use headframe_core::{Error, Result, Secret, model::ThingConf};
+use std::net::{IpAddr, SocketAddr};
+
+use headframe_core::{Error, ErrorKind, Result, Secret, io::Ctx, model::ThingConf};
 use serde::Deserialize;
 
 /// Options of a Whatsminer.
@@ -16,6 +18,13 @@ pub struct WhatsminerConf {
     /// Efficiency as the model was sold, J/TH; 0 takes MiningOS's figure for the thing type.
     #[serde(default)]
     pub nominal_efficiency_w_ths: f64,
+    /// Client id of the handshake that switches the write API on. Without both this and
+    /// [`unlock_secret`](Self::unlock_secret) the handshake is never begun.
+    #[serde(default)]
+    pub unlock_client: String,
+    /// The secret that belongs to [`unlock_client`](Self::unlock_client).
+    #[serde(default)]
+    pub unlock_secret: Secret,
 }
 
 const fn default_port() -> u16 {
@@ -41,7 +50,30 @@ impl WhatsminerConf {
         if opts.nominal_efficiency_w_ths < 0.0 {
             return wrong("nominal_efficiency_w_ths", "an efficiency is not negative");
         }
+        if opts.unlock_client.is_empty() != opts.unlock_secret.expose().is_empty() {
+            return wrong("unlock_client", "unlock_client and unlock_secret belong together");
+        }
         Ok(opts)
+    }
+
+    /// Client id and secret of the handshake that switches the write API on, if the operator has any.
+    pub(super) fn unlock(&self) -> Option<(&str, &str)> {
+        (!self.unlock_client.is_empty()).then(|| (self.unlock_client.as_str(), self.unlock_secret.expose()))
+    }
+
+    /// The address of the API.
+    pub(super) async fn resolve(&self, cx: &Ctx) -> Result<SocketAddr> {
+        const OP: &str = "whatsminer.resolve";
+        let host = self.address.as_str();
+        let ip = match host.parse::<IpAddr>() {
+            Ok(ip) => ip,
+            Err(_) => {
+                let found = cx.within(OP, cx.net.resolve(host)).await?;
+                let none = || Error::new(ErrorKind::Unreachable, OP, "the name has no address");
+                found.into_iter().next().ok_or_else(|| none().with("host", host))?
+            }
+        };
+        Ok(SocketAddr::new(ip, self.port))
     }
 
     /// The nominal efficiency of a thing of `thing_type`, J/TH.
@@ -86,11 +118,14 @@ mod tests {
             ("address", serde_json::json!("10.0.0.7 x")),
             ("port", serde_json::json!(0)),
             ("nominal_efficiency_w_ths", serde_json::json!(-1)),
+            ("unlock_client", serde_json::json!("acme")),
         ] {
             let e = WhatsminerConf::read(&conf().opt(key, value)).unwrap_err();
             assert_eq!((e.kind(), e.fact("field")), (ErrorKind::Invalid, Some(key)));
         }
-        let opts = WhatsminerConf::read(&conf().opt("password", "Rack_07x")).unwrap();
-        assert!(!format!("{opts:?}").contains("Rack_07x"));
+        let partner = conf().opt("unlock_client", "acme").opt("unlock_secret", "s3cret_0");
+        let opts = WhatsminerConf::read(&partner.opt("password", "Rack_07x")).unwrap();
+        assert!(!format!("{opts:?}").contains("Rack_07x") && !format!("{opts:?}").contains("s3cret_0"));
+        assert_eq!(opts.unlock(), Some(("acme", "s3cret_0")));
     }
 }

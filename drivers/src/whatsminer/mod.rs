@@ -1,18 +1,13 @@
 #![doc = include_str!("docs.md")]
 
-mod ask;
-mod boards;
 mod config;
 mod errors;
-mod map;
 mod models;
 mod probe;
-mod reply;
-mod slow;
 mod state;
 mod thing;
+mod v2;
 mod value;
-mod wire;
 
 use std::sync::Arc;
 

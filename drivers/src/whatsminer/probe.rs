@@ -4,9 +4,11 @@ use headframe_core::driver::{Evidence, Match};
 
 use super::{
     ID, MAKE,
-    reply::{Details, Version},
+    v2::{
+        reply::{Details, Version},
+        wire::{Part, Payload},
+    },
     value::text,
-    wire::{Part, Payload},
 };
 
 /// What other families' replies contain, also where they borrow words of this one.

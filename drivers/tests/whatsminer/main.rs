@@ -8,7 +8,12 @@
 )]
 
 mod asking;
+mod bench;
 mod device;
+mod firmware;
 mod simulated;
+mod tokens;
+mod v1;
 mod values;
 mod vectors;
+mod writes;

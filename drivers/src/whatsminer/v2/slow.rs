@@ -11,10 +11,13 @@ use headframe_core::{
 use serde_json::Value;
 
 use super::{
-    models::{self, Model},
     reply::{self, Details, Info, Summary, Version},
-    value::{Missing, Reading, celsius, either, mac, reported, rpm, text, watts},
     wire::{Ask, Failure, Got, Replies},
+};
+use crate::whatsminer::{
+    MAKE,
+    models::{self, Model},
+    value::{Missing, Reading, celsius, either, mac, reported, rpm, text, watts},
 };
 
 /// A command that did not answer, or not understandably, is asked again after this time if it never has.
@@ -155,7 +158,7 @@ impl Slow {
         let old = |read: fn(&Summary) -> Option<&String>| text(summary.and_then(read));
         let missing = &mut facts.missing;
         let mut info = MinerInfo::default();
-        info.make = super::MAKE.into();
+        info.make = MAKE.into();
         info.vendor_model = missing.keep("info.vendor_model", name);
         if info.vendor_model.is_some() {
             info.model = Some(facts.model.name.clone()).filter(|name| !name.is_empty());

@@ -12,6 +12,9 @@ use serde::{
 /// Entries of an error list that are kept; firmware gone wrong sends hundreds.
 const MAX_ERRORS: usize = 256;
 
+/// `Error Code 0` to `Error Code 9` of `summary`.
+const KEPT_ERRORS: u64 = 10;
+
 /// `SUMMARY[0]`. Rates are MH/s except `Factory GHS`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default)]
@@ -56,6 +59,11 @@ pub(super) struct Summary {
     pub power_mode: Option<String>,
     #[serde(rename = "Power Fanspeed", deserialize_with = "lenient::f64_opt")]
     pub power_fan: Option<f64>,
+    /// 0.01 V.
+    #[serde(rename = "Voltage", deserialize_with = "lenient::f64_opt")]
+    pub voltage: Option<f64>,
+    #[serde(rename = "Power Current", deserialize_with = "lenient::f64_opt")]
+    pub power_current: Option<f64>,
     #[serde(rename = "Env Temp", deserialize_with = "lenient::f64_opt")]
     pub env_temp: Option<f64>,
     #[serde(rename = "Chip Temp Max", deserialize_with = "lenient::f64_opt")]
@@ -174,20 +182,25 @@ pub(super) struct Status {
     pub btmineroff: Option<bool>,
     #[serde(deserialize_with = "lenient::text_opt")]
     pub mineroff_reason: Option<String>,
-    #[serde(rename = "FirmwareVersion", deserialize_with = "lenient::text_opt")]
+    #[serde(rename = "FirmwareVersion", alias = "Firmware Version", deserialize_with = "lenient::text_opt")]
     pub firmware: Option<String>,
     #[serde(deserialize_with = "lenient::text_opt")]
     pub power_mode: Option<String>,
     #[serde(deserialize_with = "lenient::f64_opt")]
     pub hash_percent: Option<f64>,
-    #[serde(rename = "power_limit_set", deserialize_with = "lenient::f64_opt")]
+    /// 0 when the device says that none is set.
+    #[serde(rename = "power_limit_set", deserialize_with = "zero_when_empty")]
     pub power_limit: Option<f64>,
+}
+
+fn zero_when_empty<'de, D: Deserializer<'de>>(d: D) -> Result<Option<f64>, D::Error> {
+    Ok(Some(lenient::f64_opt(d)?.unwrap_or(0.0)))
 }
 
 /// `Msg` of `get_version`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Version {
+pub(in crate::whatsminer) struct Version {
     #[serde(rename = "api_ver", deserialize_with = "lenient::text_opt")]
     pub api: Option<String>,
     #[serde(rename = "fw_ver", deserialize_with = "lenient::text_opt")]
@@ -225,7 +238,7 @@ pub(super) struct Info {
 /// `DEVDETAILS[0]`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Details {
+pub(in crate::whatsminer) struct Details {
     #[serde(rename = "Driver", deserialize_with = "lenient::text_opt")]
     pub driver: Option<String>,
     #[serde(rename = "Model", deserialize_with = "lenient::text_opt")]
@@ -257,6 +270,11 @@ pub(super) struct Psu {
 }
 
 impl Summary {
+    /// How many errors it counts beyond those that are kept.
+    pub fn errors_left_out(&self) -> Option<u64> {
+        self.error_count?.checked_sub(KEPT_ERRORS).filter(|n| *n > 0)
+    }
+
     /// The error codes that API v1 puts here; `None` when it does not.
     pub fn error_codes(&self) -> Option<impl Iterator<Item = &str>> {
         let count = usize::try_from(self.error_count?).unwrap_or(usize::MAX);

@@ -70,7 +70,7 @@ impl Ask {
 
 /// Why a command gave nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(in crate::whatsminer) enum Failure {
     /// Not asked, or asked and not answered.
     Silent,
     /// Code 14: the firmware does not have the command.
@@ -93,7 +93,7 @@ impl Failure {
 }
 
 /// What a command gave.
-pub(super) type Got<T> = Result<T, Failure>;
+pub(in crate::whatsminer) type Got<T> = Result<T, Failure>;
 
 /// Ignores every scalar.
 macro_rules! scalars_are {
@@ -137,7 +137,7 @@ impl<R, F: FnOnce(&str) -> R> Visitor<'_> for Named<F> {
 }
 
 /// What one command's reply carries beside its status.
-pub(super) trait Payload: Sized {
+pub(in crate::whatsminer) trait Payload: Sized {
     /// The member that holds it.
     const KEY: &'static str;
     fn read<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Self>, D::Error>;
@@ -145,7 +145,7 @@ pub(super) trait Payload: Sized {
 
 /// The ordinary reply of one command; also in a list of one, as joined replies have it. Anything else is empty.
 #[derive(Debug)]
-pub(super) struct Part<T> {
+pub(in crate::whatsminer) struct Part<T> {
     status: StatusBlock,
     code: Option<i64>,
     body: Option<T>,

@@ -5,9 +5,9 @@ use headframe_core::{
     units::{Celsius, floor2},
 };
 
-use super::{
+use super::reply::{Dev, Summary};
+use crate::whatsminer::{
     models::Model,
-    reply::{Dev, Summary},
     value::{Missing, Reading, celsius, clock, degrees, either, factory, rate, reported, rpm, text},
 };
 

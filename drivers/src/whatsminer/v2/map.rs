@@ -1,4 +1,4 @@
-//! From the replies of one poll to a snapshot. No I/O; units are converted here and in [`value`](super::value) only.
+//! From the replies of one poll to a snapshot. No I/O; units are converted here and in [`value`](crate::whatsminer::value) only.
 
 use headframe_core::{
     driver::ShareMeter,
@@ -6,17 +6,20 @@ use headframe_core::{
         DeviceError, HashrateWindows, Members, MinerConfig, MinerSnapshot, MinerStats, MissingReason,
         PoolConfig, PoolStatus, PowerMode, PowerSource, Shares,
     },
-    units::{Hashrate, JoulesPerTerahash, Watts, floor2},
+    units::{Hashrate, JoulesPerTerahash, Volts, Watts, floor2},
 };
 use serde_json::Value;
 
 use super::{
-    boards, errors,
+    boards,
     reply::{Dev, ErrorList, Pool, Status, Summary},
     slow::Facts,
+    wire::{Got, Replies},
+};
+use crate::whatsminer::{
+    errors,
     state::Signs,
     value::{Missing, Reading, either, factory, limit, millis, rate, reported, text, watts},
-    wire::{Got, Replies},
 };
 
 /// The live replies, each with the reason where it is missing.
@@ -61,6 +64,7 @@ pub(super) fn snapshot(replies: &Replies, facts: &Facts, nominal: Option<f64>) -
     stats.temperature_c = boards::temperatures(live.devs, summary, &mut missing);
     stats.fans = boards::fans(summary, reported(facts.psu_fan), &facts.model, &mut missing);
     stats.psu.clone_from(&facts.psu);
+    mains(&mut stats, summary, &mut missing);
     stats.miner_specific.clone_from(&facts.specific);
     stats.hashrate_mhs = hashrates(summary, &mut missing);
     let now = stats.hashrate_mhs.and_then(|h| h.current());
@@ -138,6 +142,25 @@ fn hashrates(summary: Reading<&Summary>, missing: &mut Missing) -> Option<Hashra
         "stats.hashrate_mhs",
         if none { Err(rate(summary.mhs_av).err().unwrap_or(MissingReason::NotReported)) } else { Ok(out) },
     )
+}
+
+/// API v1 tells in the summary what its supply is connected to, also where it tells nothing more of the supply.
+fn mains(stats: &mut MinerStats, summary: Reading<&Summary>, missing: &mut Missing) {
+    const OTHERS: [&str; 5] = [
+        "stats.psu.model",
+        "stats.psu.serial",
+        "stats.psu.firmware",
+        "stats.psu.input_w",
+        "stats.psu.temperature_c",
+    ];
+    let told = summary.ok().and_then(|s| s.voltage).filter(|x| *x > 0.0);
+    let Some(volts) = told.and_then(|x| Volts::new(floor2(x / 100.0))) else { return };
+    stats.psu.get_or_insert_default().input_v = Some(volts);
+    if let Some(reason) = missing.0.remove("stats.psu") {
+        for path in OTHERS {
+            missing.0.insert(path, reason);
+        }
+    }
 }
 
 /// Power, its limit and efficiency. Without an efficiency of its own the device's power and present rate give it.
@@ -240,7 +263,7 @@ fn config(live: &Live<'_>, signs: &Signs, facts: &Facts, missing: &mut Missing) 
     config
 }
 
-fn mode(word: Option<&String>) -> Reading<PowerMode> {
+pub(super) fn mode(word: Option<&String>) -> Reading<PowerMode> {
     match text(word)?.to_ascii_lowercase().as_str() {
         "low" => Ok(PowerMode::Low),
         "normal" => Ok(PowerMode::Normal),
@@ -264,6 +287,8 @@ fn extra(live: &Live<'_>, facts: &Facts) -> Members<Value> {
         put("fast_boot", text(s.fast_boot.as_ref()).ok().map(Value::from));
         put("pool_rejected_pct", s.pool_rejected.map(number));
         put("os_uptime_ms", millis(s.uptime).ok().map(Value::from));
+        put("power_current_raw", s.power_current.map(number));
+        put("errors_left_out", s.errors_left_out().map(Value::from));
     }
     if let Ok(s) = live.status {
         put("mineroff_reason", text(s.mineroff_reason.as_ref()).ok().map(Value::from));

@@ -228,7 +228,7 @@ fn join(asks: &[Ask]) -> String {
 }
 
 /// `cx` for a part of the work: it ends after this share of what is left, so that the rest can still be done.
-fn portion(cx: &Ctx, of: u32, parts: u32) -> Ctx {
+pub(super) fn portion(cx: &Ctx, of: u32, parts: u32) -> Ctx {
     let left = cx.remaining().map_or(LIMIT, |left| left / parts * of);
     cx.deadline_in(left.min(LIMIT))
 }
@@ -248,7 +248,12 @@ fn read_joined(reply: &[u8]) -> Result<Replies> {
 
 /// Asks one command after the other over at most three connections, and gives the first error of a connection.
 /// Once the unit cannot be reached, the rest is left.
-async fn singles_into(cx: &Ctx, at: SocketAddr, asks: &[Ask], replies: &mut Replies) -> Option<Error> {
+pub(super) async fn singles_into(
+    cx: &Ctx,
+    at: SocketAddr,
+    asks: &[Ask],
+    replies: &mut Replies,
+) -> Option<Error> {
     let (next, gone) = (AtomicUsize::new(0), AtomicBool::new(false));
     let line = || async {
         let mut out = Vec::new();
