@@ -11,6 +11,7 @@ mod reply;
 mod slow;
 mod state;
 mod thing;
+pub mod v3;
 mod value;
 mod wire;
 
