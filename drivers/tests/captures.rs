@@ -22,7 +22,10 @@ use headframe_core::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const FOLDERS: [(&str, usize); 2] = [("whatsminer-v2", 9), ("antminer-v2020", 6)];
+#[path = "captures_v3/mod.rs"]
+mod v3;
+
+const FOLDERS: [(&str, usize); 3] = [("whatsminer-v2", 9), ("whatsminer-v3", 5), ("antminer-v2020", 6)];
 const RPC: &str = "10.9.0.7:4028";
 const WEB: &str = "10.9.0.7:80";
 

@@ -66,7 +66,7 @@ impl SimRig {
             Family::Antminer => {
                 conf.opt("port", ports.web).opt("rpc_port", ports.rpc).opt("side_port", ports.side)
             }
-            _ => conf.opt("port", ports.rpc),
+            _ => conf.opt("port", ports.rpc).opt("v3_port", ports.v3),
         }
     }
 }
@@ -93,7 +93,7 @@ impl Rig for SimRig {
         // The vendor's default password is an ordinary word that may stand anywhere.
         [WRONG, self.password]
             .iter()
-            .filter(|p| !["root", "admin"].contains(p))
+            .filter(|p| !["root", "admin", "super"].contains(p))
             .map(|p| (*p).to_owned())
             .collect()
     }
@@ -267,6 +267,27 @@ async fn whatsminer_early_rig(cx: Ctx, _net: MemNet) -> SimRig {
     SimRig { out_of_range: &[|| Command::SetPowerPct(101), || Command::SetTargetFreq(-101)], ..rig }
 }
 
+/// A unit with API v3, whose port 4028 only reads.
+async fn whatsminer_v3_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let fleet = FleetBuilder::new().whatsminer(WhatsminerOptions::v3());
+    let rig = SimRig::new(cx, "whatsminer", "super", fleet).await;
+    SimRig { out_of_range: V3_REFUSES, never_reported: &["stats.all_pools_shares"], ..rig }
+}
+
+const V3_REFUSES: &[fn() -> Command] = &[
+    || Command::SetupPools(Vec::new()),
+    || {
+        Command::SetupPools(
+            (1..=4).map(|n| PoolSetup::new(format!("stratum+tcp://p{n}:1"), "w", "x")).collect(),
+        )
+    },
+];
+
+/// A unit of API v1, which is only read.
+async fn whatsminer_v1_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    SimRig::new(cx, "whatsminer", "admin", FleetBuilder::new().whatsminer(WhatsminerOptions::v1())).await
+}
+
 async fn antminer_rig(cx: Ctx, _net: MemNet) -> SimRig {
     SimRig::new(cx, "antminer", "root", FleetBuilder::new().antminers(1)).await
 }
@@ -301,6 +322,8 @@ async fn antminer_rpc_rig(cx: Ctx, _net: MemNet) -> SimRig {
 headframe_core::conformance!(whatsminer, whatsminer_rig);
 headframe_core::conformance!(whatsminer_single, whatsminer_single_rig);
 headframe_core::conformance!(whatsminer_early, whatsminer_early_rig);
+headframe_core::conformance!(whatsminer_v3, whatsminer_v3_rig);
+headframe_core::conformance!(whatsminer_v1, whatsminer_v1_rig);
 headframe_core::conformance!(antminer, antminer_rig);
 headframe_core::conformance!(antminer_side, antminer_side_rig);
 headframe_core::conformance!(antminer_web, antminer_web_rig);

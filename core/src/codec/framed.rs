@@ -1,100 +1,140 @@
-//! Messages behind their length: 4 bytes little-endian, then so many bytes. One connection, one request, one reply.
+//! Messages behind their length: four bytes, least significant first, then so many bytes, in both directions. One
+//! request and one reply per connection.
 
-use std::{
-    net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::located;
 use crate::{
     Error, ErrorKind, Result,
-    codec::located,
-    io::{BoxStream, Ctx},
+    io::Ctx,
     planted::{Bug, planted},
 };
 
-/// The longest reply that [`call`] takes unless told; real ones have a few KiB.
+/// The longest reply that is taken; the longest seen are 2 KiB.
 pub const MAX_REPLY: usize = 256 * 1024;
 
 const OP: &str = "framed.call";
-const LENGTH: usize = 4;
+const HEADER: usize = 4;
+/// Room that is made for a reply before any of it came, whatever its length claims.
+const FIRST_READ: usize = 8 * 1024;
 
-/// Sends one request over a connection of its own and gives the reply.
+/// How much of a request has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Nothing,
+    Part,
+    Whole,
+}
+
+/// A write without a reply that could be read.
+#[derive(Debug)]
+pub struct Lost {
+    /// Why; it says whether the device may have received the write.
+    pub error: Error,
+    /// Whether the whole request had left.
+    pub whole: bool,
+}
+
+impl Lost {
+    /// Whether to send it again: never, because the device may have received it.
+    pub fn again(&self) -> bool {
+        self.error.kind() == ErrorKind::Timeout && planted(Bug::RetryOnTimeout)
+    }
+}
+
+/// The frame of `message`.
+pub fn frame(message: &str) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_le_bytes();
+    [&length[..], message.as_bytes()].concat()
+}
+
+/// The length that a header tells.
 ///
-/// For reads; [`call_write`] is for what may change the device.
+/// # Errors
+/// [`BadReply`](ErrorKind::BadReply) for a frame without contents or above [`MAX_REPLY`] (`max=…`).
+pub fn length(header: [u8; HEADER]) -> Result<usize> {
+    let told = u32::from_le_bytes(header);
+    match usize::try_from(told) {
+        Ok(0) => Err(Error::new(ErrorKind::BadReply, OP, "the reply is a frame without contents")),
+        Ok(n) if n <= MAX_REPLY || planted(Bug::UncheckedLength) => Ok(n),
+        _ => Err(Error::new(ErrorKind::BadReply, OP, "the reply's length is above the bound")
+            .with("max", MAX_REPLY)
+            .with("length", told)),
+    }
+}
+
+/// Sends the frame `request` over a connection of its own and puts the reply's contents into `reply`.
+///
+/// For reads; [`write`] is for what may change the device.
 ///
 /// # Errors
 /// [`Unreachable`](ErrorKind::Unreachable) without a connection (`refused=true` when nothing listens),
-/// [`Timeout`](ErrorKind::Timeout) past the deadline, [`BadReply`](ErrorKind::BadReply) for a length above `max`
-/// (`max=…`) or below 1, a reply that ends early, or none at all (`empty=true`). All carry `address`.
-pub async fn call(cx: &Ctx, at: SocketAddr, request: &[u8], max: usize) -> Result<Vec<u8>> {
-    let sent = AtomicBool::new(false);
-    cx.within(OP, exchange(cx, at, request, max, &sent)).await.map_err(|e| located(e, at))
+/// [`Timeout`](ErrorKind::Timeout) past the deadline, and [`BadReply`](ErrorKind::BadReply) for a reply that is cut,
+/// above the bound (`max=…`) or without a byte (`empty=true`). All carry `address`.
+pub async fn read(cx: &Ctx, at: SocketAddr, request: &[u8], reply: &mut Vec<u8>) -> Result<()> {
+    let mut progress = Progress::Nothing;
+    let talk = talk(cx, at, request, reply, &mut progress);
+    cx.within(OP, talk).await.map_err(|e| located(e, at))
 }
 
-/// [`call`] for a write: an error after the request may have left is marked
-/// [`Sent::Maybe`](crate::Sent::Maybe).
+/// [`read`] for a write.
 ///
 /// # Errors
-/// As [`call`]. Whether silence (`empty=true`) means success, the command decides.
-pub async fn call_write(cx: &Ctx, at: SocketAddr, request: &[u8], max: usize) -> Result<Vec<u8>> {
-    let sent = AtomicBool::new(false);
-    let mut out = cx.within(OP, exchange(cx, at, request, max, &sent)).await;
-    if out.is_err() && planted(Bug::RetryOnTimeout) {
-        out = cx.within(OP, exchange(cx, at, request, max, &sent)).await;
+/// As [`read`], marked [`Sent::Maybe`](crate::Sent::Maybe) from the first byte on.
+pub async fn write(cx: &Ctx, at: SocketAddr, request: &[u8]) -> Result<Vec<u8>, Lost> {
+    let mut progress = Progress::Nothing;
+    let mut reply = Vec::new();
+    let out = cx.within(OP, talk(cx, at, request, &mut reply, &mut progress)).await;
+    match out {
+        Ok(()) => Ok(reply),
+        Err(e) => {
+            let e = located(e, at);
+            let nothing = progress == Progress::Nothing || planted(Bug::NothingSent);
+            let error = if nothing { e } else { e.maybe_sent() };
+            Err(Lost { error, whole: progress == Progress::Whole })
+        }
     }
-    let maybe = sent.load(Ordering::Relaxed) && !planted(Bug::NothingSent);
-    out.map_err(|e| located(if maybe { e.maybe_sent() } else { e }, at))
 }
 
-async fn exchange(
+async fn talk(
     cx: &Ctx,
     at: SocketAddr,
     request: &[u8],
-    max: usize,
-    sent: &AtomicBool,
-) -> Result<Vec<u8>> {
-    let length = u32::try_from(request.len())
-        .map_err(|_| Error::invalid(OP, "request", "is longer than a length can say"))?;
+    reply: &mut Vec<u8>,
+    progress: &mut Progress,
+) -> Result<()> {
+    let broke =
+        |e: std::io::Error| Error::new(ErrorKind::Unreachable, OP, "the connection broke").caused_by(e);
     let mut stream = cx.net.tcp(at).await?;
-    sent.store(true, Ordering::Relaxed);
-    // One piece: some devices read a request with a single call.
-    let mut frame = Vec::with_capacity(LENGTH + request.len());
-    frame.extend_from_slice(&length.to_le_bytes());
-    frame.extend_from_slice(request);
-    stream.write_all(&frame).await.map_err(broken)?;
-    stream.flush().await.map_err(broken)?;
-    let mut head = [0; LENGTH];
-    fill(&mut stream, &mut head, true).await?;
-    let length = usize::try_from(u32::from_le_bytes(head)).unwrap_or(usize::MAX);
-    if (length == 0 || length > max) && !planted(Bug::UncheckedLength) {
-        let text = "the device announces a reply of a length that cannot be";
-        return Err(Error::new(ErrorKind::BadReply, OP, text).with("length", length).with("max", max));
-    }
-    let mut reply = vec![0; length];
-    fill(&mut stream, &mut reply, false).await?;
-    Ok(reply)
-}
-
-/// Fills `buffer`; `first` when no byte came before.
-async fn fill(stream: &mut BoxStream, buffer: &mut [u8], first: bool) -> Result<()> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        let n = stream.read(&mut buffer[filled..]).await.map_err(broken)?;
-        if n == 0 {
-            return Err(match first && filled == 0 {
-                true => Error::new(ErrorKind::BadReply, OP, "closed without a reply").with("empty", true),
-                false => Error::new(ErrorKind::BadReply, OP, "closed in the middle of the reply"),
-            });
+    *progress = Progress::Part;
+    stream.write_all(request).await.map_err(broke)?;
+    stream.flush().await.map_err(broke)?;
+    *progress = Progress::Whole;
+    let mut header = [0; HEADER];
+    let mut got = 0;
+    while got < HEADER {
+        match stream.read(&mut header[got..]).await.map_err(broke)? {
+            0 if got == 0 => {
+                let e = Error::new(ErrorKind::BadReply, OP, "closed without a reply");
+                return Err(e.with("empty", true));
+            }
+            0 => return Err(cut(got, HEADER)),
+            n => got += n,
         }
-        filled += n;
     }
-    Ok(())
+    let length = length(header)?;
+    reply.clear();
+    // The reader wants some room behind what it reads.
+    reply.reserve(length.min(FIRST_READ) + 64);
+    let bound = u64::try_from(length).unwrap_or(u64::MAX);
+    let n = stream.take(bound).read_to_end(reply).await.map_err(broke)?;
+    if n < length { Err(cut(n, length)) } else { Ok(()) }
 }
 
-fn broken(e: std::io::Error) -> Error {
-    Error::new(ErrorKind::Unreachable, OP, "the connection broke").caused_by(e)
+fn cut(got: usize, of: usize) -> Error {
+    Error::new(ErrorKind::BadReply, OP, "the reply is cut").with("got", got).with("of", of)
 }
 
 #[cfg(test)]
@@ -102,59 +142,128 @@ fn broken(e: std::io::Error) -> Error {
 mod tests {
     use std::{sync::Arc, time::Duration};
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{
         Sent,
-        io::{MemNet, Net, SeededRng, SystemClock},
+        io::{MemNet, Net},
+        testkit,
     };
 
-    /// A device that answers one request with these bytes, in two pieces, and closes.
-    async fn answer(bytes: &[u8], cut: usize) -> Result<Vec<u8>> {
-        let net = MemNet::new();
-        let at: SocketAddr = "10.0.0.7:4433".parse().unwrap();
+    const AT: &str = "10.9.0.7:4433";
+
+    /// A device that reads a frame, sends `chunks`, and closes, or stays silent for ever.
+    async fn device(net: &MemNet, request: Vec<u8>, chunks: Vec<Vec<u8>>, closes: bool) -> SocketAddr {
+        let at: SocketAddr = AT.parse().unwrap();
         let mut listener = net.listen(at).await.unwrap();
-        let cx = Ctx::new(Arc::new(SystemClock::default()), Arc::new(SeededRng::new(1)), Arc::new(net));
-        let (first, second) = bytes.split_at(cut.min(bytes.len()));
-        let (first, second) = (first.to_vec(), second.to_vec());
         tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut got = [0; 44];
-            stream.read_exact(&mut got).await.unwrap();
-            assert_eq!(&got, b"\x28\x00\x00\x00{\"cmd\":\"get.device.info\",\"param\":\"salt\"}");
-            for piece in [first, second] {
-                if stream.write_all(&piece).await.is_err() {
-                    return;
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut got = vec![0; request.len()];
+                stream.read_exact(&mut got).await.unwrap();
+                assert_eq!(got, request);
+                for chunk in &chunks {
+                    let _gone = stream.write_all(chunk).await;
+                    tokio::task::yield_now().await;
                 }
-                tokio::task::yield_now().await;
+                open.extend((!closes).then_some(stream));
             }
         });
-        let cx = cx.deadline_in(Duration::from_secs(5));
-        call_write(&cx, at, br#"{"cmd":"get.device.info","param":"salt"}"#, 64).await
+        at
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_reply_is_whole_wherever_it_is_cut() {
-        let reply = b"\x07\x00\x00\x00{\"a\":1}";
-        for cut in 0..=reply.len() {
-            assert_eq!(answer(reply, cut).await.unwrap(), b"{\"a\":1}", "cut at {cut}");
+    /// What a request gets whose reply comes in `chunks`.
+    fn answer(chunks: Vec<Vec<u8>>, closes: bool) -> (Result<Vec<u8>>, Result<Vec<u8>, Lost>) {
+        let out = Arc::new(std::sync::Mutex::new(None));
+        let slot = out.clone();
+        testkit::run(|cx, net| async move {
+            let request = frame("{}");
+            let at = device(&net, request.clone(), chunks, closes).await;
+            let mut reply = b"old".to_vec();
+            let limit = Duration::from_secs(5);
+            let got = read(&cx.deadline_in(limit), at, &request, &mut reply).await.map(|()| reply);
+            *slot.lock().unwrap() = Some((got, write(&cx.deadline_in(limit), at, &request).await));
+        });
+        let got = out.lock().unwrap().take();
+        got.unwrap()
+    }
+
+    #[test]
+    fn lengths_are_bounded_before_anything_is_read() {
+        let max = u32::try_from(MAX_REPLY).unwrap();
+        assert_eq!(length(max.to_le_bytes()).unwrap(), MAX_REPLY);
+        // −1 is the largest length there is, and "{"co" is what a device of another kind may send.
+        for header in [(max + 1).to_le_bytes(), (-1_i32).to_le_bytes(), i32::MIN.to_le_bytes(), *b"{\"co"] {
+            let e = length(header).unwrap_err();
+            assert_eq!((e.kind(), e.fact("max")), (ErrorKind::BadReply, Some("262144")));
+        }
+        assert_eq!(length([0; 4]).unwrap_err().kind(), ErrorKind::BadReply);
+        let (read, write) = answer(vec![vec![0xff; 64]], false);
+        assert_eq!(read.unwrap_err().fact("address"), Some(AT));
+        assert_eq!(write.unwrap_err().error.sent(), Sent::Maybe);
+    }
+
+    #[test]
+    fn silence_a_cut_and_slowness_are_told_apart() {
+        let whole = frame(r#"{"code":0}"#);
+        let (read, write) = answer(vec![], true);
+        assert_eq!(read.unwrap_err().fact("empty"), Some("true"));
+        let lost = write.unwrap_err();
+        assert_eq!((lost.whole, lost.error.sent()), (true, Sent::Maybe));
+        for n in 1..whole.len() {
+            let (read, write) = answer(vec![whole[..n].to_vec()], true);
+            let e = read.unwrap_err();
+            assert_eq!((e.kind(), e.fact("empty"), e.sent()), (ErrorKind::BadReply, None, Sent::No), "{n}");
+            assert_eq!(write.unwrap_err().error.sent(), Sent::Maybe, "{n}");
+            let (read, _) = answer(vec![whole[..n].to_vec()], false);
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::Timeout, "{n}");
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn wrong_lengths_and_early_ends_are_typed() {
-        for (bytes, fact) in [
-            (&b""[..], Some(("empty", "true"))),
-            (b"\x00\x00\x00\x00", Some(("length", "0"))),
-            (b"\xff\xff\xff\xff{}", Some(("max", "64"))),
-            (b"\x41\x00\x00\x00{}", Some(("length", "65"))),
-            (b"\x02\x00", None),
-            (b"\x08\x00\x00\x00{\"a\":1}", None),
-        ] {
-            let e = answer(bytes, 3).await.unwrap_err();
-            assert_eq!((e.kind(), e.sent()), (ErrorKind::BadReply, Sent::Maybe), "{bytes:?}: {e:?}");
-            if let Some((key, value)) = fact {
-                assert_eq!(e.fact(key), Some(value), "{bytes:?}");
+    #[test]
+    fn without_a_connection_nothing_was_sent() {
+        testkit::run(|cx, _| async move {
+            let lost = write(&cx, AT.parse().unwrap(), b"x").await.unwrap_err();
+            let e = lost.error;
+            assert_eq!((e.kind(), e.sent(), lost.whole), (ErrorKind::Unreachable, Sent::No, false));
+            assert_eq!(e.fact("refused"), Some("true"));
+        });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_reply_is_the_same_however_it_is_split(
+            json in "[ -~é]{1,200}",
+            cuts in prop::collection::vec(0usize..220, 0..8),
+            behind in prop::collection::vec(any::<u8>(), 0..9),
+            closes: bool,
+        ) {
+            let mut bytes = frame(&json);
+            bytes.extend(behind);
+            let mut cuts: Vec<usize> = cuts.into_iter().filter(|at| *at < bytes.len()).collect();
+            cuts.sort_unstable();
+            let mut chunks = Vec::new();
+            let mut from = 0;
+            for at in cuts.into_iter().chain([bytes.len()]) {
+                chunks.push(bytes[from..at].to_vec());
+                from = at;
             }
+            let (read, write) = answer(chunks, closes);
+            prop_assert_eq!(read.unwrap(), json.as_bytes());
+            prop_assert_eq!(write.unwrap(), json.as_bytes());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic_or_wait(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let whole = bytes.len() >= 4 && {
+                let told = usize::try_from(u32::from_le_bytes(bytes[..4].try_into().unwrap())).unwrap();
+                (1..=bytes.len() - 4).contains(&told)
+            };
+            let (read, _) = answer(vec![bytes], true);
+            prop_assert_eq!(read.is_ok(), whole);
         }
     }
 }

@@ -229,8 +229,9 @@ impl Examiner {
                     cx.within(OP, work).await.map(|bytes| ProbeReply::Cgminer(bytes.into()))
                 }
                 ProbeRequest::Framed(message) => {
-                    let work = framed::call(&cx, at, message.as_bytes(), LONGEST_RPC);
-                    cx.within(OP, work).await.map(|bytes| ProbeReply::Framed(bytes.into()))
+                    let (request, mut reply) = (framed::frame(message), Vec::new());
+                    let work = framed::read(&cx, at, &request, &mut reply);
+                    cx.within(OP, work).await.map(|()| ProbeReply::Framed(reply.into()))
                 }
                 ProbeRequest::HttpGet(path) => cx.within(OP, web.get(&cx, path)).await.map(http_reply),
             };

@@ -39,8 +39,9 @@ pub struct Generation {
     pub firmware: &'static str,
     /// Ports and protocols.
     pub transport: &'static str,
-    /// Its commands. A device may have fewer: its [`Capability`](crate::model::Capability) tells.
-    pub commands: &'static [CommandRow],
+    /// Its commands, in one or several lists. A device may have fewer: its
+    /// [`Capability`](crate::model::Capability) tells.
+    pub commands: &'static [&'static [CommandRow]],
     /// Commands that its firmware has but that no source describes: they are not carried out.
     pub undescribed: &'static [&'static str],
 }

@@ -12,6 +12,9 @@ pub struct WhatsminerConf {
     /// Port of the API.
     #[serde(default = "default_port")]
     pub port: u16,
+    /// Which API to speak: what is found unless given.
+    #[serde(default)]
+    pub api: Api,
     /// Password of the account `admin`. Reading needs none.
     #[serde(default)]
     pub password: Secret,
@@ -25,6 +28,20 @@ pub struct WhatsminerConf {
     /// The secret that belongs to [`unlock_client`](Self::unlock_client).
     #[serde(default)]
     pub unlock_secret: Secret,
+}
+
+/// Which API is spoken with a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Api {
+    /// v3 where its port answers, else what port 4028 has. Found on the first poll, and again when the firmware
+    /// changes or the unit cannot be reached.
+    #[default]
+    Auto,
+    /// v1 or v2, on port 4028.
+    V2,
+    /// v3, on port 4433.
+    V3,
 }
 
 const fn default_port() -> u16 {

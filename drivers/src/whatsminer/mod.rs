@@ -7,6 +7,7 @@ mod probe;
 mod state;
 mod thing;
 mod v2;
+pub mod v3;
 mod value;
 
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use headframe_core::{
     Result,
-    driver::{Driver, DriverInfo, Evidence, Match, ModelInfo, PortRole, ProbeRequest, ProbeSpec, Thing},
+    driver::{
+        Driver, DriverInfo, Evidence, Generation, Match, ModelInfo, PortRole, ProbeRequest, ProbeSpec, Thing,
+    },
     io::Ctx,
     model::ThingConf,
 };
 
-pub use config::WhatsminerConf;
+pub use config::{Api, WhatsminerConf};
 
 const ID: &str = "whatsminer";
 const MAKE: &str = "Whatsminer";
@@ -30,7 +33,42 @@ const fn rpc(command: &'static str) -> ProbeSpec {
     ProbeSpec { role: PortRole::Rpc, request: ProbeRequest::Cgminer(command) }
 }
 
-const PROBES: &[ProbeSpec] = &[rpc("version"), rpc("devdetails"), rpc("get_version")];
+/// What a unit with API v3 says of itself, for one whose port 4028 is closed.
+const DEVICE_INFO: ProbeSpec =
+    ProbeSpec { role: PortRole::V3, request: ProbeRequest::Framed(v3::DEVICE_INFO) };
+
+const PROBES: &[ProbeSpec] = &[rpc("version"), rpc("devdetails"), rpc("get_version"), DEVICE_INFO];
+
+static GENERATIONS: &[Generation] = &[
+    Generation {
+        name: "API v1",
+        firmware: "before 2022-07-29",
+        transport: "4028, JSON",
+        commands: &[],
+        undescribed: &[],
+    },
+    Generation {
+        name: "API 2.0.0 to 2.0.4",
+        firmware: "2022-07-29 to 2024-10-31",
+        transport: "4028, JSON; writes encrypted",
+        commands: &[v2::rows::COMMON, v2::rows::EARLY],
+        undescribed: &["download_logs"],
+    },
+    Generation {
+        name: "API 2.0.5",
+        firmware: "2022-07-29 to 2024-10-31",
+        transport: "4028, JSON; writes encrypted",
+        commands: &[v2::rows::COMMON, v2::rows::LATE],
+        undescribed: &["download_logs"],
+    },
+    Generation {
+        name: "API v3",
+        firmware: "from 2024-11-01",
+        transport: "4433, JSON behind its length; 4028 for reading",
+        commands: &[v3::rows::ROWS],
+        undescribed: v3::UNDESCRIBED,
+    },
+];
 
 /// The driver of MicroBT Whatsminers.
 #[derive(Debug)]
@@ -41,7 +79,7 @@ pub struct Whatsminer {
 impl Whatsminer {
     /// The driver.
     pub const fn new() -> Self {
-        Self { info: DriverInfo::new(ID, "miner", MAKE, include_str!("docs.md")) }
+        Self { info: DriverInfo::new(ID, "miner", MAKE, include_str!("docs.md")).generations(GENERATIONS) }
     }
 }
 
@@ -70,7 +108,7 @@ impl Driver for Whatsminer {
     }
 
     fn check(&self, conf: &ThingConf) -> Result<()> {
-        WhatsminerConf::read(conf).map(drop)
+        thing::Whatsminer::open(conf).map(drop)
     }
 
     async fn open(&self, _cx: &Ctx, conf: &ThingConf) -> Result<Arc<dyn Thing>> {

@@ -1,6 +1,6 @@
 //! Whether the answers of an address are a Whatsminer's.
 
-use headframe_core::driver::{Evidence, Match};
+use headframe_core::driver::{Evidence, Match, PortRole};
 
 use super::{
     ID, MAKE,
@@ -8,6 +8,7 @@ use super::{
         reply::{Details, Version},
         wire::{Part, Payload},
     },
+    v3,
     value::text,
 };
 
@@ -21,14 +22,24 @@ pub(super) fn recognise(evidence: &Evidence) -> Option<Match> {
     let version = read::<Version>(evidence, "get_version")
         .filter(|v| text(v.api.as_ref()).is_ok() && text(v.firmware.as_ref()).is_ok());
     let named = evidence.cgminer_says("BTMINER") || evidence.cgminer_says("BITMICRO");
-    if !(named || version.is_some()) || OTHERS.iter().any(|other| evidence.cgminer_says(other)) {
+    let v3 = evidence.framed(PortRole::V3, v3::DEVICE_INFO).and_then(v3::recognise);
+    if !(named || version.is_some() || v3.is_some())
+        || OTHERS.iter().any(|other| evidence.cgminer_says(other))
+    {
         return None;
     }
     let mut found = Match::new(ID, MAKE, evidence);
     found.model = details.and_then(|d| text(d.model.as_ref()).ok());
     found.firmware = version.and_then(|v| text(v.firmware.as_ref()).ok());
+    if let Some((model, firmware)) = v3 {
+        found.model = found.model.or(model);
+        found.firmware = found.firmware.or(firmware);
+    }
     if evidence.ports.rpc != super::PORT {
         found.opts.insert("port", evidence.ports.rpc.into());
+    }
+    if evidence.ports.v3 != v3::PORT {
+        found.opts.insert("v3_port", evidence.ports.v3.into());
     }
     Some(found)
 }

@@ -11,7 +11,7 @@ mod map;
 mod packet;
 mod read;
 pub(super) mod reply;
-mod rows;
+pub(super) mod rows;
 mod slow;
 #[cfg(test)]
 mod tests;
@@ -75,6 +75,11 @@ impl V2 {
     /// What it can do. Before the first poll that is nothing: which API it has is not known.
     pub fn capability(&self) -> Arc<Capability> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).capability.clone()
+    }
+
+    /// Whether the unit's firmware has API v3, where this port is for reading only.
+    pub fn is_v3(&self) -> bool {
+        self.kind().generation == rows::Generation::V3
     }
 
     fn kind(&self) -> Kind {

@@ -164,7 +164,7 @@ const fn blind(name: CommandName, restart: Restart) -> CommandRow {
 
 use self::{CommandName as N, ReplyRule::SilenceMeansSent as SILENT};
 
-static COMMON: &[CommandRow] = &[
+pub(in crate::whatsminer) static COMMON: &[CommandRow] = &[
     row(N::Reboot, SILENT, ReadBack::restarted(BOOT_S), Undo::None, Restart::Machine),
     row(N::RestartMinerSoftware, SILENT, ReadBack::restarted(BOOT_S), Undo::None, Restart::Mining),
     row(
@@ -199,10 +199,10 @@ static COMMON: &[CommandRow] = &[
 ];
 
 /// Before API 2.0.5. Whether `hash_percent` follows the older command is not known.
-static EARLY: &[CommandRow] = &[blind(N::SetPowerPct, Restart::None)];
+pub(in crate::whatsminer) static EARLY: &[CommandRow] = &[blind(N::SetPowerPct, Restart::None)];
 
 /// From API 2.0.5 on.
-static LATE: &[CommandRow] = &[
+pub(in crate::whatsminer) static LATE: &[CommandRow] = &[
     shown(N::SetPowerLimit, "stats.power_limit_w", MODE_S, Restart::Mining),
     shown(N::SetPowerPct, "extra.hash_percent", SOON_S, Restart::None),
     shown(N::SetUpfreqSpeed, "stats.miner_specific.upfreq_speed", SOON_S, Restart::None),
