@@ -108,7 +108,9 @@ pub(crate) fn shows(row: &CommandRow, command: &Command, before: &Observed, show
     match row.read_back {
         ReadBack::Value { .. } => shown.now.as_ref().is_some_and(|now| command.is_met_by(now)),
         ReadBack::Restarted { .. } => {
-            let wanted = shown.now.as_ref().is_none_or(|now| command.is_met_by(now));
+            // An image without a version is confirmed by the restart alone.
+            let any = matches!(command, Command::UpdateFirmware(image) if image.version.is_none());
+            let wanted = any || shown.now.as_ref().is_none_or(|now| command.is_met_by(now));
             shown.restarted_since(before) && wanted
         }
         ReadBack::None => false,
