@@ -10,13 +10,13 @@ use headframe_core::{
     ThingId,
     driver::{Driver, Evidence, Ports, ProbeReply, ProbeRequest, ProbeSpec, Registry},
     io::{Ctx, MemNet},
-    model::{Command, CommandName, PoolSetup, ThingConf},
+    model::{Command, CommandName, FanControl, NetworkSetup, PoolSetup, PowerMode, ThingConf},
     testkit::{Rig, RigFault, RigTruth, WriteFault},
-    units::Watts,
+    units::{Megahertz, Watts},
 };
 use headframe_sim::{
-    AntminerOptions, Device, Door, ErrorForm, Family, Fault, Fleet, FleetBuilder, Join, Padding, Pool,
-    RpcOptions, WhatsminerOptions,
+    AntminerOptions, BlinkForm, BlinkRule, ConfRule, Device, Door, ErrorForm, Family, Fault, Fleet,
+    FleetBuilder, Join, ModeForm, Padding, Pool, Restarting, RpcOptions, WhatsminerOptions,
 };
 
 #[path = "samples/mod.rs"]
@@ -152,7 +152,11 @@ impl Rig for SimRig {
     }
 
     fn sample(&self, name: CommandName) -> Command {
-        samples::good(name)
+        match (self.device().family(), name) {
+            // Whether an Antminer has the low mode, it shows only while it is in it.
+            (Family::Antminer, CommandName::SetPowerMode) => Command::SetPowerMode(PowerMode::Sleep),
+            _ => samples::good(name),
+        }
     }
 
     fn out_of_range(&self) -> Vec<Command> {
@@ -288,13 +292,101 @@ async fn whatsminer_v1_rig(cx: Ctx, _net: MemNet) -> SimRig {
     SimRig::new(cx, "whatsminer", "admin", FleetBuilder::new().whatsminer(WhatsminerOptions::v1())).await
 }
 
+/// Arguments that no Antminer takes.
+const ANTMINER_REFUSES: &[fn() -> Command] = &[
+    || Command::SetPowerMode(PowerMode::High),
+    || Command::SetPowerMode(PowerMode::Low),
+    || Command::SetFan(FanControl::Fixed(101)),
+    || Command::SetFrequency(Megahertz::new(5_001.0).unwrap()),
+    || Command::SetupPools(Vec::new()),
+    || {
+        Command::SetupPools(
+            (1..=4).map(|n| PoolSetup::new(format!("stratum+tcp://p{n}:1"), "w", "x")).collect(),
+        )
+    },
+    || Command::SetupPools(vec![PoolSetup::new("stratum+tcp://a b:1", "w", "x")]),
+    || Command::SetHostname("no blanks".into()),
+    || {
+        Command::SetNetworkInformation(NetworkSetup::Static {
+            ip_address: [10, 7, 3, 9].into(),
+            ip_netmask: [255, 255, 0, 0].into(),
+            ip_gw: [10, 8, 0, 1].into(),
+            dns: Vec::new(),
+        })
+    },
+];
+
+async fn antminer(cx: Ctx, options: AntminerOptions) -> SimRig {
+    let rig = SimRig::new(cx, "antminer", "root", FleetBuilder::new().antminer(options)).await;
+    SimRig { out_of_range: ANTMINER_REFUSES, ..rig }
+}
+
 async fn antminer_rig(cx: Ctx, _net: MemNet) -> SimRig {
-    SimRig::new(cx, "antminer", "root", FleetBuilder::new().antminers(1)).await
+    antminer(cx, AntminerOptions::default()).await
 }
 
 /// A unit with the side port, which alone tells its power.
 async fn antminer_side_rig(cx: Ctx, _net: MemNet) -> SimRig {
-    SimRig::new(cx, "antminer", "root", FleetBuilder::new().antminer(AntminerOptions::s21_2024())).await
+    antminer(cx, AntminerOptions::s21_2024()).await
+}
+
+/// What firmware without any power figure cannot tell.
+const WITHOUT_POWER: &[&str] = &["stats.power_w", "stats.efficiency_w_ths"];
+
+/// Nothing but the full form, no `miner_type`, the mode under the name of the form.
+async fn antminer_2020_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let rig = antminer(cx, AntminerOptions::s19_2020()).await;
+    SimRig { never_reported: WITHOUT_POWER, ..rig }
+}
+
+/// Nothing but the full form, and no power.
+async fn antminer_2022_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let rig = antminer(cx, AntminerOptions::s19_xp_2022()).await;
+    SimRig { never_reported: WITHOUT_POWER, ..rig }
+}
+
+/// What a form lacks is stored as empty, the mode is a text or nothing, any text lights the light, and writes of the
+/// configuration and the network are not answered.
+async fn antminer_wipes_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let options = AntminerOptions {
+        conf_rule: ConfRule::Wipes,
+        conf_answered: false,
+        network_answered: false,
+        mode_form: ModeForm::TextOnly,
+        blink_rule: BlinkRule::Truthy,
+        blink_form: BlinkForm::Text,
+        restarting: Restarting::Drop,
+        close_after_reply: true,
+        ..AntminerOptions::default()
+    };
+    antminer(cx, options).await
+}
+
+/// The mode is a number, only texts switch the light, and a sleeping machine still tells its values.
+async fn antminer_numbers_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let options = AntminerOptions {
+        mode_form: ModeForm::Number,
+        blink_rule: BlinkRule::TextOnly,
+        blink_form: BlinkForm::Number,
+        sleep_empty: false,
+        checks_image: true,
+        qop: false,
+        chunked: true,
+        ..AntminerOptions::default()
+    };
+    antminer(cx, options).await
+}
+
+/// Without a clock to choose and without a light to read, there are no commands for them.
+async fn antminer_less_rig(cx: Ctx, _net: MemNet) -> SimRig {
+    let options = AntminerOptions {
+        tells_freq: false,
+        lacks: vec!["get_blink_status".into(), "blink".into()],
+        ..AntminerOptions::default()
+    };
+    let rig = antminer(cx, options).await;
+    let out_of_range: &'static [fn() -> Command] = &[|| Command::SetFan(FanControl::Fixed(101))];
+    SimRig { out_of_range, never_reported: &["config.led_status"], ..rig }
 }
 
 /// A unit whose cgminer-style API is closed: without the web password nothing is read.
@@ -302,7 +394,7 @@ async fn antminer_web_rig(cx: Ctx, _net: MemNet) -> SimRig {
     let rpc = RpcOptions { listens: false, ..RpcOptions::default() };
     let options = AntminerOptions { rpc, password: "Rack_07x".into(), ..AntminerOptions::default() };
     let rig = SimRig::new(cx, "antminer", "Rack_07x", FleetBuilder::new().antminer(options)).await;
-    SimRig { reads_need_password: true, ..rig }
+    SimRig { reads_need_password: true, out_of_range: ANTMINER_REFUSES, ..rig }
 }
 
 /// A unit whose web server is closed: all there is comes from the cgminer-style API.
@@ -326,6 +418,11 @@ headframe_core::conformance!(whatsminer_v3, whatsminer_v3_rig);
 headframe_core::conformance!(whatsminer_v1, whatsminer_v1_rig);
 headframe_core::conformance!(antminer, antminer_rig);
 headframe_core::conformance!(antminer_side, antminer_side_rig);
+headframe_core::conformance!(antminer_2020, antminer_2020_rig);
+headframe_core::conformance!(antminer_2022, antminer_2022_rig);
+headframe_core::conformance!(antminer_wipes, antminer_wipes_rig);
+headframe_core::conformance!(antminer_numbers, antminer_numbers_rig);
+headframe_core::conformance!(antminer_less, antminer_less_rig);
 headframe_core::conformance!(antminer_web, antminer_web_rig);
 headframe_core::conformance!(antminer_rpc, antminer_rpc_rig);
 

@@ -40,7 +40,7 @@ pub(super) async fn carry_out(
     }
     let was = before.now.clone();
     if matches!(row.read_back, ReadBack::Value { .. })
-        && was.as_ref().is_some_and(|now| command.is_met_by(now))
+        && was.as_ref().is_some_and(|now| command.is_already(now))
     {
         return Ok(Outcome::new(OutcomeState::Unchanged, was, None));
     }

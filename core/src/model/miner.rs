@@ -208,6 +208,9 @@ pub struct DeviceError {
     /// The part concerned, such as `board:2` or `fan:0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
+    /// How bad it is, where MiningOS ranks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
     /// When it began, in the device's own words and zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
@@ -217,6 +220,21 @@ pub struct DeviceError {
     /// Time of a failed collection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
+}
+
+/// How bad an error is, as MiningOS ranks the errors that it knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Severity {
+    /// Worth a look some day.
+    Low,
+    /// Costs something.
+    Medium,
+    /// Costs much, or nobody knows what it means.
+    High,
+    /// The device protects itself or earns nothing.
+    Critical,
 }
 
 /// A device's error code: one text, or one per board.

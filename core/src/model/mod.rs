@@ -22,7 +22,8 @@ pub use hardware::{
 };
 pub use members::{Members, Path};
 pub use miner::{
-    DeviceError, ErrorCode, HashrateWindows, MinerSnapshot, MinerStats, PoolStatus, PowerSource, Shares,
+    DeviceError, ErrorCode, HashrateWindows, MinerSnapshot, MinerStats, PoolStatus, PowerSource, Severity,
+    Shares,
 };
 pub use sensors::Sensors;
 pub use settings::{MinerConfig, MinerInfo, NetworkConfig, PoolConfig};

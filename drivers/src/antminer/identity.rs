@@ -191,7 +191,7 @@ impl Slow<'_> {
 }
 
 /// A MAC address in upper case with colons; `None` for a text that is none.
-fn mac(written: &str) -> Option<String> {
+pub(super) fn mac(written: &str) -> Option<String> {
     let digits: String = written.chars().filter(|c| !matches!(c, ':' | '-')).collect();
     if digits.len() != 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headframe_core::model::{DeviceError, ErrorCode, PowerMode, State, Status};
+use headframe_core::model::{DeviceError, ErrorCode, PowerMode, Severity, State, Status};
 
 use super::{
     warnings,
@@ -120,6 +120,7 @@ pub(super) fn dead_pools() -> DeviceError {
     let mut error = DeviceError::default();
     error.name = Some("all_pools_dead".into());
     error.text = Some("no configured pool answers".into());
+    error.severity = Some(Severity::Critical);
     error
 }
 
@@ -127,10 +128,11 @@ pub(super) fn dead_pools() -> DeviceError {
 pub(super) fn warned(code: &str) -> DeviceError {
     let mut error = DeviceError::default();
     error.code = Some(ErrorCode::One(code.to_owned()));
-    let (name, text, component) = match warnings::meaning(code) {
-        Some(known) => (known.name, known.text, known.component.map(str::to_owned)),
-        None => ("unknown_error", "a code that is not listed", board_of(code)),
+    let (name, text, component, severity) = match warnings::meaning(code) {
+        Some(known) => (known.name, known.text, known.component.map(str::to_owned), known.severity()),
+        None => ("unknown_error", "a code that is not listed", board_of(code), Severity::High),
     };
+    error.severity = Some(severity);
     error.name = Some(name.into());
     error.message = Some(name.into());
     error.text = Some(text.into());
@@ -257,6 +259,8 @@ mod tests {
         assert_eq!(error.name.as_deref(), Some("unknown_error"));
         assert_eq!(error.code, Some(ErrorCode::One("J3:2".into())));
         assert_eq!(error.component.as_deref(), Some("board:3"));
+        assert_eq!(error.severity, Some(Severity::High), "nobody knows what it means");
+        assert_eq!(warned("P:1").severity, Some(Severity::Critical));
         assert_eq!(warned("X").component, None);
         assert_eq!(warned("L255:9").component, None);
     }

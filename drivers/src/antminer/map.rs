@@ -17,7 +17,7 @@ use super::{
     boards,
     identity::{Gaps, Known, Slow},
     judge::{self, Facts},
-    wire::{Pool, Read, SelfTest, Stats, Summary},
+    wire::{MinerConf, Pool, Read, SelfTest, Stats, Summary},
 };
 
 /// Where the live values came from.
@@ -359,6 +359,9 @@ fn extra(out: &mut MinerSnapshot, live: &Live, around: &Around<'_>, mode: Read<i
     }
     if let Some(mac) = &around.known.raw_mac {
         put("mac_raw", mac.as_str().into());
+    }
+    if let Some(percent) = around.slow.conf.ok().and_then(MinerConf::fan_pct) {
+        put("fan_pct", percent.into());
     }
     if let Ok(mode) = mode
         && judge::power_mode(mode).is_none()

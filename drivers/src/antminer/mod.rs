@@ -3,17 +3,26 @@
 mod boards;
 mod config;
 mod fetch;
+mod firmware;
 mod identity;
 mod judge;
 mod legacy;
+mod look;
 mod map;
 mod models;
+mod network;
+mod reach;
+mod receipt;
+mod rows;
+mod settings;
 mod slow;
 mod thing;
 #[cfg(test)]
 mod vectors;
 mod warnings;
 mod wire;
+mod write;
+mod writer;
 
 use std::sync::Arc;
 
@@ -22,8 +31,8 @@ use headframe_core::{
     Result,
     codec::cgminer,
     driver::{
-        Driver, DriverInfo, Evidence, Match, ModelInfo, PortRole, Ports, ProbeReply, ProbeRequest, ProbeSpec,
-        Thing,
+        Driver, DriverInfo, Evidence, Generation, Match, ModelInfo, PortRole, Ports, ProbeReply,
+        ProbeRequest, ProbeSpec, Thing,
     },
     io::Ctx,
     model::ThingConf,
@@ -35,7 +44,25 @@ pub use config::AntminerConf;
 pub const ID: &str = "antminer";
 const MAKE: &str = "Antminer";
 
-static INFO: DriverInfo = DriverInfo::new(ID, "miner", MAKE, include_str!("docs.md"));
+static INFO: DriverInfo =
+    DriverInfo::new(ID, "miner", MAKE, include_str!("docs.md")).generations(&GENERATIONS);
+
+static GENERATIONS: [Generation; 2] = [
+    Generation {
+        name: "the modern web interface",
+        firmware: "2020 and newer: S19, S21, T21 and the other families of that time",
+        transport: "HTTP with digest on port 80; 6060 and 4028 for readings",
+        commands: &[&rows::ALL],
+        undescribed: &["reload"],
+    },
+    Generation {
+        name: "port 4028 alone",
+        firmware: "older web interfaces (S9, S17), and any machine whose web interface does not serve us",
+        transport: "cgminer-style JSON on port 4028, without an account",
+        commands: &[],
+        undescribed: &[],
+    },
+];
 
 static PROBES: [ProbeSpec; 2] = [
     ProbeSpec { role: PortRole::Rpc, request: ProbeRequest::Cgminer("version") },

@@ -15,6 +15,7 @@ use super::{
     fetch::{self, page, reason},
     identity::Slow,
     legacy::Identity,
+    rows::Found,
     wire::{self, Blink, MinerConf, MinerType, NetworkInfo, Read, SystemInfo},
 };
 
@@ -97,6 +98,26 @@ impl Pages {
     /// Makes the configuration due: only it tells whether a machine without values sleeps.
     pub fn expire_conf(&mut self) {
         self.conf.aged.expire();
+    }
+
+    /// Makes everything due, after a write.
+    pub fn expire(&mut self) {
+        self.kind.aged.expire();
+        self.system.aged.expire();
+        self.network.aged.expire();
+        self.conf.aged.expire();
+        self.blink.aged.expire();
+    }
+
+    /// What commands depend on.
+    pub fn found(&self) -> Found {
+        let conf = self.conf.aged.get().filter(|conf| conf.is_whole());
+        Found {
+            conf: conf.is_some(),
+            clock: conf.is_some_and(MinerConf::shows_clock),
+            fan: conf.is_some_and(MinerConf::shows_fan),
+            led: self.blink.aged.get().is_some_and(|blink| blink.blink.is_some()),
+        }
     }
 
     /// The work mode of the configuration, if the last [`refresh`](Self::refresh) read it.

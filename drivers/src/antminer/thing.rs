@@ -1,7 +1,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use headframe_core::{
     Error, ErrorKind, Result,
     codec::http::HttpClient,
-    driver::{ShareMeter, Thing},
+    driver::{Observed, Permit, ShareMeter, Thing},
     io::{Ctx, Mono},
-    model::{Capability, MinerSnapshot, MissingReason, Path, PowerMode, Snapshot},
+    model::{
+        Capability, Command, CommandName, MinerSnapshot, MissingReason, Path, PowerMode, Receipt, Snapshot,
+    },
 };
 
 use super::{
@@ -20,7 +22,9 @@ use super::{
     identity::Known,
     judge,
     map::{self, Around, Live, Via},
+    rows::Features,
     slow::{Pages, Side, millis},
+    writer::Writer,
 };
 
 const OP: &str = "antminer.snapshot";
@@ -31,7 +35,7 @@ const RETRY: Duration = Duration::from_secs(300);
 /// Time-outs in a row after which port 4028 is asked first.
 const PATIENCE: u8 = 2;
 /// A reply with three boards has 10 KiB.
-const MAX_PAGE: usize = 256 * 1024;
+pub(super) const MAX_PAGE: usize = 256 * 1024;
 
 /// The connections to one machine.
 struct Links {
@@ -42,10 +46,11 @@ struct Links {
 
 /// One Antminer.
 pub(super) struct Machine {
-    conf: AntminerConf,
-    capability: Arc<Capability>,
+    pub(super) conf: AntminerConf,
+    pub(super) features: Features,
     /// Apart from the state, because they are closed while a snapshot may run.
     links: Mutex<Option<Arc<Links>>>,
+    pub(super) writer: OnceLock<Box<Writer>>,
     state: tokio::sync::Mutex<State>,
 }
 
@@ -95,12 +100,22 @@ fn refused(e: &Error) -> bool {
 
 impl Machine {
     pub fn new(conf: AntminerConf) -> Self {
-        let capability = Capability::read_only();
-        Self { conf, capability, links: Mutex::new(None), state: tokio::sync::Mutex::default() }
+        Self {
+            conf,
+            features: Features::default(),
+            links: Mutex::new(None),
+            writer: OnceLock::new(),
+            state: tokio::sync::Mutex::default(),
+        }
     }
 
     fn links_now(&self) -> Option<Arc<Links>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The next poll makes its connections anew.
+    pub(super) fn forget_links(&self) {
+        self.set_links(None);
     }
 
     fn set_links(&self, links: Option<Arc<Links>>) {
@@ -112,15 +127,8 @@ impl Machine {
             return Ok(links);
         }
         let conf = &self.conf;
-        let found = cx.within(OP, cx.net.resolve(&conf.address)).await?;
-        let ip = found.first().copied().ok_or_else(|| {
-            Error::new(ErrorKind::Unreachable, OP, "the name has no address").with("host", &conf.address)
-        })?;
-        let client = |port| {
-            HttpClient::new(SocketAddr::new(ip, port), &conf.host_header(port))
-                .credentials(&conf.username, conf.password.clone())
-                .max_body(MAX_PAGE)
-        };
+        let ip = self.ip(cx).await?;
+        let client = |port| self.client_on(ip, port, MAX_PAGE, self.password());
         let links = Arc::new(Links {
             web: client(conf.port),
             side: client(conf.side_port),
@@ -132,11 +140,15 @@ impl Machine {
 
     async fn poll(&self, cx: &Ctx, state: &mut State) -> Result<Snapshot> {
         let started = cx.clock.mono();
+        if let Some(writer) = self.writer() {
+            state.after_writes(writer);
+        }
         let links = self.connect(cx).await?;
         let ip = Some(links.rpc.ip());
         if state.ip != ip {
             // Another address can be another machine.
             *state = State { ip, ..State::default() };
+            self.features.forget();
         }
         let mut live = match state.live(cx, &links).await {
             Ok(live) => live,
@@ -146,6 +158,8 @@ impl Machine {
                 if named && matches!(e.kind(), ErrorKind::Unreachable | ErrorKind::Timeout) {
                     self.set_links(None);
                 }
+                let _moved = self.is_elsewhere(&e);
+                self.judge_features(state, None);
                 return Err(e);
             }
         };
@@ -158,6 +172,7 @@ impl Machine {
             state.forget_if(changed);
             mode_now = state.pages.mode_now();
         }
+        self.judge_features(state, Some(&live));
         if state.route.is_refused() {
             (live.warning, live.power) = (Err(MissingReason::Refused), Err(MissingReason::Refused));
         } else {
@@ -172,6 +187,18 @@ impl Machine {
             out.extra.insert(Path::from("web_error"), why.code().into());
         }
         Ok(out.into())
+    }
+
+    /// What the machine's commands follow from, as this poll shows it.
+    fn judge_features(&self, state: &State, live: Option<&Live>) {
+        // After one page that could not be read nothing is known anew.
+        if matches!(state.route, Route::Rpc { .. }) {
+            self.features.shut();
+        }
+        let Some(live) = live.filter(|live| live.via == Via::Http) else { return };
+        self.features.found(state.pages.found());
+        let told = live.stats_row().and_then(|row| row.mode).or(state.pages.mode_now());
+        told.into_iter().for_each(|mode| self.features.seen(mode));
     }
 
     async fn hang_up(&self) {
@@ -193,6 +220,16 @@ fn needs_mode(live: &Live) -> bool {
 }
 
 impl State {
+    /// Takes over what writes changed since the last poll.
+    fn after_writes(&mut self, writer: &Writer) {
+        if writer.take_touched() {
+            self.pages.expire();
+        }
+        if writer.take_renewed() && self.route.is_refused() {
+            self.route = Route::Web;
+        }
+    }
+
     fn forget_if(&mut self, changed: bool) {
         if changed {
             self.known = None;
@@ -346,7 +383,15 @@ impl std::error::Error for Cause {}
 #[async_trait]
 impl Thing for Machine {
     fn capability(&self) -> Arc<Capability> {
-        self.capability.clone()
+        self.features.capability()
+    }
+
+    async fn observe(&self, cx: &Ctx, name: CommandName) -> Result<Observed> {
+        self.observed(cx, name).await
+    }
+
+    async fn execute(&self, cx: &Ctx, command: &Command, permit: &Permit) -> Result<Receipt> {
+        self.carry_out(cx, command, permit).await
     }
 
     async fn snapshot(&self, cx: &Ctx) -> Result<Snapshot> {

@@ -1,5 +1,7 @@
 //! What the codes of the side port's `/warning` mean.
 
+use headframe_core::model::Severity;
+
 /// One code: the device's, MiningOS's name, plain words, the part concerned.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Warning {
@@ -11,6 +13,17 @@ pub(super) struct Warning {
     pub text: &'static str,
     /// The part concerned, when the code tells.
     pub component: Option<&'static str>,
+}
+
+impl Warning {
+    /// How bad it is by MiningOS's list. Its misspelt `V:2` falls to `high` there, for errors that it does not know;
+    /// ours is what its list means.
+    pub fn severity(&self) -> Severity {
+        match self.name {
+            "high_temp_protection" | "low_temp_protection" | "temp_sensor_error" => Severity::Critical,
+            _ => Severity::Medium,
+        }
+    }
 }
 
 const fn row(
@@ -76,6 +89,26 @@ pub(super) fn meaning(code: &str) -> Option<&'static Warning> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Listed {
+        code: String,
+        text: String,
+        mos_severity: Severity,
+        intended_severity: Option<Severity>,
+    }
+
+    #[test]
+    fn texts_and_severities_are_those_of_the_list() {
+        let text = include_str!("../../tests/fixtures/antminer/warning_codes.json");
+        let listed: Vec<Listed> = serde_json::from_str(text).unwrap();
+        assert_eq!(listed.len(), WARNINGS.len());
+        for row in listed {
+            let known = meaning(&row.code).unwrap();
+            assert_eq!(known.text, row.text);
+            assert_eq!(known.severity(), row.intended_severity.unwrap_or(row.mos_severity), "{}", row.code);
+        }
+    }
 
     #[test]
     fn codes_are_listed_once() {

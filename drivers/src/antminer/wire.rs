@@ -233,13 +233,49 @@ pub(super) struct MinerConf {
     work_mode: Option<i64>,
     #[serde(rename = "miner-mode", deserialize_with = "i64_opt")]
     miner_mode: Option<i64>,
+    /// Whether the fans run at `fan_pwm` instead of as the firmware decides.
+    #[serde(rename = "bitmain-fan-ctrl", deserialize_with = "bool_opt")]
+    fan_ctrl: Option<bool>,
+    #[serde(rename = "bitmain-fan-pwm", deserialize_with = "percent")]
+    fan_pwm: Option<u8>,
+    /// Whether the chips' clock is there. Where it is not shown it cannot be set.
+    #[serde(rename = "bitmain-freq", deserialize_with = "is_number")]
+    clock: bool,
 }
 
 impl MinerConf {
+    /// Whether it is that of a machine that is up: the file's pools and its mode are there.
+    pub fn is_whole(&self) -> bool {
+        self.pools.is_some() && self.mode().is_some()
+    }
+
+    /// Whether the firmware lets the clock be chosen.
+    pub const fn shows_clock(&self) -> bool {
+        self.clock
+    }
+
+    /// Whether the firmware lets the fans be chosen.
+    pub const fn shows_fan(&self) -> bool {
+        self.fan_ctrl.is_some()
+    }
+
+    /// The fixed speed of the fans, %.
+    pub fn fan_pct(&self) -> Option<u8> {
+        self.fan_pwm.filter(|_| self.fan_ctrl == Some(true))
+    }
+
     /// The configured work mode, under the name that this firmware gives it.
     pub fn mode(&self) -> Option<i64> {
         self.work_mode.or(self.miner_mode)
     }
+}
+
+fn percent<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u8>, D::Error> {
+    Ok(i64_opt(d)?.and_then(|n| u8::try_from(n).ok()))
+}
+
+fn is_number<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    Ok(f64_opt(d)?.is_some())
 }
 
 /// One configured pool.

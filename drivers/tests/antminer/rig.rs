@@ -72,11 +72,15 @@ impl Rig {
 
     /// Changes the machine's configuration as its web page does.
     pub async fn set_mode(&self, mode: u8) {
-        let at = self.device().address(Role::Web).unwrap();
-        let web = HttpClient::new(at, "am").credentials("root", Secret::new("root"));
-        let body = Bytes::from(format!("{{\"miner-mode\":{mode}}}"));
-        web.post(&self.cx, "/cgi-bin/set_miner_conf.cgi", "application/json", body).await.unwrap();
+        set_mode(&self.cx, self.device(), mode).await;
     }
+}
+
+pub async fn set_mode(cx: &Ctx, device: &Device, mode: u8) {
+    let web =
+        HttpClient::new(device.address(Role::Web).unwrap(), "am").credentials("root", Secret::new("root"));
+    let body = Bytes::from(format!("{{\"miner-mode\":{mode}}}"));
+    web.post(cx, "/cgi-bin/set_miner_conf.cgi", "application/json", body).await.unwrap();
 }
 
 pub fn options(change: impl FnOnce(&mut AntminerOptions)) -> AntminerOptions {

@@ -19,17 +19,24 @@ const STAGE: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     wrote: AtomicBool,
+    flushed: AtomicBool,
     read: AtomicBool,
 }
 
 impl Traffic {
     pub(super) fn begin(&self) {
         self.wrote.store(false, Ordering::Relaxed);
+        self.flushed.store(false, Ordering::Relaxed);
         self.read.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn wrote(&self) -> bool {
         self.wrote.load(Ordering::Relaxed)
+    }
+
+    /// Whether the request went out whole: hyper flushes when nothing of it is left to write.
+    pub(super) fn whole(&self) -> bool {
+        self.wrote() && self.flushed.load(Ordering::Relaxed)
     }
 
     pub(super) fn read(&self) -> bool {
@@ -76,12 +83,15 @@ impl Write for Io {
         let n = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
         if n > 0 {
             self.traffic.wrote.store(true, Ordering::Relaxed);
+            self.traffic.flushed.store(false, Ordering::Relaxed);
         }
         Poll::Ready(Ok(n))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.traffic.flushed.store(true, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

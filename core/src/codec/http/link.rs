@@ -4,10 +4,7 @@ use std::{
     io::ErrorKind as IoKind,
     net::SocketAddr,
     pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -20,7 +17,7 @@ use hyper::{
 };
 
 use super::{
-    HttpReply,
+    HttpReply, Progress,
     io::{Io, Traffic},
 };
 use crate::{
@@ -76,19 +73,19 @@ impl Link {
         self.ended = self.ended || Pin::new(&mut self.connection).poll(cx).is_ready();
     }
 
-    /// Sends one request and reads its whole reply; sets `sent` once a byte was written.
+    /// Sends one request and reads its whole reply; notes in `progress` how far it comes.
     pub(super) async fn send(
         &mut self,
         op: &'static str,
         request: Request<Full<Bytes>>,
         max_body: usize,
-        sent: &AtomicBool,
+        progress: &Progress,
     ) -> Result<HttpReply> {
         self.traffic.begin();
         let mut response = pin!(self.sender.send_request(request));
         let head = poll_fn(|cx| {
             self.drive(cx);
-            sent.fetch_or(self.traffic.wrote(), Ordering::Relaxed);
+            progress.note(&self.traffic);
             match response.as_mut().poll(cx) {
                 Poll::Ready(out) => Poll::Ready(out.map_err(Some)),
                 Poll::Pending if self.ended => Poll::Ready(Err(None)),

@@ -28,8 +28,8 @@ use http::{
 };
 use http_body_util::Full;
 
-use self::link::Link;
 pub use self::reply::HttpReply;
+use self::{io::Traffic, link::Link};
 use super::{
     digest::{self, Challenge, Offered, Session},
     located,
@@ -61,6 +61,30 @@ struct State {
     /// Boxed, because most clients of a large site have none most of the time.
     link: Option<Box<Link>>,
     session: Option<Box<Session>>,
+}
+
+/// How far a request came.
+#[derive(Default)]
+struct Progress {
+    /// A byte of it was written, and no reply says that it was not carried out.
+    sent: AtomicBool,
+    /// All of it was written.
+    whole: AtomicBool,
+    /// A byte of a reply came.
+    heard: AtomicBool,
+}
+
+impl Progress {
+    fn note(&self, traffic: &Traffic) {
+        self.sent.fetch_or(traffic.wrote(), Ordering::Relaxed);
+        self.whole.store(traffic.whole(), Ordering::Relaxed);
+        self.heard.store(traffic.read(), Ordering::Relaxed);
+    }
+
+    /// Whether the device has the whole request and said nothing.
+    fn silent(&self) -> bool {
+        self.whole.load(Ordering::Relaxed) && !self.heard.load(Ordering::Relaxed)
+    }
 }
 
 /// One request, before it has an `Authorization`.
@@ -125,7 +149,8 @@ impl HttpClient {
     ///
     /// # Errors
     /// As [`get`](HttpClient::get); once a byte may have left they are marked
-    /// [`Sent::Maybe`](crate::Sent::Maybe).
+    /// [`Sent::Maybe`](crate::Sent::Maybe). `silent=true` says that the whole request went out and that not one byte
+    /// of a reply came.
     pub async fn post(&self, cx: &Ctx, path: &str, content_type: &str, body: Bytes) -> Result<HttpReply> {
         self.run(cx, "http.post", Method::POST, path, Some(content_type), &body).await
     }
@@ -150,10 +175,10 @@ impl HttpClient {
         body: &Bytes,
     ) -> Result<HttpReply> {
         let call = self.call(op, method, path, content_type, body).map_err(|e| located(e, self.at))?;
-        let sent = AtomicBool::new(false);
-        let mut out = cx.within(op, self.answer(cx, &call, &sent)).await;
+        let progress = Progress::default();
+        let mut out = cx.within(op, self.answer(cx, &call, &progress)).await;
         if call.is_write() && out.is_err() && planted(Bug::RetryOnTimeout) {
-            out = cx.within(op, self.answer(cx, &call, &sent)).await;
+            out = cx.within(op, self.answer(cx, &call, &progress)).await;
         }
         #[cfg(planted)]
         if let Ok(reply) = &out
@@ -162,8 +187,15 @@ impl HttpClient {
             follow::redirect(self, cx, &call, reply).await;
         }
         let maybe = |e: Error| {
-            let sent = call.is_write() && sent.load(Ordering::Relaxed) && !planted(Bug::NothingSent);
-            located(if sent { e.maybe_sent() } else { e }, self.at)
+            let sent = progress.sent.load(Ordering::Relaxed) && !planted(Bug::NothingSent);
+            located(
+                match call.is_write() && sent {
+                    true if progress.silent() => e.maybe_sent().with("silent", true),
+                    true => e.maybe_sent(),
+                    false => e,
+                },
+                self.at,
+            )
         };
         out.map_err(maybe)
     }
@@ -188,13 +220,13 @@ impl HttpClient {
     }
 
     /// Sends the request and answers at most one challenge.
-    async fn answer(&self, cx: &Ctx, call: &Call<'_>, sent: &AtomicBool) -> Result<HttpReply> {
+    async fn answer(&self, cx: &Ctx, call: &Call<'_>, progress: &Progress) -> Result<HttpReply> {
         let mut state = self.state.lock().await;
-        let reply = self.exchange(cx, &mut state, call, sent).await?;
+        let reply = self.exchange(cx, &mut state, call, progress).await?;
         if reply.status != 401 {
             return Ok(reply);
         }
-        let offered = self.challenged(&reply, sent);
+        let offered = self.challenged(&reply, progress);
         let Some((user, password)) = &self.account else { return Ok(reply) };
         let challenge = offered.digest.ok_or_else(|| {
             let wants = "the device wants an authentication other than digest with MD5";
@@ -207,14 +239,14 @@ impl HttpClient {
             Some(old) => old.renewed(challenge, user, password.expose()),
             None => Session::new(challenge, user, password.expose()),
         }));
-        let reply = self.exchange(cx, &mut state, call, sent).await?;
+        let reply = self.exchange(cx, &mut state, call, progress).await?;
         if reply.status != 401 {
             return Ok(reply);
         }
         // Some devices lock the account after a few wrong answers, so this one is not given again: the next
         // request begins without credentials.
         state.session = None;
-        match self.challenged(&reply, sent).digest {
+        match self.challenged(&reply, progress).digest {
             Some(Challenge { stale: true, .. }) => {
                 Err(self.unauthenticated(call.op, "the device took no nonce, not even its newest"))
             }
@@ -223,8 +255,8 @@ impl HttpClient {
     }
 
     /// What a 401 offers. The device did not carry the request out, so nothing was sent.
-    fn challenged(&self, reply: &HttpReply, sent: &AtomicBool) -> Offered {
-        sent.store(false, Ordering::Relaxed);
+    fn challenged(&self, reply: &HttpReply, progress: &Progress) -> Offered {
+        progress.sent.store(false, Ordering::Relaxed);
         let offered = offered(&reply.headers);
         if let Some(realm) = &offered.realm {
             let mut known = self.realm.lock().unwrap_or_else(PoisonError::into_inner);
@@ -253,14 +285,14 @@ impl HttpClient {
         cx: &Ctx,
         state: &mut State,
         call: &Call<'_>,
-        sent: &AtomicBool,
+        progress: &Progress,
     ) -> Result<HttpReply> {
         if let Some(mut link) = state.link.take()
             && !call.is_write()
             && link.is_idle().await
         {
             let request = self.request(cx, state, call)?;
-            match link.send(call.op, request, self.max_body, sent).await {
+            match link.send(call.op, request, self.max_body, progress).await {
                 Err(_) if !link.heard() => {
                     // The device closed it while it was idle. A read can be sent again.
                 }
@@ -269,7 +301,7 @@ impl HttpClient {
         }
         let mut link = Box::new(Link::open(cx, call.op, self.at).await?);
         let request = self.request(cx, state, call)?;
-        let out = link.send(call.op, request, self.max_body, sent).await;
+        let out = link.send(call.op, request, self.max_body, progress).await;
         self.keep(state, link, out).await
     }
 

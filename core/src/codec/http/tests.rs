@@ -344,7 +344,24 @@ async fn a_write_cut_after_sending_may_have_arrived() {
         let s = s.await;
         let e = s.client.post(&s.cx, "/x", "application/json", Bytes::from_static(b"{}")).await.unwrap_err();
         assert_eq!((e.kind(), e.sent(), s.seen().len()), (kind, Sent::Maybe, 2), "{e}");
+        assert_eq!(e.fact("silent").is_some(), cut % 2 == 0, "{e}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_write_is_no_silence() {
+    let s = server(|_, _| Do::Answer(vec![ok("x")])).await;
+    let at: SocketAddr = "10.0.0.8:80".parse().unwrap();
+    let mut listener = s.net.listen(at).await.unwrap();
+    tokio::spawn(async move {
+        let mut idle = Vec::new();
+        while let Ok(accepted) = listener.accept().await {
+            idle.push(accepted);
+        }
+    });
+    let deaf = HttpClient::new(at, "10.0.0.8");
+    let e = deaf.post(&s.cx, "/x", "text/plain", vec![0; 8 << 20].into()).await.unwrap_err();
+    assert_eq!((e.kind(), e.sent(), e.fact("silent")), (ErrorKind::Timeout, Sent::Maybe, None), "{e}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -130,6 +130,22 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether sending this command to a device whose state is `now` would change nothing. Stricter than
+    /// [`is_met_by`](Self::is_met_by): a pool's new password is a change unless the device tells the same one.
+    pub fn is_already(&self, now: &Self) -> bool {
+        match (self, now) {
+            (Self::SetupPools(wanted), Self::SetupPools(there)) => {
+                let known = |(a, b): (&PoolSetup, &PoolSetup)| {
+                    a.password.expose().is_empty() || a.password == b.password
+                };
+                args::same_pools(wanted, there) && wanted.iter().zip(there).all(known)
+            }
+            _ => self.is_met_by(now),
+        }
+    }
+}
+
 fn near(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1.0
 }

@@ -57,6 +57,8 @@ fn a_state_meets_a_command() {
         Command::SetupPools(vec![PoolSetup::new("stratum+tcp://a:1", "site1.w1", ""), PoolSetup::default()]);
     let moved = Command::SetupPools(vec![PoolSetup::default(), pool("stratum+tcp://a:1")]);
     assert!(wanted.is_met_by(&shown) && !wanted.is_met_by(&moved));
+    assert!(!wanted.is_already(&shown), "the device does not tell its passwords");
+    assert!(wanted.is_already(&Command::SetupPools(vec![pool("stratum+tcp://a:1")])));
     assert!(!Command::Reboot.is_met_by(&Command::SetLed(true)));
 }
 
