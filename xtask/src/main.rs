@@ -1,6 +1,7 @@
 //! Headframe's commands: the one place that knows what CI runs. `cargo xtask help` lists them.
 
 mod deps;
+mod fuzz;
 mod imports;
 mod source;
 mod test;
@@ -18,6 +19,7 @@ cargo xtask COMMAND
   docs           write docs/supported-devices.md anew from the drivers' tables
   imports        only the steps imports and deps
   trust NAME     run a trust check, or all; --profile quick|ci|long, --n N, --seed S, --control
+  fuzz TARGET    run a fuzz target, or all, under libFuzzer; --minutes N; needs a nightly compiler
   fixture store  make the store of this release that later ones have to open
   help           show this text
 ";
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "docs" if rest.is_empty() => docs(),
         "docs" => usage("docs takes no arguments"),
         "trust" => trust(rest),
+        "fuzz" => fuzz(rest),
         "fixture" if rest == ["store"] => fixture(),
         "fixture" => usage("fixture makes one thing: store"),
         unknown => usage(&format!("'{unknown}' is not a command")),
@@ -83,6 +86,23 @@ fn trust(args: &[String]) -> ExitCode {
         Err(trust::Failure::Unknown(problem)) => usage(&problem),
         Err(trust::Failure::Failed(why)) => {
             eprintln!("trust: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn fuzz(args: &[String]) -> ExitCode {
+    let asked = match fuzz::Asked::read(args) {
+        Ok(asked) => asked,
+        Err(problem) => return usage(&format!("{problem}; {}", fuzz::USAGE)),
+    };
+    match Workspace::find().and_then(|ws| fuzz::run(&ws, &asked)) {
+        Ok(summary) => {
+            eprintln!("fuzz: {summary}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("fuzz: {why}");
             ExitCode::FAILURE
         }
     }

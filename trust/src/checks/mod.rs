@@ -1,6 +1,7 @@
 //! The checks.
 
 mod full;
+mod fuzz;
 mod ioerr;
 mod power;
 mod power2;
@@ -52,8 +53,16 @@ impl Check {
 }
 
 /// All checks, in order.
-pub const ALL: &[Check] =
-    &[power::CHECK, power2::CHECK, rot::CHECK, full::CHECK, ioerr::CHECK, refuse::CHECK, secret::CHECK];
+pub const ALL: &[Check] = &[
+    power::CHECK,
+    power2::CHECK,
+    rot::CHECK,
+    full::CHECK,
+    ioerr::CHECK,
+    refuse::CHECK,
+    secret::CHECK,
+    fuzz::CHECK,
+];
 
 /// The workloads by which a control has to find its bug: all, unless it is in what one of them does itself.
 pub fn found_by(check: &Check) -> &'static [&'static str] {

@@ -1,0 +1,3 @@
+#![no_main]
+
+headframe_libfuzzer::target!("firmware");
