@@ -144,7 +144,7 @@ impl Rig for SimRig {
             CommandName::SetPowerLimit => Command::SetPowerLimit(Watts::new(3000.0).unwrap()),
             CommandName::SetupPools => {
                 let url = "stratum+tcp://pool.example:3333".to_owned();
-                Command::SetupPools(vec![PoolConfig { url, username: "site1.w1".to_owned() }])
+                Command::SetupPools(vec![PoolConfig { url: url.into(), username: "site1.w1".into() }])
             }
             CommandName::SetLed => Command::SetLed(true),
             CommandName::SetFrequency => Command::SetFrequency(Megahertz::new(500.0).unwrap()),

@@ -8,11 +8,16 @@ use super::{
     api::{Caller, Comment, RackId, RackInfo, ThingChange, ThingDraft},
     checks, codes, comments,
     desk::Desk,
+    facts::Facts,
     history::{self, HistoryKind},
     record::{Stamp, ThingRecord},
     secrets, tags,
 };
-use crate::{Error, ErrorKind, Result, ThingId, driver::Registry, model::Members};
+use crate::{
+    Error, ErrorKind, Result, ThingId,
+    driver::Registry,
+    model::{Members, Text},
+};
 
 const REGISTER: &str = "thing.register";
 const UPDATE: &str = "thing.update";
@@ -53,7 +58,7 @@ pub(super) fn register(
         }
         None => Members::new(),
     };
-    check_opts(&opts)?;
+    check_opts(opts.iter(), opts.get("address"))?;
     check_info(family, &draft.info)?;
     let driver = driver(rules, draft.driver)?;
     let now = desk.now();
@@ -66,23 +71,23 @@ pub(super) fn register(
     info.insert("createdAt".into(), now.into());
     info.insert("updatedAt".into(), now.into());
     let opts = secrets::seal(sealer, &*cx.rng, &id, &opts)?;
-    let code = draft.code.unwrap_or_else(|| desk.codes.next(&codes::prefix(&rules.info.thing_type)));
+    let code = draft.code.unwrap_or_else(|| desk.codes.next(&codes::prefix(&rules.info.thing_type))).into();
     let mut record = ThingRecord {
         id,
         code,
         rack: rules.info.id.clone(),
-        thing_type: rules.info.thing_type.clone(),
-        driver,
+        thing_type: rules.info.thing_type.as_str().into(),
+        driver: driver.into(),
         tags: Vec::new(),
-        opts,
-        info,
+        opts: Facts::from(opts).into(),
+        info: info.into(),
         comments: comment.into_iter().collect(),
         read_only: draft.read_only,
         held: None,
         evidence: None,
         revision: Stamp::default(),
     };
-    record.tags = all_tags(rules, &record, &draft.tags);
+    record.tags = all_tags(rules, &record, &texts(&draft.tags));
     desk.free(REGISTER, &record, None, rules.allow_duplicate_ips)?;
     let entry = history::entry(now, HistoryKind::Register, by, None, Some(&record));
     Ok(desk.put(record, entry))
@@ -117,16 +122,16 @@ fn check_info(family: &str, info: &Map<String, Value>) -> Result<()> {
     checks::info(family, info)
 }
 
-fn check_opts(opts: &Members<Value>) -> Result<()> {
-    checks::size("opts", opts.iter())?;
-    match opts.get("address") {
+fn check_opts<'a>(opts: impl Iterator<Item = (&'a str, &'a Value)>, address: Option<&Value>) -> Result<()> {
+    checks::size("opts", opts)?;
+    match address {
         None | Some(Value::Null | Value::String(_)) => Ok(()),
         Some(_) => Err(Error::invalid(REGISTER, "opts.address", "an address is a text")
             .code_as("ERR_THING_VALIDATE_OPTS_INVALID")),
     }
 }
 
-fn all_tags(rules: &Rules, record: &ThingRecord, given: &[String]) -> Vec<String> {
+fn all_tags(rules: &Rules, record: &ThingRecord, given: &[Text]) -> Vec<Text> {
     let from = tags::From {
         thing_type: &record.thing_type,
         rack: &rules.tags,
@@ -135,6 +140,10 @@ fn all_tags(rules: &Rules, record: &ThingRecord, given: &[String]) -> Vec<String
         info: &record.info,
     };
     tags::all(from, given)
+}
+
+fn texts(tags: &[String]) -> Vec<Text> {
+    tags.iter().map(Text::from).collect()
 }
 
 /// A comment with a new id.
@@ -172,19 +181,21 @@ pub(super) fn update(
     let touches_place =
         change.info.as_ref().is_some_and(|i| ["location", "container"].iter().any(|n| i.contains_key(*n)));
     if let Some(opts) = change.opts {
-        new.opts = changed_opts(desk, &old, opts, change.force_overwrite)?;
+        new.opts = changed_opts(desk, &old, opts, change.force_overwrite)?.into();
     }
     if let Some(info) = change.info {
-        new.info = changed_info(desk, &old, info, change.force_overwrite)?;
+        new.info = changed_info(desk, &old, info, change.force_overwrite)?.into();
     }
-    check_info(old.family(), &new.info)?;
+    let mut info = new.info.map();
+    check_info(old.family(), &info)?;
     if touches_place {
-        checks::location(old.family(), &new.info)?;
+        checks::location(old.family(), &info)?;
     }
     if let Some(action) = change.action_id {
-        new.info.insert("lastActionId".into(), action.into());
+        info.insert("lastActionId".into(), action.into());
     }
-    new.info.insert("updatedAt".into(), now.into());
+    info.insert("updatedAt".into(), now.into());
+    new.info = info.into();
     if let Some(text) = change.comment {
         let added = comment(desk, now, &text, None, by)?;
         comments::add(&mut new.comments, added)?;
@@ -192,7 +203,7 @@ pub(super) fn update(
     let given = match change.tags {
         Some(given) => {
             tags::check(&given)?;
-            given
+            texts(&given)
         }
         None => tags::given(&old.tags, &rules.tags),
     };
@@ -207,17 +218,12 @@ pub(super) fn update(
     Ok(desk.put(new, entry))
 }
 
-fn changed_opts(
-    desk: &Desk,
-    old: &ThingRecord,
-    given: Members<Value>,
-    overwrite: bool,
-) -> Result<Members<Value>> {
+fn changed_opts(desk: &Desk, old: &ThingRecord, given: Members<Value>, overwrite: bool) -> Result<Facts> {
     let sealed = secrets::seal(desk.shared.store.sealer(), &*desk.shared.cx.rng, &old.id, &given)?;
-    let mut opts = if overwrite { Members::new() } else { old.opts.clone() };
-    opts.extend(sealed.iter().map(|(name, value)| (name.to_owned(), value.clone())));
-    check_opts(&opts)?;
-    Ok(opts)
+    let mut opts = if overwrite { Map::new() } else { old.opts.all().map() };
+    opts.extend(sealed);
+    check_opts(opts.iter().map(|(name, value)| (name.as_str(), value)), opts.get("address"))?;
+    Ok(opts.into())
 }
 
 fn changed_info(
@@ -227,10 +233,10 @@ fn changed_info(
     overwrite: bool,
 ) -> Result<Map<String, Value>> {
     secrets::seal_info(desk.shared.store.sealer(), &*desk.shared.cx.rng, &old.id, &mut given)?;
-    let mut info = if overwrite { Map::new() } else { old.info.clone() };
+    let mut info = if overwrite { Map::new() } else { old.info.map() };
     info.extend(given);
     match old.info.get("createdAt") {
-        Some(created) => info.insert("createdAt".into(), created.clone()),
+        Some(created) => info.insert("createdAt".into(), created),
         None => info.remove("createdAt"),
     };
     Ok(info)
@@ -272,10 +278,10 @@ pub(super) fn reassign(
     let now = desk.now();
     let mut new = ThingRecord {
         rack: rules.info.id.clone(),
-        thing_type: rules.info.thing_type.clone(),
+        thing_type: rules.info.thing_type.as_str().into(),
         ..ThingRecord::clone(&old)
     };
-    new.info.insert("updatedAt".into(), now.into());
+    new.info.set("updatedAt", now);
     new.tags = all_tags(&rules, &new, &given);
     let entry = history::entry(now, HistoryKind::Moved, by, Some(&old), Some(&new));
     Ok(desk.put(new, entry))

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::checks::normal_mac;
-use crate::{ThingId, model::MinerSnapshot};
+use crate::{
+    ThingId,
+    model::{MinerSnapshot, Text},
+};
 
 /// What a device says of itself that tells it from others of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -12,16 +15,16 @@ use crate::{ThingId, model::MinerSnapshot};
 pub struct Evidence {
     /// MAC address, capitals and colons.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mac: Option<String>,
+    pub mac: Option<Text>,
     /// Serial number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     /// Serial numbers of hash boards.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub boards: Vec<String>,
+    pub boards: Vec<Text>,
     /// Where it answered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
+    pub address: Option<Text>,
     /// A person decided that the thing is one of its own, whoever shows the same identity.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub decided: bool,
@@ -31,7 +34,7 @@ impl Evidence {
     /// What a snapshot tells; `None` when it names neither a MAC address nor a serial number.
     pub fn of(snapshot: &MinerSnapshot) -> Option<Self> {
         let info = snapshot.info.as_deref()?;
-        let told = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
+        let told = |text: &Option<Text>| text.clone().filter(|t| !t.trim().is_empty());
         let mac = told(&info.mac).map(|mac| normal_mac(&mac));
         let serial = told(&info.serial);
         if mac.is_none() && serial.is_none() {
@@ -137,11 +140,11 @@ mod tests {
     use super::*;
 
     fn evidence(mac: &str, serial: &str, boards: &[&str]) -> Evidence {
-        let told = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let told = |text: &str| (!text.is_empty()).then(|| text.into());
         Evidence {
             mac: told(mac),
             serial: told(serial),
-            boards: boards.iter().map(|b| (*b).to_owned()).collect(),
+            boards: boards.iter().map(|b| (*b).into()).collect(),
             ..Evidence::default()
         }
     }

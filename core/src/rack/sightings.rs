@@ -9,6 +9,7 @@ use super::{
     changes::{drop_thing, unknown},
     checks::Claim,
     desk::Desk,
+    facts::Facts,
     history::{self, HistoryKind},
     identity::{Evidence, Held, HeldReason, Likeness, certain, compare, learn},
     record::ThingRecord,
@@ -52,7 +53,7 @@ pub(super) fn is_old_news(thing: &ThingRecord, seen: &Evidence) -> bool {
 
 /// Whether the sighting says anything about the record as it is now: it was polled after the last change.
 fn counts(thing: &ThingRecord, ts: Timestamp) -> bool {
-    let changed = thing.info.get("updatedAt").and_then(Value::as_i64).unwrap_or(i64::MIN);
+    let changed = thing.info.get("updatedAt").and_then(|at| at.as_i64()).unwrap_or(i64::MIN);
     thing.held.is_none() && !thing.in_maintenance() && ts.0 > changed
 }
 
@@ -92,7 +93,7 @@ fn polled(desk: &mut Desk, thing: &ThingRecord, seen: &Evidence, changed: &mut V
             [] => hold(desk, thing, HeldReason::Replaced, None, &seen, changed),
             [owner] if may_move(owner) && certain(&owner.known(), &seen) => {
                 hold(desk, thing, HeldReason::AddressTaken, Some(&owner.id), &seen, changed);
-                move_to(desk, owner, thing.opts.get("port"), &seen, changed);
+                move_to(desk, owner, thing.opts.all().get("port"), &seen, changed);
             }
             _ => both(desk, thing, &owners, HeldReason::SameIdentity, &seen, changed),
         },
@@ -101,7 +102,7 @@ fn polled(desk: &mut Desk, thing: &ThingRecord, seen: &Evidence, changed: &mut V
 
 /// Other things of which the same identity is known.
 fn owners(desk: &Desk, thing: &ThingRecord, seen: &Evidence) -> Vec<Arc<ThingRecord>> {
-    let probe = ThingRecord { evidence: Some(seen.clone()), info: serde_json::Map::new(), ..thing.clone() };
+    let probe = ThingRecord { evidence: Some(seen.clone()), info: Facts::default(), ..thing.clone() };
     let decided = |e: &Option<Evidence>| e.as_ref().is_some_and(|e| e.decided);
     if decided(&thing.evidence) {
         return Vec::new();
@@ -160,7 +161,7 @@ fn hold(
 ) {
     let since = desk.now();
     let held = Held { reason, since, with: with.cloned(), seen: seen.clone() };
-    let new = ThingRecord { held: Some(held), ..thing.clone() };
+    let new = ThingRecord { held: Some(Box::new(held)), ..thing.clone() };
     let entry = history::entry(since, HistoryKind::Held, &itself(), Some(thing), Some(&new));
     tracing::warn!(thing = %thing.id, ?reason, "the identity of a thing is in doubt");
     changed.push(thing.id.clone());
@@ -171,18 +172,18 @@ fn hold(
 fn move_to(
     desk: &mut Desk,
     thing: &ThingRecord,
-    port: Option<&Value>,
+    port: Option<Value>,
     seen: &Evidence,
     changed: &mut Vec<ThingId>,
 ) {
     let Some(address) = &seen.address else { return };
     let now = desk.now();
     let mut new = ThingRecord { held: None, evidence: Some(learn(&thing.known(), seen)), ..thing.clone() };
-    new.opts.insert("address", Value::from(address.as_str()));
+    new.opts.set("address", Value::from(address.as_str()));
     if let Some(port) = port {
-        new.opts.insert("port", port.clone());
+        new.opts.set("port", port);
     }
-    new.info.insert("updatedAt".into(), now.into());
+    new.info.set("updatedAt", now);
     let entry = history::entry(now, HistoryKind::Moved, &itself(), Some(thing), Some(&new));
     tracing::info!(thing = %thing.id, %address, "a thing answers at another address now");
     changed.push(thing.id.clone());
@@ -211,7 +212,7 @@ pub(super) fn merge(
     drop_thing(desk, drop, HistoryKind::Merge, by);
     let now = desk.now();
     let mut new = ThingRecord { held: None, evidence: None, ..ThingRecord::clone(&kept) };
-    new.info.insert("updatedAt".into(), now.into());
+    new.info.set("updatedAt", now);
     let entry = history::entry(now, HistoryKind::Merge, by, Some(&kept), Some(&new));
     Ok(desk.put(new, entry))
 }
@@ -231,11 +232,11 @@ pub(super) fn split(desk: &mut Desk, id: &ThingId, by: &Caller) -> Result<Arc<Th
         new.evidence = Some(Evidence { decided: true, ..held.seen.clone() });
         for (name, told) in [("macAddress", &held.seen.mac), ("serialNum", &held.seen.serial)] {
             if let (Some(told), true) = (told, old.info.contains_key(name)) {
-                new.info.insert(name.into(), Value::from(told.as_str()));
+                new.info.set(name, told.as_str());
             }
         }
     }
-    new.info.insert("updatedAt".into(), now.into());
+    new.info.set("updatedAt", now);
     let entry = history::entry(now, HistoryKind::Split, by, Some(&old), Some(&new));
     Ok(desk.put(new, entry))
 }

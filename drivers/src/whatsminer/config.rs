@@ -1,4 +1,7 @@
-use headframe_core::{Error, Result, Secret, model::ThingConf};
+use headframe_core::{
+    Error, Result, Secret,
+    model::{Text, ThingConf},
+};
 use serde::Deserialize;
 
 /// Options of a Whatsminer.
@@ -6,7 +9,7 @@ use serde::Deserialize;
 #[non_exhaustive]
 pub struct WhatsminerConf {
     /// IP address or host name.
-    pub address: String,
+    pub address: Text,
     /// Port of the API.
     #[serde(default = "default_port")]
     pub port: u16,

@@ -4,7 +4,7 @@ use headframe_core::{
     driver::ShareMeter,
     model::{
         DeviceError, HashrateWindows, Members, MinerConfig, MinerSnapshot, MinerStats, MissingReason,
-        PoolConfig, PoolStatus, PowerMode, PowerSource, Shares,
+        PoolConfig, PoolStatus, PowerMode, PowerSource, Shares, Text,
     },
     units::{Hashrate, JoulesPerTerahash, Watts, floor2},
 };
@@ -56,10 +56,10 @@ pub(super) fn snapshot(replies: &Replies, facts: &Facts, nominal: Option<f64>) -
     let mut missing = Missing(facts.missing.0.clone());
     let mut stats = MinerStats::default();
     let summary = live.summary;
-    stats.boards = boards::boards(live.devs, &facts.model, &mut missing);
+    stats.boards = boards::boards(live.devs, facts.parts, &mut missing);
     stats.frequency_mhz = boards::frequencies(live.devs, summary, &mut missing);
     stats.temperature_c = boards::temperatures(live.devs, summary, &mut missing);
-    stats.fans = boards::fans(summary, reported(facts.psu_fan), &facts.model, &mut missing);
+    stats.fans = boards::fans(summary, reported(facts.supply.fan), facts.parts, &mut missing);
     stats.psu.clone_from(&facts.psu);
     stats.miner_specific.clone_from(&facts.specific);
     stats.hashrate_mhs = hashrates(summary, &mut missing);
@@ -205,7 +205,7 @@ fn signs(live: &Live<'_>, stats: &MinerStats, facts: &Facts) -> Signs {
         elapsed: summary.and_then(|s| s.elapsed),
         uptime: summary.and_then(|s| s.uptime),
         errors: !stats.errors.is_empty(),
-        boards_missing: live.devs.is_ok() && facts.model.boards.is_some_and(|expected| boards < expected),
+        boards_missing: live.devs.is_ok() && facts.parts.boards.is_some_and(|expected| boards < expected),
     }
 }
 
@@ -240,7 +240,7 @@ fn config(live: &Live<'_>, signs: &Signs, facts: &Facts, missing: &mut Missing) 
     config
 }
 
-fn mode(word: Option<&String>) -> Reading<PowerMode> {
+fn mode(word: Option<&Text>) -> Reading<PowerMode> {
     match text(word)?.to_ascii_lowercase().as_str() {
         "low" => Ok(PowerMode::Low),
         "normal" => Ok(PowerMode::Normal),
@@ -273,9 +273,8 @@ fn extra(live: &Live<'_>, facts: &Facts) -> Members<Value> {
         let worst = devs.iter().filter_map(|dev| dev.chip_vol_diff).reduce(f64::max);
         put("chip_vol_diff", worst.map(number));
     }
-    for (key, value) in &facts.psu_raw {
-        put(key, Some(value.clone()));
-    }
+    put("psu_vin_raw", facts.supply.vin.clone().map(Value::from));
+    put("psu_iin_raw", facts.supply.iin.clone().map(Value::from));
     out
 }
 

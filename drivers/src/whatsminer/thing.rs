@@ -8,7 +8,7 @@ use headframe_core::{
     Error, ErrorKind, Result,
     driver::{Aged, ShareMeter, Thing},
     io::Ctx,
-    model::{Capability, Snapshot, ThingConf},
+    model::{Capability, Snapshot, Text, ThingConf},
 };
 use tokio::sync::Mutex;
 
@@ -50,7 +50,7 @@ impl Unit {
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Mark {
     uptime: Option<f64>,
-    firmware: Option<String>,
+    firmware: Option<Text>,
 }
 
 impl Mark {
