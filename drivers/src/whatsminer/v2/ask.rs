@@ -10,6 +10,7 @@ use headframe_core::{
     Error, ErrorKind, Result,
     codec::cgminer::{self, ReplyEnd},
     io::{Ctx, Mono},
+    model::Text,
 };
 
 use super::wire::{Ask, Failure, READ, Replies};
@@ -47,8 +48,8 @@ pub(super) struct Asker {
     join: Join,
     strikes: u8,
     ways: [Way; 6],
-    /// The joined request and its commands, as long as they stay the same.
-    request: Option<(Vec<Ask>, String)>,
+    /// The joined request, as long as its commands stay the same.
+    request: Option<Text>,
 }
 
 /// The commands of every poll. `devs` takes the place of `edevs` where that is unknown.
@@ -136,11 +137,8 @@ impl Asker {
         {
             return Ok(None);
         }
-        let (asks, request) = self.request.take().unwrap_or_else(|| {
-            let asks: Vec<Ask> = self.wanted(Way::Joined).collect();
-            let request = join(&asks);
-            (asks, request)
-        });
+        let asks: Vec<Ask> = self.wanted(Way::Joined).collect();
+        let request = self.request.take().unwrap_or_else(|| join(&asks).into());
         // Some firmware may hang on what it does not know: leave time for single commands while that is open.
         let share = if self.join == Join::Untried { 2 } else { 1 };
         let reply = cgminer::call(&portion(cx, 1, share), at, request.as_bytes()).await;
@@ -158,18 +156,18 @@ impl Asker {
                 return Ok(Some(Error::new(ErrorKind::BadReply, READ, "the joined reply has no known part")));
             }
             Err(e) if e.kind() == ErrorKind::Unreachable => {
-                self.request = Some((asks, request));
+                self.request = Some(request);
                 return Err(e);
             }
             Err(e) => {
                 self.strikes = self.strikes.saturating_add(1);
-                self.request = Some((asks, request));
+                self.request = Some(request);
                 let late = e.kind() == ErrorKind::Timeout;
                 return if late && known == Join::Yes { Err(e) } else { Ok(Some(e)) };
             }
         }
         if self.join == Join::Yes && self.wanted(Way::Joined).eq(asks.iter().copied()) {
-            self.request = Some((asks, request));
+            self.request = Some(request);
         }
         Ok(None)
     }

@@ -189,7 +189,7 @@ fn net_config(network: &NetworkSetup, look: &Look) -> Result<Request> {
         .with("mask", ip_netmask.to_string())
         .with("gate", ip_gw.to_string())
         .with("dns", dns.join(" "))
-        .with("host", host))
+        .with("host", host.to_string()))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use headframe_core::{
     Result,
     driver::{Aged, ShareMeter},
     io::Ctx,
-    model::Snapshot,
+    model::{Snapshot, Text},
 };
 
 use super::{ask::Asker, map, rows::Kind, slow::Slow, wire::Replies};
@@ -38,7 +38,7 @@ impl Unit {
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Mark {
     uptime: Option<f64>,
-    firmware: Option<String>,
+    firmware: Option<Text>,
 }
 
 impl Mark {
