@@ -295,7 +295,7 @@ impl Summary {
 }
 
 /// `error_code` of `get_error_code`: code and, where the device tells it, since when.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct ErrorList(pub Vec<(String, Option<String>)>);
 
 impl<'de> Deserialize<'de> for ErrorList {
