@@ -1,6 +1,7 @@
 //! The checks.
 
 mod full;
+mod hang;
 mod ioerr;
 mod power;
 mod power2;
@@ -52,12 +53,24 @@ impl Check {
 }
 
 /// All checks, in order.
-pub const ALL: &[Check] =
-    &[power::CHECK, power2::CHECK, rot::CHECK, full::CHECK, ioerr::CHECK, refuse::CHECK, secret::CHECK];
+pub const ALL: &[Check] = &[
+    power::CHECK,
+    power2::CHECK,
+    rot::CHECK,
+    full::CHECK,
+    ioerr::CHECK,
+    refuse::CHECK,
+    secret::CHECK,
+    hang::CHECK,
+];
 
 /// The workloads by which a control has to find its bug: all, unless it is in what one of them does itself.
 pub fn found_by(check: &Check) -> &'static [&'static str] {
-    if check.bug == SETTLES_TWICE { &["over records"] } else { &["over records", "over things"] }
+    match check.name {
+        _ if check.bug == SETTLES_TWICE => &["over records"],
+        name if name.starts_with("s-") => &["over records", "over things"],
+        _ => &[],
+    }
 }
 
 /// The check of a name.
