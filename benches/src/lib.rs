@@ -8,12 +8,16 @@ pub mod simulator;
 use clap::ValueEnum;
 use headframe::{Error, Result, ThingId, driver::Ports, model::ThingConf};
 
-/// Family of simulated devices.
+/// Kind of simulated devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// MicroBT Whatsminer.
+    /// MicroBT Whatsminer with API v2 that takes joined commands.
     Whatsminer,
+    /// The same that joins no commands.
+    WhatsminerSingle,
+    /// MicroBT Whatsminer with API v3.
+    WhatsminerV3,
     /// Bitmain Antminer.
     Antminer,
 }
@@ -22,8 +26,17 @@ impl Family {
     /// The driver's id.
     pub const fn id(self) -> &'static str {
         match self {
-            Self::Whatsminer => "whatsminer",
+            Self::Whatsminer | Self::WhatsminerSingle | Self::WhatsminerV3 => "whatsminer",
             Self::Antminer => "antminer",
+        }
+    }
+
+    /// The name by which it is chosen.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::WhatsminerSingle => "whatsminer-single",
+            Self::WhatsminerV3 => "whatsminer-v3",
+            other => other.id(),
         }
     }
 
@@ -35,7 +48,9 @@ impl Family {
         let ports = Ports::simulated();
         let conf = ThingConf::new(ThingId::new(address)?, self.id()).opt("address", address);
         Ok(match self {
-            Self::Whatsminer => conf.opt("port", ports.rpc),
+            Self::Whatsminer | Self::WhatsminerSingle => conf.opt("port", ports.rpc),
+            // Nothing says that it has v3: it is found, as on a site.
+            Self::WhatsminerV3 => conf.opt("port", ports.rpc).opt("v3_port", ports.v3),
             Self::Antminer => {
                 conf.opt("port", ports.web).opt("rpc_port", ports.rpc).opt("side_port", ports.side)
             }

@@ -6,7 +6,7 @@
 use std::{net::Ipv4Addr, process::Stdio};
 
 use headframe::{Error, ErrorKind, Result, io::Ctx};
-use headframe_sim::{Fault, FleetBuilder};
+use headframe_sim::{Fault, FleetBuilder, Join, WhatsminerOptions};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -59,6 +59,11 @@ pub async fn serve(order: Order) -> Result<()> {
     let builder = FleetBuilder::new().seed(u64::from(u32::from(order.base))).base(order.base);
     let builder = match order.family {
         Family::Whatsminer => builder.whatsminers(order.things),
+        Family::WhatsminerSingle => {
+            let options = WhatsminerOptions { join: Join::None, ..WhatsminerOptions::v2() };
+            builder.whatsminers_with(order.things, options)
+        }
+        Family::WhatsminerV3 => builder.whatsminers_with(order.things, WhatsminerOptions::v3()),
         Family::Antminer => builder.antminers(order.things),
     };
     let fleet = builder.start(&cx).await?;

@@ -39,6 +39,18 @@ impl ThingId {
         Self(text.into())
     }
 
+    /// What comes before every id in their order, and is none.
+    #[cfg(feature = "store")]
+    pub(crate) fn before_all() -> Self {
+        Self(Arc::default())
+    }
+
+    /// The id's text, not copied.
+    #[cfg(feature = "store")]
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// The id's text.
     pub fn as_str(&self) -> &str {
         &self.0

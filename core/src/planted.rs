@@ -1,4 +1,4 @@
-//! The bugs that the trust checks plant on the way of a write to prove that they would be noticed. Only a build with
+//! The bugs that the trust checks plant between a caller and its devices to prove that they would be noticed. Only a build with
 //! `--cfg planted` holds them; the variable `HEADFRAME_PLANTED` chooses one.
 
 /// A bug at one place of the production code.
@@ -17,6 +17,8 @@ pub enum Bug {
     ReadToEnd,
     /// A length that the device tells is believed.
     UncheckedLength,
+    /// Things that hang share the lanes of the healthy ones, for as long as they like.
+    SharedSemaphore,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -29,6 +31,7 @@ pub fn planted(bug: Bug) -> bool {
         Bug::TrustAddress => "trust-address",
         Bug::ReadToEnd => "read-to-end",
         Bug::UncheckedLength => "unchecked-length",
+        Bug::SharedSemaphore => "shared-semaphore",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }

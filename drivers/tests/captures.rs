@@ -182,16 +182,16 @@ fn whatsminer_v2_boards_pools_and_identity() {
                 b.hashrate_mhs.unwrap().ths(),
                 b.nominal_hashrate_mhs.unwrap().ths(),
                 b.chips.unwrap(),
-                b.serial.clone().unwrap(),
+                b.serial.as_deref().unwrap(),
             )
         })
         .collect();
     assert_eq!(
         boards,
         [
-            (0, 41.5, 42.0, 135, "BHM5CSD1302803K30001".to_owned()),
-            (1, 41.8, 42.0, 135, "BHM5CSD1302803K30002".to_owned()),
-            (2, 41.7, 42.0, 135, "BHM5CSD1302803K30003".to_owned()),
+            (0, 41.5, 42.0, 135, "BHM5CSD1302803K30001"),
+            (1, 41.8, 42.0, 135, "BHM5CSD1302803K30002"),
+            (2, 41.7, 42.0, 135, "BHM5CSD1302803K30003"),
         ]
     );
     let pools: Vec<_> = s

@@ -121,8 +121,8 @@ async fn things(site: &Opened, at: usize) -> Result<()> {
 async fn identities(site: &Opened) -> Result<()> {
     for hall in 1..=site.racks.len() {
         let mut said = Evidence::default();
-        said.mac = Some(format!("06:00:00:0{hall}:00:04"));
-        said.serial = Some(format!("NEW{hall}"));
+        said.mac = Some(format!("06:00:00:0{hall}:00:04").into());
+        said.serial = Some(format!("NEW{hall}").into());
         let id = ThingId::new(&format!("h{hall}-4"))?;
         site.things.sight(vec![Sighting::polled(id.clone(), said, Timestamp(MADE_AT.0 * 2))]).await?;
         if hall == 2 {

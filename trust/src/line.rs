@@ -23,7 +23,7 @@ pub struct Line {
     /// The slowest of what has a time limit, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     slowest_ms: Option<u64>,
-    /// Of a control: violations by workload.
+    /// Of a control: violations by whose turn it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<BTreeMap<&'static str, u64>>,
     /// How often each rare path was reached.
@@ -47,7 +47,7 @@ impl Line {
             profile: run.profile().as_str(),
             panics,
             slowest_ms: run.slowest_ms(),
-            found: run.is_control().then(|| run.by_workload().clone()),
+            found: run.is_control().then(|| run.by_turn().clone()),
             probes: run.probes().clone(),
         }
     }

@@ -13,6 +13,7 @@ mod oracle;
 mod rig;
 mod run;
 mod watch;
+mod wire;
 mod workload;
 
 use std::{

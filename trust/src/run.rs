@@ -32,7 +32,7 @@ pub struct Run {
     forms: Vec<&'static str>,
     slowest_ms: Option<u64>,
     /// Violations by whose turn it was.
-    by_workload: BTreeMap<&'static str, u64>,
+    by_turn: BTreeMap<&'static str, u64>,
 }
 
 /// One case: everything random in it comes from its seed.
@@ -43,8 +43,10 @@ pub struct Case {
     pub seed: u64,
     /// Randomness of the case.
     pub rng: fastrand::Rng,
-    /// Who writes.
+    /// Who writes to the store.
     pub workload: &'static dyn Workload,
+    /// Whose turn it is: the workload's, or that of the devices that a check takes up.
+    pub turn: &'static str,
     units: u64,
     hits: Vec<&'static str>,
     slowest_ms: Option<u64>,
@@ -77,8 +79,8 @@ impl Case {
 impl Run {
     /// A run of `n` cases from `seed`.
     pub fn new(check: &'static Check, n: u64, seed: u64, profile: Profile, control: bool) -> Self {
-        let workloads = workload::WORKLOADS.map(|workload| workload.name());
-        let probes = check.probes.iter().chain(&workloads).map(|probe| (*probe, 0)).collect();
+        let turns = checks::found_by(check);
+        let probes = check.probes.iter().chain(checks::workloads(check)).map(|probe| (*probe, 0)).collect();
         Self {
             check,
             n,
@@ -91,7 +93,7 @@ impl Run {
             probes,
             forms: Vec::new(),
             slowest_ms: None,
-            by_workload: workloads.into_iter().map(|name| (name, 0)).collect(),
+            by_turn: turns.iter().map(|name| (*name, 0)).collect(),
         }
     }
 
@@ -176,15 +178,15 @@ impl Run {
             || (self.control && self.violations >= ENOUGH_OF_CONTROL && self.is_caught())
     }
 
-    /// Whether the planted bug was found, by each workload whose code holds it.
+    /// Whether the planted bug was found, in the turn of everybody whose code holds it.
     pub fn is_caught(&self) -> bool {
-        let found = |name: &&str| self.by_workload.get(name).is_some_and(|n| *n > 0);
+        let found = |name: &&str| self.by_turn.get(name).is_some_and(|n| *n > 0);
         self.violations > 0 && checks::found_by(self.check).iter().all(found)
     }
 
     /// Violations by whose turn it was.
-    pub fn by_workload(&self) -> &BTreeMap<&'static str, u64> {
-        &self.by_workload
+    pub fn by_turn(&self) -> &BTreeMap<&'static str, u64> {
+        &self.by_turn
     }
 
     /// Runs cases until `n` of what the check counts are done. The text of an error is a violation.
@@ -212,12 +214,15 @@ impl Run {
             seed: rng.u64(..),
             rng,
             workload: workload::of(self.index),
+            turn: "",
             units: 0,
             hits: Vec::new(),
             slowest_ms: None,
         };
         let found = self.violations;
-        case.hit(case.workload.name());
+        if !checks::workloads(self.check).is_empty() {
+            case.turn = case.workload.name();
+        }
         let ended = catch_unwind(AssertUnwindSafe(|| work(&mut case)));
         match ended {
             Ok(Ok(())) => {}
@@ -229,8 +234,9 @@ impl Run {
             }
         }
         if self.violations > found {
-            *self.by_workload.entry(case.workload.name()).or_default() += 1;
+            *self.by_turn.entry(case.turn).or_default() += 1;
         }
+        case.hit_if(!case.turn.is_empty(), case.turn);
         case.hits.iter().for_each(|probe| self.hit(probe));
         self.slowest_ms = self.slowest_ms.max(case.slowest_ms);
         self.done += case.units.max(1);

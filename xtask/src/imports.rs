@@ -25,7 +25,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("store", &["error", "id", "secret", "io", "model"]),
     ("driver", &["error", "id", "units", "io", "model", "planted"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
-    ("rack", &["error", "id", "units", "secret", "io", "model", "query", "store", "driver"]),
+    ("rack", &["error", "id", "units", "secret", "io", "model", "query", "store", "driver", "planted"]),
     ("auth", &["error"]),
     ("site", &["error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "ork"]),
     ("ork", &["error", "id", "io", "query", "store", "discover", "rack", "auth"]),

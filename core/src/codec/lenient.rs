@@ -124,14 +124,19 @@ pub fn bool_opt<'de, D: Deserializer<'de>>(d: D) -> Result<Option<bool>, D::Erro
 ///
 /// # Errors
 /// Only when the JSON around it is broken.
-pub fn text_opt<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+pub fn text_opt<'de, D, T>(d: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: for<'a> From<&'a str>,
+{
+    let kept = |number: &dyn ToString| T::from(number.to_string().as_str());
     d.deserialize_any(Any(|s: Scalar<'_>| {
         Some(match s {
-            Scalar::Bool(v) => v.to_string(),
-            Scalar::Unsigned(v) => v.to_string(),
-            Scalar::Signed(v) => v.to_string(),
-            Scalar::Float(v) => v.to_string(),
-            Scalar::Text(v) => v.to_owned(),
+            Scalar::Bool(v) => kept(&v),
+            Scalar::Unsigned(v) => kept(&v),
+            Scalar::Signed(v) => kept(&v),
+            Scalar::Float(v) => kept(&v),
+            Scalar::Text(v) => T::from(v),
         })
     }))
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, model::Text};
 
 /// Code of the error that a write gets when another device answers than the one it is meant for.
 pub const IDENTITY_MISMATCH: &str = "ERR_IDENTITY_MISMATCH";
@@ -11,15 +11,15 @@ pub const IDENTITY_MISMATCH: &str = "ERR_IDENTITY_MISMATCH";
 pub struct Identity {
     /// MAC address, upper case with colons.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mac: Option<String>,
+    pub mac: Option<Text>,
     /// Serial number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
 }
 
 impl Identity {
     /// What is known of a device.
-    pub const fn new(mac: Option<String>, serial: Option<String>) -> Self {
+    pub const fn new(mac: Option<Text>, serial: Option<Text>) -> Self {
         Self { mac, serial }
     }
 

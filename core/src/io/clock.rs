@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    num::NonZeroU64,
     ops::{Add, Sub},
     time::Duration,
 };
@@ -12,44 +13,53 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
-/// Monotonic time since an origin that the clock chose. Comparable within one [`Clock`] only.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Mono(Duration);
+/// Monotonic time since an origin that the clock chose, to the nanosecond, for 584 years. Comparable within one
+/// [`Clock`] only.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mono(NonZeroU64);
 
 impl Mono {
     /// The time `since` the clock's origin.
-    pub const fn from_origin(since: Duration) -> Self {
-        Self(since)
+    pub fn from_origin(since: Duration) -> Self {
+        // One more than the nanoseconds, so that an absent time needs no room of its own.
+        let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     /// The time since the clock's origin.
     pub const fn since_origin(self) -> Duration {
-        self.0
+        Duration::from_nanos(self.0.get() - 1)
     }
 
     /// How long after `earlier` this is; zero when it is not later.
     pub const fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
+    }
+}
+
+impl Default for Mono {
+    fn default() -> Self {
+        Self(NonZeroU64::MIN)
     }
 }
 
 impl Add<Duration> for Mono {
     type Output = Self;
     fn add(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_add(rhs))
+        Self::from_origin(self.since_origin().saturating_add(rhs))
     }
 }
 
 impl Sub<Duration> for Mono {
     type Output = Self;
     fn sub(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_sub(rhs))
+        Self::from_origin(self.since_origin().saturating_sub(rhs))
     }
 }
 
 impl fmt::Debug for Mono {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "+{:?}", self.0)
+        write!(f, "+{:?}", self.since_origin())
     }
 }
 
@@ -100,19 +110,19 @@ impl Clock for SystemClock {
     fn wall(&self) -> Timestamp {
         match self.wall_at_origin {
             None => Timestamp(system_ms()),
-            Some(ms) => {
-                Timestamp(ms.saturating_add(i64::try_from(self.mono().0.as_millis()).unwrap_or(i64::MAX)))
-            }
+            Some(ms) => Timestamp(
+                ms.saturating_add(i64::try_from(self.mono().since_origin().as_millis()).unwrap_or(i64::MAX)),
+            ),
         }
     }
 
     fn mono(&self) -> Mono {
-        Mono(now().duration_since(self.origin))
+        Mono::from_origin(now().duration_since(self.origin))
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the one door to the machine's clock")]
     async fn sleep_until(&self, at: Mono) {
-        match self.origin.checked_add(at.0) {
+        match self.origin.checked_add(at.since_origin()) {
             Some(instant) => tokio::time::sleep_until(instant).await,
             // Farther away than the machine can count: never.
             None => std::future::pending().await,

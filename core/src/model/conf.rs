@@ -6,7 +6,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::{Members, Path};
+use super::{Members, Path, Text};
 use crate::{Error, Result, ThingId};
 
 /// How a thing is reached: which driver, and that driver's own options.
@@ -19,10 +19,10 @@ pub struct ThingConf {
     /// Stable identity.
     pub id: ThingId,
     /// The driver's id, for example `whatsminer`.
-    pub driver: String,
+    pub driver: Text,
     /// MiningOS's thing type, for example `miner-wm-m56s`; it carries defaults such as the nominal efficiency.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub thing_type: Option<String>,
+    pub thing_type: Option<Text>,
     /// The driver's options.
     #[serde(default)]
     pub opts: Members<Value>,

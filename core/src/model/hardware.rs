@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Sensors;
+use super::{Sensors, Text};
 use crate::units::{Amperes, Celsius, Hashrate, Megahertz, Volts, Watts};
 
 /// Chip clocks, MHz.
@@ -160,7 +160,7 @@ pub struct Board {
     pub hw_errors: Option<u64>,
     /// Serial number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
 }
 
 /// One fan.
@@ -168,7 +168,7 @@ pub struct Board {
 #[serde(default)]
 pub struct Fan {
     /// Which: `in`, `out`, `psu`, or a number from 0.
-    pub name: String,
+    pub name: Text,
     /// Speed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rpm: Option<u32>,
@@ -181,13 +181,13 @@ pub struct Fan {
 pub struct Psu {
     /// Model.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
+    pub model: Option<Text>,
     /// Serial number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     /// Firmware.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
     /// Power taken from the wall.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_w: Option<Watts>,

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     Board, Fan, Frequencies, Members, MinerConfig, MinerInfo, MinerSpecific, MissingReason, Path, Psu, State,
-    Status, Temperatures,
+    Status, Temperatures, Text,
 };
 use crate::{
     io::Timestamp,
@@ -46,12 +46,12 @@ pub struct MinerSnapshot {
 }
 
 impl MinerSnapshot {
-    /// Gives back room that its lists reserved for more entries.
+    /// Gives back room that its lists reserved for more entries; what things of a kind have in common is kept once.
     pub(super) fn shrink(&mut self) {
-        self.missing.shrink();
-        self.substituted.shrink();
-        self.age_ms.shrink();
-        self.extra.shrink();
+        self.missing.pack_shared();
+        self.substituted.pack_shared();
+        self.age_ms.pack();
+        self.extra.pack();
         let stats = &mut self.stats;
         stats.boards.shrink_to_fit();
         stats.fans.shrink_to_fit();
@@ -130,9 +130,9 @@ pub struct MinerStats {
     /// Fans.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fans: Vec<Fan>,
-    /// Power supply.
+    /// Power supply; shared by the snapshots between two readings of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub psu: Option<Psu>,
+    pub psu: Option<Arc<Psu>>,
 }
 
 /// Averaging windows, MH/s. Which of them exist depends on the firmware.
@@ -253,7 +253,7 @@ pub enum ErrorCode {
 #[non_exhaustive]
 pub struct PoolStatus {
     /// The pool's URL as the device has it.
-    pub pool: String,
+    pub pool: Text,
     /// Shares accepted since the miner started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<u64>,

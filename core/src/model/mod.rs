@@ -6,9 +6,11 @@ mod conf;
 mod hardware;
 mod members;
 mod miner;
+mod recent;
 mod sensors;
 mod settings;
 mod snapshot;
+mod text;
 
 pub use capability::{Capability, PowerRange};
 pub use command::{
@@ -28,3 +30,4 @@ pub use miner::{
 pub use sensors::Sensors;
 pub use settings::{MinerConfig, MinerInfo, NetworkConfig, PoolConfig};
 pub use snapshot::{MissingReason, Snapshot, State, Status};
+pub use text::Text;

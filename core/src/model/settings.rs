@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::PowerMode;
+use super::{PowerMode, Text};
 
 /// Settings of a miner.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct MinerConfig {
     pub led_status: Option<bool>,
     /// Firmware version as the device writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub firmware_ver: Option<String>,
+    pub firmware_ver: Option<Text>,
 }
 
 /// Network settings of a miner.
@@ -37,19 +37,19 @@ pub struct MinerConfig {
 pub struct NetworkConfig {
     /// `dhcp` or `static`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<String>,
+    pub mode: Option<Text>,
     /// Its address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip_address: Option<String>,
+    pub ip_address: Option<Text>,
     /// Name servers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dns: Option<Vec<String>>,
+    pub dns: Option<Vec<Text>>,
     /// Gateway.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip_gw: Option<String>,
+    pub ip_gw: Option<Text>,
     /// Network mask.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip_netmask: Option<String>,
+    pub ip_netmask: Option<Text>,
 }
 
 /// One pool of a miner. Passwords of pools are never part of it.
@@ -57,9 +57,9 @@ pub struct NetworkConfig {
 #[serde(default)]
 pub struct PoolConfig {
     /// URL as the device has it.
-    pub url: String,
+    pub url: Text,
     /// Worker name, `account.worker`.
-    pub username: String,
+    pub username: Text,
 }
 
 /// What a miner is.
@@ -68,36 +68,36 @@ pub struct PoolConfig {
 #[non_exhaustive]
 pub struct MinerInfo {
     /// Maker, such as `Whatsminer`.
-    pub make: String,
+    pub make: Text,
     /// Canonical model, such as `M50S`; absent while the device has not told it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
+    pub model: Option<Text>,
     /// Chip bin or board variant, such as `VH30`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
+    pub variant: Option<Text>,
     /// What the device calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub vendor_model: Option<String>,
+    pub vendor_model: Option<Text>,
     /// Whether the model is in our tables; an unknown one is read generically.
     pub model_known: bool,
     /// Firmware version.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
     /// Version of the device's API.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub api: Option<String>,
+    pub api: Option<Text>,
     /// Control board.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub control_board: Option<String>,
+    pub control_board: Option<Text>,
     /// MAC address, upper case with colons.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mac: Option<String>,
+    pub mac: Option<Text>,
     /// Serial number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     /// Host name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hostname: Option<String>,
+    pub hostname: Option<Text>,
     /// Boards that the model has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boards_expected: Option<u32>,

@@ -162,10 +162,11 @@ impl Addressing {
         let replaced = change.force_overwrite && given.is_some();
         let has = old.address().filter(|_| !replaced);
         let before = old.ipv4();
-        let differs = |name: &str| old.info.get(name) != info.get(name);
+        let had = old.info.map();
+        let differs = |name: &str| had.get(name) != info.get(name);
         let moved = differs("container") || differs("subnet");
         if !is_addressed(info) {
-            let leaves = has.is_some() && (moved || is_addressed(&old.info));
+            let leaves = has.is_some() && (moved || is_addressed(&had));
             let address = leaves.then_some(None);
             return Ok(Plan { address, lease: None, release: before.filter(|_| leaves) });
         }
@@ -173,7 +174,8 @@ impl Addressing {
         if has.is_some() && !moved && !placed {
             return Ok(Plan::default());
         }
-        let opts = given.filter(|_| replaced).unwrap_or(&old.opts);
+        let old_opts: Members<Value> = old.opts.all().map().into_iter().collect();
+        let opts = given.filter(|_| replaced).unwrap_or(&old_opts);
         let mut plan = self.assign(cx, info, given.filter(|g| is_forced(g)).unwrap_or(opts), moved).await?;
         plan.release = before.filter(|ip| plan.address.is_some_and(|new| new != Some(*ip)));
         if plan.lease == before {
@@ -210,11 +212,11 @@ pub(super) fn facts_after(rules: &Rules, old: &ThingRecord, change: &ThingChange
     let mut info = match &change.info {
         Some(given) if change.force_overwrite => given.clone(),
         Some(given) => {
-            let mut info = old.info.clone();
+            let mut info = old.info.map();
             info.extend(given.clone());
             info
         }
-        None => old.info.clone(),
+        None => old.info.map(),
     };
     subnet(&rules.container_subnets, old.family(), &mut info);
     info

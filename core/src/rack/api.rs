@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 use super::{Reading, ThingRecord};
 use crate::{
     Error, Result, ThingId,
-    model::Members,
+    model::{Members, Text},
     query::{Filter, Query, QueryPage},
 };
 
 /// Identity of a rack: `<thing type>-<name>`, for example `miner-wm-m56s-rack3`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RackId(Arc<str>);
+pub struct RackId(Text);
 
 impl RackId {
     /// Checks and keeps `text`.

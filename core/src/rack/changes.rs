@@ -10,6 +10,7 @@ use super::{
     checks::{self, Claim},
     codes, comments,
     desk::Desk,
+    facts::Facts,
     history::{self, HistoryKind},
     identity, inventory,
     options::NO_DRIVER,
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result, ThingId,
     driver::Registry,
-    model::{Members, ThingConf},
+    model::{Members, Text, ThingConf},
 };
 
 const REGISTER: &str = "thing.register";
@@ -63,7 +64,7 @@ pub(super) fn register(
         }
         None => Members::new(),
     };
-    check_opts(&opts)?;
+    check_opts(opts.iter(), opts.get("address"))?;
     check_info(&rules.info.thing_type, &draft.info, None)?;
     let driver = driver(rules, draft.driver)?;
     let mut conf = ThingConf::new(id.clone(), &driver).typed(&rules.info.thing_type);
@@ -80,23 +81,23 @@ pub(super) fn register(
     info.insert("createdAt".into(), now.into());
     info.insert("updatedAt".into(), now.into());
     let opts = secrets::seal(sealer, &*cx.rng, &id, &opts)?;
-    let code = draft.code.unwrap_or_else(|| new_code(desk, &rules.info.thing_type, &info));
+    let code = draft.code.unwrap_or_else(|| new_code(desk, &rules.info.thing_type, &info)).into();
     let mut record = ThingRecord {
         id,
         code,
         rack: rules.info.id.clone(),
-        thing_type: rules.info.thing_type.clone(),
-        driver,
+        thing_type: rules.info.thing_type.as_str().into(),
+        driver: driver.into(),
         tags: Vec::new(),
-        opts,
-        info,
+        opts: Facts::from(opts).into(),
+        info: info.into(),
         comments: comment.into_iter().collect(),
         read_only: draft.read_only,
         held: None,
         evidence: None,
         revision: Stamp::default(),
     };
-    record.tags = all_tags(rules, &record, &draft.tags);
+    record.tags = all_tags(rules, &record, &texts(&draft.tags));
     desk.free(REGISTER, &record, None, rules.allow_duplicate_ips)?;
     let entry = history::entry(now, HistoryKind::Register, by, None, Some(&record));
     Ok(desk.put(record, entry))
@@ -154,9 +155,9 @@ fn check_info(thing_type: &str, info: &Map<String, Value>, old: Option<&Map<Stri
     }
 }
 
-fn check_opts(opts: &Members<Value>) -> Result<()> {
-    checks::size("opts", opts.iter())?;
-    match opts.get("address") {
+fn check_opts<'a>(opts: impl Iterator<Item = (&'a str, &'a Value)>, address: Option<&Value>) -> Result<()> {
+    checks::size("opts", opts)?;
+    match address {
         None | Some(Value::Null) => Ok(()),
         Some(Value::String(text)) if !text.chars().any(|c| c.is_whitespace() || c.is_control()) => Ok(()),
         Some(_) => Err(Error::invalid(REGISTER, "opts.address", "an address is a text without white space")
@@ -164,7 +165,7 @@ fn check_opts(opts: &Members<Value>) -> Result<()> {
     }
 }
 
-fn all_tags(rules: &Rules, record: &ThingRecord, given: &[String]) -> Vec<String> {
+fn all_tags(rules: &Rules, record: &ThingRecord, given: &[Text]) -> Vec<Text> {
     let from = tags::From {
         thing_type: &record.thing_type,
         rack: &rules.tags,
@@ -173,6 +174,10 @@ fn all_tags(rules: &Rules, record: &ThingRecord, given: &[String]) -> Vec<String
         info: &record.info,
     };
     tags::all(from, given)
+}
+
+fn texts(tags: &[String]) -> Vec<Text> {
+    tags.iter().map(Text::from).collect()
 }
 
 /// A comment with a new id.
@@ -208,19 +213,20 @@ pub(super) fn update(
     let now = desk.now();
     let mut new = ThingRecord::clone(&old);
     if let Some(opts) = change.opts {
-        new.opts = changed_opts(desk, &old, opts, change.force_overwrite)?;
+        new.opts = changed_opts(desk, &old, opts, change.force_overwrite)?.into();
     }
     if let Some(address) = change.address {
-        new.opts.insert("address", address.map_or(Value::Null, |ip| ip.to_string().into()));
+        new.opts.set("address", address.map_or(Value::Null, |ip| ip.to_string().into()));
     }
     if old.opts != new.opts {
         check_conf(UPDATE, rules, &new.conf(desk.shared.store.sealer())?)?;
     }
-    new.info = facts(desk, rules, &old, change.info, change.force_overwrite)?;
+    let mut info = facts(desk, rules, &old, change.info, change.force_overwrite)?;
     if let Some(action) = change.action_id {
-        new.info.insert("lastActionId".into(), action.into());
+        info.insert("lastActionId".into(), action.into());
     }
-    new.info.insert("updatedAt".into(), now.into());
+    info.insert("updatedAt".into(), now.into());
+    new.info = info.into();
     if let Some(text) = change.comment {
         let added = comment(desk, now, &text, None, by)?;
         comments::add(&mut new.comments, added)?;
@@ -228,7 +234,7 @@ pub(super) fn update(
     let given = match change.tags {
         Some(given) => {
             tags::check(&given)?;
-            given
+            texts(&given)
         }
         None => tags::given(&old.tags, &rules.tags),
     };
@@ -255,17 +261,17 @@ fn facts(
     given: Option<Map<String, Value>>,
     overwrite: bool,
 ) -> Result<Map<String, Value>> {
-    let named = given.clone().unwrap_or_default();
+    let (named, before) = (given.clone().unwrap_or_default(), old.info.map());
     let mut new = match given {
         Some(given) => changed_info(desk, old, given, overwrite)?,
-        None => old.info.clone(),
+        None => before.clone(),
     };
     if named.contains_key("container") && !named.contains_key("subnet") {
         addressing::subnet(&rules.container_subnets, old.family(), &mut new);
     }
-    check_info(&old.thing_type, &new, Some(&old.info))?;
+    check_info(&old.thing_type, &new, Some(&before))?;
     if old.family() == "inventory" {
-        inventory::step(&old.thing_type, &old.info, &new, &named)?;
+        inventory::step(&old.thing_type, &before, &new, &named)?;
     }
     if ["location", "container"].iter().any(|name| named.contains_key(*name)) {
         checks::location(old.family(), &new)?;
@@ -273,17 +279,12 @@ fn facts(
     Ok(new)
 }
 
-fn changed_opts(
-    desk: &Desk,
-    old: &ThingRecord,
-    given: Members<Value>,
-    overwrite: bool,
-) -> Result<Members<Value>> {
+fn changed_opts(desk: &Desk, old: &ThingRecord, given: Members<Value>, overwrite: bool) -> Result<Facts> {
     let sealed = secrets::seal(desk.shared.store.sealer(), &*desk.shared.cx.rng, &old.id, &given)?;
-    let mut opts = if overwrite { Members::new() } else { old.opts.clone() };
-    opts.extend(sealed.iter().map(|(name, value)| (name.to_owned(), value.clone())));
-    check_opts(&opts)?;
-    Ok(opts)
+    let mut opts = if overwrite { Map::new() } else { old.opts.all().map() };
+    opts.extend(sealed);
+    check_opts(opts.iter().map(|(name, value)| (name.as_str(), value)), opts.get("address"))?;
+    Ok(opts.into())
 }
 
 fn changed_info(
@@ -293,10 +294,10 @@ fn changed_info(
     overwrite: bool,
 ) -> Result<Map<String, Value>> {
     secrets::seal_info(desk.shared.store.sealer(), &*desk.shared.cx.rng, &old.id, &mut given)?;
-    let mut info = if overwrite { Map::new() } else { old.info.clone() };
+    let mut info = if overwrite { Map::new() } else { old.info.map() };
     info.extend(given);
     match old.info.get("createdAt") {
-        Some(created) => info.insert("createdAt".into(), created.clone()),
+        Some(created) => info.insert("createdAt".into(), created),
         None => info.remove("createdAt"),
     };
     Ok(info)
@@ -328,7 +329,7 @@ pub(super) fn reassign(
         let e = Error::invalid(REASSIGN, "rack", "the rack is for things of another family");
         return Err(e.code_as("ERR_RACK_FAMILY").with("from", from).with("to", to));
     }
-    driver(&rules, Some(old.driver.clone())).map_err(|e| e.with("thing", id).with("to", to))?;
+    driver(&rules, Some(old.driver.as_str().to_owned())).map_err(|e| e.with("thing", id).with("to", to))?;
     // The tags of a rack that is not open cannot be told from those of people.
     let before = desk.shared.follower(from).map(|from| from.rules());
     let given = tags::given(&old.tags, before.as_ref().map_or(&[], |rules| &rules.tags));
@@ -340,10 +341,10 @@ pub(super) fn reassign(
     let now = desk.now();
     let mut new = ThingRecord {
         rack: rules.info.id.clone(),
-        thing_type: rules.info.thing_type.clone(),
+        thing_type: rules.info.thing_type.as_str().into(),
         ..ThingRecord::clone(&old)
     };
-    new.info.insert("updatedAt".into(), now.into());
+    new.info.set("updatedAt", now);
     new.tags = all_tags(&rules, &new, &given);
     let entry = history::entry(now, HistoryKind::Moved, by, Some(&old), Some(&new));
     Ok(desk.put(new, entry))

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{inventory, record::ThingRecord};
-use crate::{Error, ErrorKind, Result, ThingId};
+use crate::{Error, ErrorKind, Result, ThingId, model::Text};
 
 const REGISTER: &str = "thing.register";
 const MOST_BYTES: usize = 64 << 10;
@@ -13,7 +13,7 @@ const MOST_DEPTH: usize = 32;
 pub(super) const MAINTENANCE: &str = "maintenance";
 
 /// What only one thing of a site may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Claim {
     Code,
     Serial,
@@ -59,29 +59,32 @@ impl Claim {
     }
 }
 
+/// One claim: what is claimed, and its value as it is compared.
+pub(super) type ClaimKey = (Claim, Box<str>);
+
 /// Everything that `thing` claims. Claims of one family do not meet those of another, except codes.
-pub(super) fn claims(thing: &ThingRecord) -> Vec<(Claim, Box<str>)> {
+pub(super) fn claims(thing: &ThingRecord) -> Vec<ClaimKey> {
     let family = thing.family();
-    let mut out: Vec<(Claim, Box<str>)> = vec![(Claim::Code, thing.code.as_str().into())];
+    let mut out: Vec<ClaimKey> = vec![(Claim::Code, thing.code.as_str().into())];
     let mut claim = |claim, value: &str| out.push((claim, key(family, value)));
     if !matches!(family, "miner" | "inventory") || inventory::is_work_order(&thing.thing_type) {
         return out;
     }
     if inventory::is_single(&thing.thing_type) {
-        text(&thing.info, "parentDeviceId").into_iter().for_each(|id| claim(Claim::ParentId, id));
-        let code = text(&thing.info, "parentDeviceCode").map(str::to_lowercase);
+        thing.info.text("parentDeviceId").into_iter().for_each(|id| claim(Claim::ParentId, &id));
+        let code = thing.info.text("parentDeviceCode").map(|code| code.to_lowercase());
         code.iter().for_each(|code| claim(Claim::ParentCode, code));
     }
     let seen = thing.evidence.as_ref();
-    let mac = text(&thing.info, "macAddress").map(normal_mac);
+    let mac = thing.info.text("macAddress").map(|mac| normal_mac(&mac));
     let seen_mac = seen.and_then(|e| e.mac.clone()).filter(|m| mac.as_ref() != Some(m));
     mac.iter().chain(&seen_mac).for_each(|mac| claim(Claim::Mac, mac));
-    let serial = text(&thing.info, "serialNum");
-    let seen_serial = seen.and_then(|e| e.serial.as_deref()).filter(|s| serial != Some(*s));
-    serial.into_iter().chain(seen_serial).for_each(|serial| claim(Claim::Serial, serial));
+    let serial = thing.info.text("serialNum");
+    let seen_serial = seen.and_then(|e| e.serial.as_deref()).filter(|s| serial.as_deref() != Some(*s));
+    serial.as_deref().into_iter().chain(seen_serial).for_each(|serial| claim(Claim::Serial, serial));
     if family == "miner" {
-        if let Some(pos) = text(&thing.info, "pos") {
-            let container = text(&thing.info, "container").unwrap_or_default();
+        if let Some(pos) = thing.info.text("pos") {
+            let container = thing.info.text("container").unwrap_or_default();
             claim(Claim::Place, &format!("{pos}\u{1f}{container}"));
         }
         if let Some(address) = thing.address() {
@@ -117,8 +120,8 @@ pub(super) fn text<'a>(info: &'a Map<String, Value>, name: &str) -> Option<&'a s
 }
 
 /// A MAC address as it is compared: capitals and colons.
-pub(super) fn normal_mac(mac: &str) -> String {
-    mac.to_ascii_uppercase().replace('-', ":")
+pub(super) fn normal_mac(mac: &str) -> Text {
+    mac.to_ascii_uppercase().replace('-', ":").into()
 }
 
 /// Checks what a thing of `family` says of itself.

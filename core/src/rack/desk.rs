@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use super::{
     api::RackId,
     changes::Rules,
-    checks::{Claim, address_key, claims, identity_key},
+    checks::{Claim, ClaimKey, address_key, claims, identity_key},
+    claims::Claims,
     codes::Codes,
     history::{self, HistoryEntry},
     identity::Evidence,
@@ -139,7 +139,7 @@ impl Shared {
 pub(super) struct Desk {
     pub shared: Arc<Shared>,
     pub codes: Codes,
-    claims: BTreeMap<(Claim, Box<str>), SmallVec<[ThingId; 1]>>,
+    claims: Claims,
     staged: BTreeMap<ThingId, Option<Arc<ThingRecord>>>,
     made: Vec<Arc<ThingRecord>>,
     batch: Batch,
@@ -155,7 +155,7 @@ impl Desk {
         let mut desk = Self {
             shared: Arc::clone(&shared),
             codes: Codes::default(),
-            claims: BTreeMap::new(),
+            claims: Claims::default(),
             staged: BTreeMap::new(),
             made: Vec::new(),
             batch: Batch::new(),
@@ -165,7 +165,7 @@ impl Desk {
         };
         for record in shared.store.scan(Space::Things, .., usize::MAX) {
             let thing = ThingRecord::load(&record)?;
-            desk.claim(&thing);
+            desk.reclaim(None, Some(&thing));
             let id = thing.id.clone();
             shared.show(&id, Some(Arc::new(thing)));
         }
@@ -226,11 +226,17 @@ impl Desk {
         }
     }
 
+    /// Things that have this claim.
+    fn having<'a>(&'a self, key: &'a ClaimKey) -> impl Iterator<Item = Arc<ThingRecord>> + 'a {
+        let found = self.claims.candidates(key).filter_map(|id| self.current(id));
+        found.filter(move |thing| claims(thing).contains(key))
+    }
+
     /// Things with one of `thing`'s claims of this kind, `thing` itself left out.
     pub fn owners(&self, thing: &ThingRecord, kinds: &[Claim]) -> Vec<ThingId> {
         let mut out: Vec<ThingId> = Vec::new();
         for key in claims(thing).into_iter().filter(|(claim, _)| kinds.contains(claim)) {
-            out.extend(self.claims.get(&key).into_iter().flatten().filter(|id| **id != thing.id).cloned());
+            out.extend(self.having(&key).map(|owner| owner.id.clone()).filter(|id| *id != thing.id));
         }
         out.sort_unstable();
         out.dedup();
@@ -241,8 +247,11 @@ impl Desk {
     pub fn with_identity(&self, seen: &Evidence) -> Vec<Arc<ThingRecord>> {
         let told = [(Claim::Mac, &seen.mac), (Claim::Serial, &seen.serial)];
         let keys = told.into_iter().filter_map(|(claim, told)| Some((claim, identity_key(told.as_ref()?))));
-        let ids: BTreeSet<&ThingId> = keys.filter_map(|key| self.claims.get(&key)).flatten().collect();
-        ids.into_iter().filter_map(|id| self.current(id)).collect()
+        let mut found: BTreeMap<ThingId, Arc<ThingRecord>> = BTreeMap::new();
+        for key in keys {
+            found.extend(self.having(&key).map(|record| (record.id.clone(), record)));
+        }
+        found.into_values().collect()
     }
 
     /// Whether its rack heard it well in its last poll.
@@ -252,14 +261,13 @@ impl Desk {
 
     /// Whether a miner has this address.
     pub fn has_address(&self, address: &str) -> bool {
-        self.claims.contains_key(&(Claim::Address, address_key(address)))
+        self.having(&(Claim::Address, address_key(address))).next().is_some()
     }
 
     /// Whether no other miner has the address where `thing` was seen.
     pub fn is_free_address(&self, thing: &ThingRecord, seen: &Evidence) -> bool {
         let key = seen.address.as_ref().map(|address| (Claim::Address, address_key(address)));
-        let owners = key.and_then(|key| self.claims.get(&key)).into_iter().flatten();
-        owners.filter(|id| **id != thing.id).count() == 0
+        key.is_none_or(|key| self.having(&key).all(|owner| owner.id == thing.id))
     }
 
     /// Refuses `new` when it claims what another thing has, and `old` did not claim yet.
@@ -275,26 +283,26 @@ impl Desk {
             if before.contains(&key) || (duplicate_addresses && key.0 == Claim::Address) {
                 continue;
             }
-            let others = self.claims.get(&key).into_iter().flatten();
-            if let Some(owner) = others.into_iter().find(|id| **id != new.id) {
-                return Err(key.0.taken(op, owner));
+            if let Some(owner) = self.having(&key).find(|owner| owner.id != new.id) {
+                return Err(key.0.taken(op, &owner.id));
             }
         }
         Ok(())
     }
 
     /// Stages a new or changed record.
-    pub fn put(&mut self, record: ThingRecord, entry: Option<HistoryEntry>) -> Arc<ThingRecord> {
+    pub fn put(&mut self, mut record: ThingRecord, entry: Option<HistoryEntry>) -> Arc<ThingRecord> {
         record.revision.set(0);
+        let json = Batch::json(Space::Things, &record.id, &record.stored());
+        if let Ok(json) = &json {
+            record.rest_in(json);
+            self.bytes += json.len();
+        }
         let record = Arc::new(record);
         let old = self.stage(&record.id, Some(Arc::clone(&record)));
-        if let Some(old) = old {
-            self.unclaim(&old);
-        }
-        self.claim(&record);
-        self.bytes += serde_json::to_vec(&record.stored()).map_or(0, |json| json.len());
+        self.reclaim(old.as_deref(), Some(&record));
         let batch = std::mem::take(&mut self.batch);
-        self.batch = batch.put(Space::Things, &record.id, &record.stored());
+        self.batch = batch.put_json(Space::Things, &record.id, json);
         self.writes += 1;
         self.note(entry);
         self.made.push(Arc::clone(&record));
@@ -304,7 +312,7 @@ impl Desk {
     /// Stages a removal.
     pub fn remove(&mut self, id: &ThingId, entry: Option<HistoryEntry>) {
         let Some(old) = self.stage(id, None) else { return };
-        self.unclaim(&old);
+        self.reclaim(Some(&old), None);
         let batch = std::mem::take(&mut self.batch);
         self.batch = batch.delete(Space::Things, id);
         self.writes += 1;
@@ -338,23 +346,19 @@ impl Desk {
         self.writes += 1;
     }
 
-    fn claim(&mut self, record: &ThingRecord) {
-        for key in claims(record) {
-            self.claims.entry(key).or_default().push(record.id.clone());
+    /// The claims of `old` become those of `new`, which is the same thing.
+    fn reclaim(&mut self, old: Option<&ThingRecord>, new: Option<&ThingRecord>) {
+        let [before, after] = [old, new].map(|thing| thing.map(claims).unwrap_or_default());
+        let Some(id) = new.or(old).map(|thing| &thing.id) else { return };
+        before.iter().filter(|key| !after.contains(key)).for_each(|key| self.claims.remove(key, id));
+        after.iter().filter(|key| !before.contains(key)).for_each(|key| self.claims.add(key, id));
+        let codes = [old, new].map(|thing| thing.map(|thing| &thing.code));
+        if let [old, new] = codes
+            && old != new
+        {
+            old.iter().for_each(|code| self.codes.remove(code));
+            new.iter().for_each(|code| self.codes.add(code));
         }
-        self.codes.add(&record.code);
-    }
-
-    fn unclaim(&mut self, record: &ThingRecord) {
-        for key in claims(record) {
-            if let Some(owners) = self.claims.get_mut(&key) {
-                owners.retain(|id| *id != record.id);
-                if owners.is_empty() {
-                    self.claims.remove(&key);
-                }
-            }
-        }
-        self.codes.remove(&record.code);
     }
 
     async fn commit(&mut self) -> Result<()> {
@@ -397,7 +401,7 @@ impl Desk {
             let held = store.get_record(Space::Things, id)?;
             let json = serde_json::to_vec(&new.stored()).ok()?;
             let is_new = known(id).is_none_or(|known| known.revision() != held.revision.0);
-            return (is_new && held.json == json).then_some(held.revision.0);
+            return (is_new && *held.json == *json).then_some(held.revision.0);
         }
         // What was neither there before nor stays tells nothing.
         let (id, _) = self.staged.iter().find(|(id, _)| known(id).is_some())?;
@@ -426,10 +430,10 @@ impl Desk {
             let held = held.as_ref().map(ThingRecord::load).transpose()?.map(Arc::new);
             self.doubtful.remove(&id);
             if let Some(known) = &known {
-                self.unclaim(known);
+                self.reclaim(Some(known), None);
             }
             if let Some(held) = &held {
-                self.claim(held);
+                self.reclaim(None, Some(held));
             }
             self.shared.show(&id, held);
         }
@@ -448,10 +452,10 @@ impl Desk {
     fn discard(&mut self) {
         for (id, new) in std::mem::take(&mut self.staged) {
             if let Some(new) = new {
-                self.unclaim(&new);
+                self.reclaim(Some(&new), None);
             }
             if let Some(old) = self.shared.get(&id) {
-                self.claim(&old);
+                self.reclaim(None, Some(&old));
             }
         }
         self.made.clear();

@@ -98,7 +98,7 @@ pub(super) fn entry(
     let (id, rack) = new.or(old).map(|thing| (thing.id.clone(), Some(thing.rack.clone())))?;
     let mut changes = BTreeMap::new();
     if let (Some(old), Some(new)) = (old, new) {
-        differences(&Hidden::standard(), "", &old.info, &new.info, &mut changes);
+        differences(&Hidden::standard(), "", &old.info.map(), &new.info.map(), &mut changes);
         changes.remove("updatedAt");
         options(old, new, &mut changes);
         for (name, before, after) in
@@ -157,10 +157,11 @@ fn differences(
 
 /// Options are named; only where the thing is reached is shown.
 fn options(old: &ThingRecord, new: &ThingRecord, out: &mut BTreeMap<String, Changed>) {
-    let names = old.opts.iter().chain(new.opts.iter()).map(|(name, _)| name);
-    for name in names.filter(|name| old.opts.get(name) != new.opts.get(name)) {
-        let shown = |thing: &ThingRecord| thing.opts.get(name).filter(|_| SHOWN.contains(&name)).cloned();
-        let (before, after) = (shown(old), shown(new));
+    let (old, new) = (old.opts.all().map(), new.opts.all().map());
+    for name in old.keys().chain(new.keys()).filter(|name| old.get(*name) != new.get(*name)) {
+        let shown =
+            |opts: &Map<String, Value>| opts.get(name).filter(|_| SHOWN.contains(&name.as_str())).cloned();
+        let (before, after) = (shown(&old), shown(&new));
         out.insert(format!("opts.{name}"), Changed::of(before.as_ref(), after.as_ref()));
     }
 }

@@ -2,15 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    checks::{normal_mac, text},
-    record::ThingRecord,
-};
+use super::{checks::normal_mac, record::ThingRecord};
 use crate::{
     Result, ThingId,
     driver::Registry,
     io::Ctx,
-    model::{MinerSnapshot, ThingConf},
+    model::{MinerSnapshot, Text, ThingConf},
 };
 
 /// What a device says of itself that tells it from others of its kind.
@@ -20,16 +17,16 @@ use crate::{
 pub struct Evidence {
     /// MAC address, capitals and colons.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mac: Option<String>,
+    pub mac: Option<Text>,
     /// Serial number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     /// Serial numbers of hash boards.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub boards: Vec<String>,
+    pub boards: Vec<Text>,
     /// Where it answered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
+    pub address: Option<Text>,
     /// A person decided that the thing is one of its own, whoever shows the same identity.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub decided: bool,
@@ -39,7 +36,7 @@ impl Evidence {
     /// What a snapshot tells; `None` when it names neither a MAC address nor a serial number.
     pub fn of(snapshot: &MinerSnapshot) -> Option<Self> {
         let info = snapshot.info.as_deref()?;
-        let told = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
+        let told = |text: &Option<Text>| text.clone().filter(|t| !t.trim().is_empty());
         let mac = told(&info.mac).map(|mac| normal_mac(&mac));
         let serial = told(&info.serial);
         if mac.is_none() && serial.is_none() {
@@ -118,15 +115,15 @@ pub(crate) async fn ask_identity(cx: &Ctx, drivers: &Registry, conf: &ThingConf)
 pub(super) fn differing(thing: &ThingRecord, seen: &Evidence) -> Vec<String> {
     let heard = thing.evidence.as_ref();
     let mut out = Vec::new();
-    if let (Some(typed), Some(told)) = (text(&thing.info, "macAddress"), &seen.mac)
+    if let (Some(typed), Some(told)) = (thing.info.text("macAddress"), &seen.mac)
         && heard.is_none_or(|e| e.mac.is_none())
-        && normal_mac(typed) != *told
+        && normal_mac(&typed) != *told
     {
         out.push("info.macAddress".to_owned());
     }
-    if let (Some(typed), Some(told)) = (text(&thing.info, "serialNum"), &seen.serial)
+    if let (Some(typed), Some(told)) = (thing.info.text("serialNum"), &seen.serial)
         && heard.is_none_or(|e| e.serial.is_none())
-        && !same_serial(typed, told)
+        && !same_serial(&typed, told)
     {
         out.push("info.serialNum".to_owned());
     }
@@ -202,11 +199,11 @@ mod tests {
     use super::*;
 
     fn evidence(mac: &str, serial: &str, boards: &[&str]) -> Evidence {
-        let told = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let told = |text: &str| (!text.is_empty()).then(|| text.into());
         Evidence {
             mac: told(mac),
             serial: told(serial),
-            boards: boards.iter().map(|b| (*b).to_owned()).collect(),
+            boards: boards.iter().map(|b| (*b).into()).collect(),
             ..Evidence::default()
         }
     }

@@ -15,6 +15,8 @@ mod changes;
 #[cfg(feature = "store")]
 mod checks;
 #[cfg(feature = "store")]
+mod claims;
+#[cfg(feature = "store")]
 mod codes;
 mod collect;
 #[cfg(feature = "store")]
@@ -23,6 +25,8 @@ mod comments;
 mod desk;
 #[cfg(feature = "store")]
 mod docs;
+#[cfg(feature = "store")]
+mod facts;
 #[cfg(feature = "store")]
 mod history;
 #[cfg(feature = "store")]
@@ -64,6 +68,8 @@ pub use collect::{
     Collector, CollectorOptions, Counts, Event, Good, Link, NullSink, Reading, ShutdownReport, SnapshotSink,
     Subscription, ThingState,
 };
+#[cfg(feature = "store")]
+pub use facts::Facts;
 #[cfg(feature = "store")]
 pub use history::{Changed, HistoryEntry, HistoryKind};
 #[cfg(feature = "store")]

@@ -1,22 +1,26 @@
 use std::{
     fmt,
     net::Ipv4Addr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    api::{Comment, RackId, family_of, ipv4_of},
-    checks::{MAINTENANCE, normal_mac, text},
+    api::{Comment, RackId, family_of},
+    checks::{MAINTENANCE, normal_mac},
+    facts::Facts,
     identity::{Evidence, Held, HeldReason},
     options::NO_DRIVER,
     secrets,
 };
 use crate::{
     Result, ThingId,
-    model::{Members, ThingConf},
+    model::{Text, ThingConf},
     store::{Record, Sealer},
 };
 
@@ -31,22 +35,22 @@ pub struct ThingRecord {
     /// Stable identity.
     pub id: ThingId,
     /// `PREFIX-NNNN`, unique in the site.
-    pub code: String,
+    pub code: Text,
     /// The rack that owns it.
     pub rack: RackId,
     /// MiningOS's thing type.
     #[serde(rename = "type")]
-    pub thing_type: String,
+    pub thing_type: Text,
     /// The driver that opens it.
-    pub driver: String,
+    pub driver: Text,
     /// All tags: made ones and those that people gave.
     #[serde(default)]
-    pub tags: Vec<String>,
+    pub tags: Vec<Text>,
     #[serde(skip)]
-    pub(super) opts: Members<Value>,
+    pub(super) opts: Options,
     /// Free facts, with `createdAt` and `updatedAt`. Members called like secrets are sealed.
     #[serde(default)]
-    pub info: Map<String, Value>,
+    pub info: Facts,
     /// Comments, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub comments: Vec<Comment>,
@@ -55,12 +59,45 @@ pub struct ThingRecord {
     pub read_only: bool,
     /// Why its identity is in doubt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Held>,
+    pub held: Option<Box<Held>>,
     /// What its device said of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
     #[serde(default)]
     pub(super) revision: Stamp,
+}
+
+/// A thing's options. The address stands beside them, because each reading is compared with it.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "Facts", into = "Facts")]
+pub(super) struct Options {
+    all: Facts,
+    address: Option<Text>,
+}
+
+impl Options {
+    pub fn all(&self) -> &Facts {
+        &self.all
+    }
+
+    /// Adds or replaces one option.
+    pub fn set(&mut self, name: &str, value: Value) {
+        self.all.set(name, value);
+        *self = std::mem::take(&mut self.all).into();
+    }
+}
+
+impl From<Facts> for Options {
+    fn from(all: Facts) -> Self {
+        let address = all.text("address").filter(|text| !text.trim().is_empty()).map(Text::from);
+        Self { all, address }
+    }
+}
+
+impl From<Options> for Facts {
+    fn from(options: Options) -> Self {
+        options.all
+    }
 }
 
 /// The commit of a record, known only after it was written.
@@ -102,7 +139,16 @@ impl<'de> Deserialize<'de> for Stamp {
 pub(super) struct Stored<'a> {
     #[serde(flatten)]
     record: &'a ThingRecord,
-    opts: &'a Members<Value>,
+    opts: &'a Facts,
+}
+
+/// Where facts and options stand in it.
+#[derive(Deserialize)]
+struct Parts<'a> {
+    #[serde(borrow)]
+    info: &'a RawValue,
+    #[serde(borrow)]
+    opts: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -110,7 +156,7 @@ struct Loaded {
     #[serde(flatten)]
     record: ThingRecord,
     #[serde(default)]
-    opts: Members<Value>,
+    opts: Options,
 }
 
 impl ThingRecord {
@@ -126,22 +172,22 @@ impl ThingRecord {
 
     /// Where it is reached, as its options say.
     pub fn address(&self) -> Option<&str> {
-        self.opts.get("address")?.as_str().filter(|text| !text.trim().is_empty())
+        self.opts.address.as_deref()
     }
 
     /// The address by which it is owned, when that is an IPv4 address.
     pub(crate) fn ipv4(&self) -> Option<Ipv4Addr> {
-        ipv4_of(&self.opts)
+        self.address()?.parse().ok()
     }
 
     /// Whether it is reached on this port of its options, when one is told.
     pub(crate) fn has_port(&self, port: Option<&Value>) -> bool {
-        port.is_none_or(|port| self.opts.get("port") == Some(port))
+        port.is_none_or(|port| self.opts.all().get("port").as_ref() == Some(port))
     }
 
     /// Whether it is being repaired: its `info.container` is `maintenance`.
     pub fn in_maintenance(&self) -> bool {
-        text(&self.info, "container") == Some(MAINTENANCE)
+        self.info.text("container").as_deref() == Some(MAINTENANCE)
     }
 
     /// Whether its device is asked at all.
@@ -160,7 +206,7 @@ impl ThingRecord {
         put("rack", self.rack.as_str().into());
         put("driver", self.driver.as_str().into());
         put("tags", self.tags.as_slice().into());
-        put("info", secrets::stripped(&self.info));
+        put("info", secrets::stripped(self.info.map()));
         put("comments", serde_json::to_value(&self.comments).unwrap_or_default());
         put("revision", self.revision().into());
         if self.read_only {
@@ -175,8 +221,8 @@ impl ThingRecord {
             _ => &[],
         };
         for name in picks {
-            if let Some(value @ (Value::String(_) | Value::Number(_))) = self.opts.get(name) {
-                put(name, value.clone());
+            if let Some(value @ (Value::String(_) | Value::Number(_))) = self.opts.all.get(name) {
+                put(name, value);
             }
         }
         Value::Object(doc)
@@ -185,26 +231,34 @@ impl ThingRecord {
     /// How its driver reaches it, with the secrets unsealed.
     pub(super) fn conf(&self, sealer: &Sealer) -> Result<ThingConf> {
         let mut conf = ThingConf::new(self.id.clone(), &self.driver).typed(&self.thing_type);
-        conf.opts = secrets::open(sealer, &self.id, &self.opts)?;
+        conf.opts = secrets::open(sealer, &self.id, self.opts.all.map())?;
         Ok(conf)
     }
 
     /// What its device should say of itself: what it said before, else what was registered.
     pub(super) fn known(&self) -> Evidence {
         let mut known = self.evidence.clone().unwrap_or_default();
-        known.mac = known.mac.or_else(|| text(&self.info, "macAddress").map(normal_mac));
-        known.serial = known.serial.or_else(|| text(&self.info, "serialNum").map(Into::into));
+        known.mac = known.mac.or_else(|| self.info.text("macAddress").map(|mac| normal_mac(&mac)));
+        known.serial = known.serial.or_else(|| self.info.text("serialNum").map(Text::from));
         known
     }
 
     pub(super) fn stored(&self) -> Stored<'_> {
-        Stored { record: self, opts: &self.opts }
+        Stored { record: self, opts: &self.opts.all }
+    }
+
+    /// Keeps facts and options once: as the parts of `json`, the record as the store keeps it.
+    pub(super) fn rest_in(&mut self, json: &Arc<[u8]>) {
+        let Ok(parts) = serde_json::from_slice::<Parts<'_>>(json) else { return };
+        self.info = std::mem::take(&mut self.info).within(json, parts.info);
+        self.opts.all = std::mem::take(&mut self.opts.all).within(json, parts.opts);
     }
 
     pub(super) fn load(record: &Record) -> Result<Self> {
         let loaded: Loaded = record.parse()?;
         let mut thing = loaded.record;
         thing.opts = loaded.opts;
+        thing.rest_in(&record.json);
         thing.tags.shrink_to_fit();
         thing.comments.shrink_to_fit();
         thing.revision.set(record.revision.0);
@@ -233,8 +287,8 @@ impl fmt::Debug for ThingRecord {
             .field("rack", &self.rack)
             .field("driver", &self.driver)
             .field("tags", &self.tags)
-            .field("opts", &self.opts.iter().map(|(name, _)| name).collect::<Vec<_>>())
-            .field("info", &secrets::stripped(&self.info))
+            .field("opts", &self.opts.all)
+            .field("info", &secrets::stripped(self.info.map()))
             .field("held", &self.held)
             .field("revision", &self.revision())
             .finish_non_exhaustive()

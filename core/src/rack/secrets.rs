@@ -26,6 +26,11 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    fn option(&self, name: &str, mut value: Value) -> Result<Value> {
+        self.value(&format!("opts.{name}"), name, &mut value)?;
+        Ok(value)
+    }
+
     fn value(&self, path: &str, name: &str, value: &mut Value) -> Result<()> {
         if is_secret(&self.hidden, name) {
             let place = Place { space: Space::Things, key: &self.key, field: path };
@@ -52,13 +57,20 @@ pub(super) fn seal(
     rng: &dyn Rng,
     id: &ThingId,
     opts: &Members<Value>,
-) -> Result<Members<Value>> {
-    walk_members(&walk(sealer, Some(rng), id), opts)
+) -> Result<Map<String, Value>> {
+    let walk = walk(sealer, Some(rng), id);
+    let sealed = opts.iter().map(|(name, value)| Ok((name.to_owned(), walk.option(name, value.clone())?)));
+    sealed.collect()
 }
 
 /// Undoes [`seal`].
-pub(super) fn open(sealer: &Sealer, id: &ThingId, opts: &Members<Value>) -> Result<Members<Value>> {
-    walk_members(&walk(sealer, None, id), opts)
+pub(super) fn open(sealer: &Sealer, id: &ThingId, opts: Map<String, Value>) -> Result<Members<Value>> {
+    let walk = walk(sealer, None, id);
+    let opened = opts.into_iter().map(|(name, value)| {
+        let value = walk.option(&name, value)?;
+        Ok((name, value))
+    });
+    opened.collect()
 }
 
 /// Seals the secrets among the facts of `id`.
@@ -74,15 +86,6 @@ pub(super) fn seal_info(
 
 fn walk<'a>(sealer: &'a Sealer, rng: Option<&'a dyn Rng>, id: &ThingId) -> Walk<'a> {
     Walk { sealer, rng, key: id.into(), hidden: Hidden::standard() }
-}
-
-fn walk_members(walk: &Walk<'_>, opts: &Members<Value>) -> Result<Members<Value>> {
-    let each = opts.iter().map(|(name, value)| {
-        let mut value = value.clone();
-        walk.value(&format!("opts.{name}"), name, &mut value)?;
-        Ok((name.to_owned(), value))
-    });
-    each.collect()
 }
 
 /// Where the first member stands that is called like a secret, dotted: for what has no place for secrets.
@@ -104,25 +107,28 @@ pub(crate) fn first_secret(map: &Map<String, Value>) -> Option<String> {
 }
 
 /// Facts without secrets, sealed or not.
-pub(super) fn stripped(info: &Map<String, Value>) -> Value {
-    strip(&Hidden::standard(), info)
+pub(super) fn stripped(mut info: Map<String, Value>) -> Value {
+    strip(&Hidden::standard(), &mut info);
+    Value::Object(info)
 }
 
 /// The same of any value.
 pub(super) fn inner_stripped(value: &Value) -> Value {
-    inner(&Hidden::standard(), value)
+    let mut value = value.clone();
+    strip_inner(&Hidden::standard(), &mut value);
+    value
 }
 
-fn strip(hidden: &Hidden, map: &Map<String, Value>) -> Value {
-    let kept = map.iter().filter(|(name, _)| !is_secret(hidden, name));
-    Value::Object(kept.map(|(name, value)| (name.clone(), inner(hidden, value))).collect())
+fn strip(hidden: &Hidden, map: &mut Map<String, Value>) {
+    map.retain(|name, _| !is_secret(hidden, name));
+    map.values_mut().for_each(|value| strip_inner(hidden, value));
 }
 
-fn inner(hidden: &Hidden, value: &Value) -> Value {
+fn strip_inner(hidden: &Hidden, value: &mut Value) {
     match value {
         Value::Object(map) => strip(hidden, map),
-        Value::Array(list) => Value::Array(list.iter().map(|v| inner(hidden, v)).collect()),
-        _ => value.clone(),
+        Value::Array(list) => list.iter_mut().for_each(|value| strip_inner(hidden, value)),
+        _ => {}
     }
 }
 
@@ -155,11 +161,11 @@ mod tests {
         let sealed = seal(&sealer, &Fixed, &id, &opts).unwrap();
         let text = serde_json::to_string(&sealed).unwrap();
         assert!(!text.contains("hunter") && text.contains("10.0.0.7") && text.contains("root"), "{text}");
-        assert_eq!(open(&sealer, &id, &sealed).unwrap(), opts);
-        assert!(open(&sealer, &ThingId::new("m2").unwrap(), &sealed).is_err());
+        assert_eq!(open(&sealer, &id, sealed.clone()).unwrap(), opts);
+        assert!(open(&sealer, &ThingId::new("m2").unwrap(), sealed).is_err());
 
         let info = json!({"pos": "1", "token": "x", "list": [{"password": "y", "z": 1}]});
-        let shown = stripped(info.as_object().unwrap());
+        let shown = stripped(info.as_object().unwrap().clone());
         assert_eq!(shown, json!({"pos": "1", "list": [{"z": 1}]}));
         assert_eq!(first_secret(info.as_object().unwrap()).as_deref(), Some("list.password"));
         assert_eq!(first_secret(shown.as_object().unwrap()), None);

@@ -10,6 +10,7 @@ use super::{
     checks::Claim,
     comments,
     desk::Desk,
+    facts::Facts,
     history::{self, HistoryKind},
     identity::{Evidence, Held, HeldReason, Likeness, certain, compare, differing, learn},
     record::ThingRecord,
@@ -63,7 +64,7 @@ pub(super) fn is_old_news(thing: &ThingRecord, seen: &Evidence) -> bool {
 
 /// Whether the sighting says anything about the record as it is now: it was polled after the last change.
 fn counts(thing: &ThingRecord, ts: Timestamp) -> bool {
-    let changed = thing.info.get("updatedAt").and_then(Value::as_i64).unwrap_or(i64::MIN);
+    let changed = thing.info.get("updatedAt").and_then(|at| at.as_i64()).unwrap_or(i64::MIN);
     thing.held.is_none() && !thing.in_maintenance() && ts.0 > changed
 }
 
@@ -106,7 +107,7 @@ fn polled(desk: &mut Desk, thing: &ThingRecord, seen: &Evidence, changed: &mut V
             [] => hold(desk, thing, HeldReason::Replaced, None, &seen, changed),
             [owner] if may_move(owner) && certain(&owner.known(), &seen) => {
                 hold(desk, thing, HeldReason::AddressTaken, Some(&owner.id), &seen, changed);
-                move_to(desk, owner, thing.opts.get("port"), &seen, changed);
+                move_to(desk, owner, thing.opts.all().get("port"), &seen, changed);
             }
             _ => both(desk, thing, &owners, HeldReason::SameIdentity, &seen, changed),
         },
@@ -121,7 +122,7 @@ fn only_info_differs(thing: &ThingRecord, seen: &Evidence) -> bool {
 
 /// Other things of which the same identity is known.
 fn owners(desk: &Desk, thing: &ThingRecord, seen: &Evidence) -> Vec<Arc<ThingRecord>> {
-    let probe = ThingRecord { evidence: Some(seen.clone()), info: serde_json::Map::new(), ..thing.clone() };
+    let probe = ThingRecord { evidence: Some(seen.clone()), info: Facts::default(), ..thing.clone() };
     if is_decided(&thing.evidence) {
         return Vec::new();
     }
@@ -206,7 +207,7 @@ fn hold(
     let differs = differing(thing, seen);
     tracing::warn!(thing = %thing.id, ?reason, ?differs, "the identity of a thing is in doubt");
     let held = Held { reason, since, with: with.cloned(), differs, seen: seen.clone() };
-    let new = ThingRecord { held: Some(held), ..thing.clone() };
+    let new = ThingRecord { held: Some(Box::new(held)), ..thing.clone() };
     let entry = history::entry(since, HistoryKind::Held, &itself(), Some(thing), Some(&new));
     changed.push(thing.id.clone());
     desk.put(new, entry);
@@ -216,18 +217,18 @@ fn hold(
 fn move_to(
     desk: &mut Desk,
     thing: &ThingRecord,
-    port: Option<&Value>,
+    port: Option<Value>,
     seen: &Evidence,
     changed: &mut Vec<ThingId>,
 ) {
     let Some(address) = &seen.address else { return };
     let now = desk.now();
     let mut new = ThingRecord { held: None, evidence: Some(learn(&thing.known(), seen)), ..thing.clone() };
-    new.opts.insert("address", Value::from(address.as_str()));
+    new.opts.set("address", Value::from(address.as_str()));
     if let Some(port) = port {
-        new.opts.insert("port", port.clone());
+        new.opts.set("port", port);
     }
-    new.info.insert("updatedAt".into(), now.into());
+    new.info.set("updatedAt", now);
     let entry = history::entry(now, HistoryKind::Moved, &itself(), Some(thing), Some(&new));
     tracing::info!(thing = %thing.id, %address, "a thing answers at another address now");
     changed.push(thing.id.clone());
@@ -262,7 +263,7 @@ pub(super) fn merge(
     let now = desk.now();
     let mut new = ThingRecord { held: None, evidence: None, ..ThingRecord::clone(&kept) };
     comments::join(&mut new.comments, &dropped.comments);
-    new.info.insert("updatedAt".into(), now.into());
+    new.info.set("updatedAt", now);
     let entry = history::entry(now, HistoryKind::Merge, by, Some(&kept), Some(&new));
     Ok(desk.put(new, entry))
 }
@@ -282,11 +283,11 @@ pub(super) fn split(desk: &mut Desk, id: &ThingId, by: &Caller) -> Result<Arc<Th
         new.evidence = Some(Evidence { decided: true, ..held.seen.clone() });
         for (name, told) in [("macAddress", &held.seen.mac), ("serialNum", &held.seen.serial)] {
             if let (Some(told), true) = (told, old.info.contains_key(name)) {
-                new.info.insert(name.into(), Value::from(told.as_str()));
+                new.info.set(name, told.as_str());
             }
         }
     }
-    new.info.insert("updatedAt".into(), now.into());
+    new.info.set("updatedAt", now);
     let entry = history::entry(now, HistoryKind::Split, by, Some(&old), Some(&new));
     Ok(desk.put(new, entry))
 }

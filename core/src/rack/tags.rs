@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
-
-use crate::{Error, Result};
+use super::facts::Facts;
+use crate::{Error, Result, model::Text};
 
 const MOST_TAGS: usize = 256;
 const MOST_CHARS: usize = 256;
@@ -19,7 +18,7 @@ pub(super) struct From<'a> {
     pub rack: &'a [String],
     pub id: &'a str,
     pub code: &'a str,
-    pub info: &'a Map<String, Value>,
+    pub info: &'a Facts,
 }
 
 /// Refuses tags that are empty, too long, too many or not printable.
@@ -39,27 +38,27 @@ fn made(tag: &str) -> bool {
 }
 
 /// The tags that people gave, of all a thing has.
-pub(super) fn given(all: &[String], rack: &[String]) -> Vec<String> {
-    all.iter().filter(|tag| !made(tag) && !rack.contains(tag)).cloned().collect()
+pub(super) fn given(all: &[Text], rack: &[String]) -> Vec<Text> {
+    all.iter().filter(|tag| !made(tag) && !rack.iter().any(|other| *tag == other)).cloned().collect()
 }
 
 /// All tags of a thing: those that are made, and of `given` those that do not look made; in MiningOS's order, each
 /// once.
-pub(super) fn all(from: From<'_>, given: &[String]) -> Vec<String> {
+pub(super) fn all(from: From<'_>, given: &[Text]) -> Vec<Text> {
     let mut types = Vec::new();
     let mut rest = Some(from.thing_type);
     while let Some(prefix) = rest {
-        types.push(format!("t-{prefix}"));
+        types.push(format!("t-{prefix}").into());
         rest = prefix.rsplit_once('-').map(|(shorter, _)| shorter);
     }
     let place = ["pos", "container"].into_iter().filter_map(|name| {
-        let value = from.info.get(name)?.as_str().filter(|text| !text.is_empty())?;
-        Some(format!("{name}-{value}"))
+        let value = from.info.text(name)?;
+        Some(format!("{name}-{value}").into())
     });
-    let people = from.rack.iter().chain(given).filter(|tag| !made(tag)).cloned();
-    let own = [format!("id-{}", from.id), format!("code-{}", from.code)];
+    let people = from.rack.iter().map(Text::from).chain(given.iter().cloned()).filter(|tag| !made(tag));
+    let own = [format!("id-{}", from.id).into(), format!("code-{}", from.code).into()];
     let mut seen = BTreeSet::new();
-    let mut tags: Vec<String> = types.into_iter().chain(people).chain(own).chain(place).collect();
+    let mut tags: Vec<Text> = types.into_iter().chain(people).chain(own).chain(place).collect();
     tags.retain(|tag| seen.insert(tag.clone()));
     tags.shrink_to_fit();
     tags
@@ -67,7 +66,7 @@ pub(super) fn all(from: From<'_>, given: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -75,16 +74,17 @@ mod tests {
         tags.iter().map(|t| (*t).to_owned()).collect()
     }
 
-    fn made_for(info: &Value, given: &[&str]) -> Vec<String> {
+    fn made_for(info: &Value, given: &[&str]) -> Vec<Text> {
         let rack = strings(&["antspace"]);
+        let given: Vec<Text> = given.iter().map(|tag| (*tag).into()).collect();
         let from = From {
             thing_type: "container-as-hk3",
             rack: &rack,
             id: "c1",
             code: "AS-HK3-0001",
-            info: info.as_object().unwrap(),
+            info: &serde_json::from_value(info.clone()).unwrap(),
         };
-        all(from, &strings(given))
+        all(from, &given)
     }
 
     #[test]

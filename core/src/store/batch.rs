@@ -1,10 +1,9 @@
 use std::fmt;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    record::MAX_VALUE_BYTES,
+    record::{Json, MAX_VALUE_BYTES},
     space::{Key, Space},
 };
 use crate::{Error, Result};
@@ -47,7 +46,7 @@ pub enum Expect {
 #[must_use = "a batch does nothing until it is committed"]
 pub struct Batch {
     pub(super) guards: Vec<(Space, Key, Expect)>,
-    pub(super) writes: Vec<(Space, Key, Option<Bytes>)>,
+    pub(super) writes: Vec<(Space, Key, Option<Json>)>,
     pub(super) urgent: bool,
     bytes: usize,
     wrong: Option<Error>,
@@ -68,22 +67,31 @@ impl Batch {
     }
 
     /// Writes a record. The last write of a key counts.
-    pub fn put<T: Serialize + ?Sized>(mut self, space: Space, key: impl Into<Key>, value: &T) -> Self {
+    pub fn put<T: Serialize + ?Sized>(self, space: Space, key: impl Into<Key>, value: &T) -> Self {
         let key = key.into();
-        let json = serde_json::to_vec(value).map_err(|e| {
-            let text = format!("the value cannot be written as JSON ({:?})", e.classify());
-            Error::invalid(OP, "value", text).with("space", space).with("key", &key)
-        });
-        match json {
-            Ok(json) if json.len() > MAX_VALUE_BYTES => {
-                let e = Error::invalid(OP, "value", "a record has at most 8 MiB");
-                self.note(Err(e.with("space", space).with("key", &key)));
+        let json = Self::json(space, &key, value);
+        self.put_json(space, key, json)
+    }
+
+    /// The JSON text of a record, as [`put_json`](Self::put_json) takes it.
+    pub(crate) fn json<T: Serialize + ?Sized>(space: Space, key: impl Into<Key>, value: &T) -> Result<Json> {
+        let refused = |why: &str| Error::invalid(OP, "value", why.to_owned()).with("space", space);
+        match serde_json::to_vec(value) {
+            Ok(json) if json.len() <= MAX_VALUE_BYTES => Ok(json.into()),
+            Ok(_) => Err(refused("a record has at most 8 MiB").with("key", key.into())),
+            Err(e) => {
+                let why = format!("the value cannot be written as JSON ({:?})", e.classify());
+                Err(refused(&why).with("key", key.into()))
             }
-            Ok(mut json) => {
-                // It stays in memory as long as the record: what it reserved in growing would stay with it.
-                json.shrink_to_fit();
+        }
+    }
+
+    /// Writes a record whose JSON text others have too. The last write of a key counts.
+    pub(crate) fn put_json(mut self, space: Space, key: impl Into<Key>, json: Result<Json>) -> Self {
+        match json {
+            Ok(json) => {
                 self.bytes += json.len();
-                self.write(space, key, Some(json.into()));
+                self.write(space, key.into(), Some(json));
             }
             Err(e) => self.note(Err(e)),
         }
@@ -121,7 +129,7 @@ impl Batch {
         self.bytes
     }
 
-    fn write(&mut self, space: Space, key: Key, json: Option<Bytes>) {
+    fn write(&mut self, space: Space, key: Key, json: Option<Json>) {
         self.note(key.check());
         self.writes.push((space, key, json));
     }

@@ -1,4 +1,5 @@
-use bytes::Bytes;
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -16,6 +17,9 @@ const HEAD: usize = 4 + 4 + 8 + 1 + 2 + 4;
 /// Longest value in bytes.
 pub(super) const MAX_VALUE_BYTES: usize = 8 << 20;
 
+/// The JSON text of a record: one copy for all who have it.
+pub(crate) type Json = Arc<[u8]>;
+
 /// A record as the store keeps it: its key, the batch that wrote it last, and its JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,8 +28,8 @@ pub struct Record {
     pub key: Key,
     /// The commit that wrote it last.
     pub revision: Revision,
-    /// Its JSON text.
-    pub json: Bytes,
+    /// Its JSON text; not copied from the store.
+    pub json: Arc<[u8]>,
 }
 
 impl Record {
@@ -106,7 +110,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Framed, usize), &'static str> {
     let record = Record {
         key: key.into(),
         revision: Revision(u64::from_le_bytes(revision)),
-        json: Bytes::copy_from_slice(&whole[HEAD + key_len..]),
+        json: whole[HEAD + key_len..].into(),
     };
     Ok((Framed { space: head[16], record }, end))
 }
@@ -133,7 +137,7 @@ mod tests {
             (framed.space, framed.record.key.as_str(), framed.record.revision),
             (1, "wm1", Revision(7))
         );
-        assert_eq!(framed.record.json, &br#"{"a":1}"#[..]);
+        assert_eq!(*framed.record.json, *br#"{"a":1}"#);
     }
 
     #[test]
@@ -153,8 +157,7 @@ mod tests {
 
     #[test]
     fn an_error_of_shape_does_not_quote_the_value() {
-        let record =
-            Record { key: "k".into(), revision: Revision(1), json: Bytes::from_static(b"\"Rack_07x\"") };
+        let record = Record { key: "k".into(), revision: Revision(1), json: Arc::from(*b"\"Rack_07x\"") };
         let e = record.parse::<u64>().unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Corrupt);
         assert!(!format!("{e:?}").contains("Rack_07x"));

@@ -134,7 +134,7 @@ impl From<String> for Key {
 
 impl From<&ThingId> for Key {
     fn from(id: &ThingId) -> Self {
-        Self(id.as_str().into())
+        Self(id.shared())
     }
 }
 

@@ -1,10 +1,8 @@
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-
 use super::{
     batch::{Batch, Expect, Revision},
-    record::{Framed, Record, encode, raw_key},
+    record::{Framed, Json, Record, encode, raw_key},
     space::{Key, Space},
 };
 use crate::{Error, ErrorKind, Result};
@@ -13,7 +11,7 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Held {
     pub revision: Revision,
-    pub json: Bytes,
+    pub json: Json,
 }
 
 impl Held {

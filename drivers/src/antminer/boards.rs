@@ -226,7 +226,7 @@ fn fans(out: &mut MinerStats, gaps: &mut Gaps, row: &Stats, known: &Known) {
             for (i, rpm) in list.iter().enumerate() {
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
                 let rpm = (0.0..FASTEST).contains(rpm).then_some(*rpm as u32);
-                out.fans.push(Fan { name: i.to_string(), rpm });
+                out.fans.push(Fan { name: i.to_string().into(), rpm });
             }
             if out.fans.iter().any(|f| f.rpm.is_none()) {
                 gaps.push(("stats.fans.rpm", MissingReason::Implausible));

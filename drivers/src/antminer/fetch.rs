@@ -10,7 +10,7 @@ use headframe_core::{
         lenient::{objects_or_none, text_opt},
     },
     io::Ctx,
-    model::MissingReason,
+    model::{MissingReason, Text},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -135,11 +135,11 @@ struct NewStats {
 #[serde(default)]
 struct Info {
     #[serde(rename = "type", deserialize_with = "text_opt")]
-    kind: Option<String>,
+    kind: Option<Text>,
     #[serde(rename = "CompileTime", deserialize_with = "text_opt")]
-    built: Option<String>,
+    built: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    miner_version: Option<String>,
+    miner_version: Option<Text>,
 }
 
 fn new_request(command: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headframe_core::model::{MinerConfig, MinerInfo, MissingReason, NetworkConfig, PoolConfig};
+use headframe_core::model::{MinerConfig, MinerInfo, MissingReason, NetworkConfig, PoolConfig, Text};
 
 use super::{
     judge,
@@ -35,14 +35,14 @@ pub(super) struct Known {
     pub layout: Layout,
     pub gaps: Gaps,
     /// A MAC address that is none, as the machine wrote it.
-    pub raw_mac: Option<String>,
+    pub raw_mac: Option<Text>,
 }
 
-fn text(value: Option<&String>) -> Read<String> {
+fn text(value: Option<&Text>) -> Read<Text> {
     match value.map(|v| v.trim()) {
         None => Err(MissingReason::NotReported),
         Some("") => Err(MissingReason::Sentinel),
-        Some(text) => Ok(text.to_owned()),
+        Some(text) => Ok(text.into()),
     }
 }
 
@@ -56,7 +56,7 @@ fn keep<T>(gaps: &mut Gaps, path: &'static str, read: Read<T>) -> Option<T> {
 }
 
 impl Slow<'_> {
-    fn rpc_text(&self, of: impl Fn(&Identity) -> Option<&String>) -> Read<String> {
+    fn rpc_text(&self, of: impl Fn(&Identity) -> Option<&Text>) -> Read<Text> {
         text(self.rpc.and_then(of))
     }
 
@@ -109,18 +109,18 @@ impl Slow<'_> {
     fn boards_of(&self, info: &mut MinerInfo, gaps: &mut Gaps) {
         let subtype = keep(gaps, "info.control_board", self.kind.and_then(|k| text(k.subtype.as_ref())));
         let (control, hash) = match subtype.as_deref().map(|s| s.split_once('_').unwrap_or((s, ""))) {
-            Some((control, hash)) => (Some(control.to_owned()), Some(hash).filter(|h| !h.is_empty())),
+            Some((control, hash)) => (Some(control.into()), Some(hash).filter(|h| !h.is_empty())),
             None => (None, None),
         };
         info.control_board = control;
-        info.variant = hash.map(str::to_owned);
+        info.variant = hash.map(Text::from);
         if info.variant.is_none() {
             gaps.push(("info.variant", self.kind.err().unwrap_or(MissingReason::NotReported)));
         }
     }
 
     /// The build date that MiningOS calls the firmware's version.
-    fn firmware(&self) -> Read<String> {
+    fn firmware(&self) -> Read<Text> {
         either(self.kind.and_then(|k| text(k.fw_version.as_ref())), || self.rpc_text(|r| r.built.as_ref()))
     }
 
@@ -147,7 +147,7 @@ impl Slow<'_> {
     }
 
     fn pool_config(&self, pools: Read<&[Pool]>) -> Read<Vec<PoolConfig>> {
-        let one = |url: &Option<String>, user: &Option<String>| PoolConfig {
+        let one = |url: &Option<Text>, user: &Option<Text>| PoolConfig {
             url: url.clone().unwrap_or_default(),
             username: user.clone().unwrap_or_default(),
         };
@@ -165,13 +165,13 @@ impl Slow<'_> {
 
     fn network_config(&self, gaps: &mut Gaps) -> NetworkConfig {
         let mut out = NetworkConfig::default();
-        let of = |get: fn(&NetworkInfo) -> Option<&String>| self.network.and_then(|n| text(get(n)));
+        let of = |get: fn(&NetworkInfo) -> Option<&Text>| self.network.and_then(|n| text(get(n)));
         let kind = of(|n| n.nettype.as_ref());
         let dhcp = kind.as_deref().map(|k| k == "DHCP");
         out.mode = keep(
             gaps,
             "config.network_config.mode",
-            kind.as_ref().map(|k| if k == "DHCP" { "dhcp" } else { "static" }.to_owned()).map_err(|r| *r),
+            kind.as_ref().map(|k| if k == "DHCP" { "dhcp" } else { "static" }.into()).map_err(|r| *r),
         );
         out.ip_address = keep(gaps, "config.network_config.ip_address", of(|n| n.ipaddress.as_ref()));
         out.ip_netmask = keep(gaps, "config.network_config.ip_netmask", of(|n| n.netmask.as_ref()));
@@ -184,14 +184,14 @@ impl Slow<'_> {
             ),
         };
         out.ip_gw = keep(gaps, "config.network_config.ip_gw", gateway);
-        let servers = servers.map(|s| s.split(',').map(|one| one.trim().to_owned()).collect());
+        let servers = servers.map(|s| s.split(',').map(|one| one.trim().into()).collect());
         out.dns = keep(gaps, "config.network_config.dns", servers);
         out
     }
 }
 
 /// A MAC address in upper case with colons; `None` for a text that is none.
-pub(super) fn mac(written: &str) -> Option<String> {
+pub(super) fn mac(written: &str) -> Option<Text> {
     let digits: String = written.chars().filter(|c| !matches!(c, ':' | '-')).collect();
     if digits.len() != 12 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
@@ -203,7 +203,7 @@ pub(super) fn mac(written: &str) -> Option<String> {
         }
         out.push(digit.to_ascii_uppercase());
     }
-    Some(out)
+    Some(out.into())
 }
 
 #[cfg(test)]

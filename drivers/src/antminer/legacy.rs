@@ -2,9 +2,12 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use headframe_core::codec::{
-    cgminer::StatusBlock,
-    lenient::{bool_opt, f64_opt, objects_or_none, text_opt, u64_opt},
+use headframe_core::{
+    codec::{
+        cgminer::StatusBlock,
+        lenient::{bool_opt, f64_opt, objects_or_none, text_opt, u64_opt},
+    },
+    model::Text,
 };
 use serde::{
     Deserialize, Deserializer,
@@ -29,17 +32,17 @@ pub(super) struct StatsReply {
 /// One row of `stats`, its numbered members gathered by number.
 #[derive(Debug, Default)]
 pub(super) struct StatsRow {
-    kind: Option<String>,
-    built: Option<String>,
-    version: Option<String>,
+    kind: Option<Text>,
+    built: Option<Text>,
+    version: Option<Text>,
     elapsed: Option<f64>,
     rate_5s: Option<f64>,
     rate_30m: Option<f64>,
     rate_avg: Option<f64>,
     rate_ideal: Option<f64>,
-    rate_unit: Option<String>,
+    rate_unit: Option<Text>,
     power: Option<f64>,
-    serial: Option<String>,
+    serial: Option<Text>,
     frequency: Option<f64>,
     fan_num: Option<f64>,
     fans: BTreeMap<u32, f64>,
@@ -67,11 +70,11 @@ impl Numbered {
 /// What the machine says it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Identity {
-    pub kind: Option<String>,
-    pub built: Option<String>,
-    pub version: Option<String>,
-    pub api: Option<String>,
-    pub serial: Option<String>,
+    pub kind: Option<Text>,
+    pub built: Option<Text>,
+    pub version: Option<Text>,
+    pub api: Option<Text>,
+    pub serial: Option<Text>,
 }
 
 /// The rows of a legacy `stats` in the form of the CGI reply; no row while the mining software is down.
@@ -217,14 +220,14 @@ fn joined(text: &str) -> Vec<f64> {
 
 /// One member's value: text or number, whichever the firmware writes.
 #[derive(Debug, Default, Deserialize)]
-struct Scalar(#[serde(deserialize_with = "text_opt")] Option<String>);
+struct Scalar(#[serde(deserialize_with = "text_opt")] Option<Text>);
 
 impl Scalar {
     fn number(&self) -> Option<f64> {
         self.0.as_deref().and_then(headframe_core::codec::lenient::parse_float)
     }
 
-    fn text(self) -> Option<String> {
+    fn text(self) -> Option<Text> {
         self.0.filter(|t| !t.trim().is_empty())
     }
 
@@ -317,11 +320,11 @@ pub(super) struct PoolsReply {
 #[serde(default)]
 pub(super) struct PoolRow {
     #[serde(rename = "URL", deserialize_with = "text_opt")]
-    url: Option<String>,
+    url: Option<Text>,
     #[serde(rename = "User", deserialize_with = "text_opt")]
-    user: Option<String>,
+    user: Option<Text>,
     #[serde(rename = "Status", deserialize_with = "text_opt")]
-    status: Option<String>,
+    status: Option<Text>,
     #[serde(rename = "Accepted", deserialize_with = "u64_opt")]
     accepted: Option<u64>,
     #[serde(rename = "Rejected", deserialize_with = "u64_opt")]
@@ -354,13 +357,13 @@ pub(super) struct VersionReply {
 #[serde(default)]
 pub(super) struct VersionRow {
     #[serde(rename = "Type", deserialize_with = "text_opt")]
-    kind: Option<String>,
+    kind: Option<Text>,
     #[serde(rename = "CompileTime", deserialize_with = "text_opt")]
-    built: Option<String>,
+    built: Option<Text>,
     #[serde(rename = "Miner", deserialize_with = "text_opt")]
-    version: Option<String>,
+    version: Option<Text>,
     #[serde(rename = "API", deserialize_with = "text_opt")]
-    api: Option<String>,
+    api: Option<Text>,
 }
 
 impl From<VersionRow> for Identity {

@@ -89,7 +89,7 @@ pub(super) async fn who(web: &HttpClient, cx: &Ctx) -> Result<(Identity, SystemI
             Err(e) => return Err(failed.unwrap_or(e)),
         }
     }
-    let serial = system.serinum.as_deref().map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned);
+    let serial = system.serinum.as_deref().map(str::trim).filter(|s| !s.is_empty()).map(Into::into);
     Ok((Identity::new(address, serial), system))
 }
 

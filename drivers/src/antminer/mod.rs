@@ -120,8 +120,8 @@ impl Driver for Antminer {
         let version: Option<legacy::VersionReply> = reply;
         let first = version.and_then(|v| v.rows).and_then(|rows| rows.into_iter().next());
         if let Some(identity) = first.map(legacy::Identity::from) {
-            found.model = identity.kind;
-            found.firmware = identity.built;
+            found.model = identity.kind.map(Into::into);
+            found.firmware = identity.built.map(Into::into);
         }
         let usual = Ports::default();
         for (option, port, usual) in [

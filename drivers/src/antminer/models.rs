@@ -1,6 +1,6 @@
 //! Models by name, and what each is built of.
 
-use headframe_core::driver::ModelInfo;
+use headframe_core::{driver::ModelInfo, model::Text};
 
 /// One model as its maker built it.
 #[derive(Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl Layout {
 ///
 /// Firmwares write `Antminer S21 Hyd.`, `ANTMINER S21 HYDRO`, `Antminer S19j Pro (88)`, and some name the hash
 /// board instead of the model.
-pub(super) fn identify(vendor: &str) -> Option<(String, Option<&'static Model>)> {
+pub(super) fn identify(vendor: &str) -> Option<(Text, Option<&'static Model>)> {
     let name = vendor.split(" (").next().unwrap_or(vendor).trim();
     let name = strip_make(name);
     if name.is_empty() {
@@ -138,7 +138,7 @@ pub(super) fn identify(vendor: &str) -> Option<(String, Option<&'static Model>)>
     }
     let wanted = key(name);
     let known = MODELS.iter().find(|m| key(m.name) == wanted || m.also.contains(&wanted.as_str()));
-    Some((known.map_or_else(|| name.to_owned(), |m| m.name.to_owned()), known))
+    Some((known.map_or(name, |m| m.name).into(), known))
 }
 
 fn strip_make(name: &str) -> &str {
@@ -176,7 +176,7 @@ mod tests {
 
     fn name(vendor: &str) -> (String, bool) {
         let (name, model) = identify(vendor).unwrap();
-        (name, model.is_some())
+        (name.into(), model.is_some())
     }
 
     #[test]

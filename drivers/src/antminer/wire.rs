@@ -6,7 +6,7 @@ use std::fmt;
 
 use headframe_core::{
     codec::lenient::{bool_opt, f64_opt, i64_opt, objects_or_none, text_opt, u64_opt},
-    model::MissingReason,
+    model::{MissingReason, Text},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -39,7 +39,7 @@ pub(super) struct Summary {
     #[serde(deserialize_with = "f64_opt")]
     pub rate_ideal: Option<f64>,
     #[serde(deserialize_with = "text_opt")]
-    pub rate_unit: Option<String>,
+    pub rate_unit: Option<Text>,
     #[serde(deserialize_with = "u64_opt")]
     pub hw_all: Option<u64>,
     /// The self-tests.
@@ -84,7 +84,7 @@ pub(super) struct Stats {
     #[serde(deserialize_with = "f64_opt")]
     pub rate_ideal: Option<f64>,
     #[serde(deserialize_with = "text_opt")]
-    pub rate_unit: Option<String>,
+    pub rate_unit: Option<Text>,
     /// Work mode: see [`power_mode`](super::judge::power_mode).
     #[serde(rename = "miner-mode", deserialize_with = "i64_opt")]
     pub mode: Option<i64>,
@@ -102,9 +102,9 @@ pub(super) struct Stats {
     pub chain: Option<Vec<Chain>>,
     /// Only rows of the legacy form have it: the mark that `new_api` was not understood.
     #[serde(rename = "BMMiner", deserialize_with = "text_opt")]
-    pub bmminer: Option<String>,
+    pub bmminer: Option<Text>,
     #[serde(rename = "Type", deserialize_with = "text_opt")]
-    pub kind: Option<String>,
+    pub kind: Option<Text>,
 }
 
 impl Stats {
@@ -137,7 +137,7 @@ pub(super) struct Chain {
     #[serde(deserialize_with = "u64_opt")]
     pub hw: Option<u64>,
     #[serde(deserialize_with = "text_opt")]
-    pub sn: Option<String>,
+    pub sn: Option<Text>,
 }
 
 /// `pools`.
@@ -153,12 +153,12 @@ pub(super) struct PoolsReply {
 #[serde(default)]
 pub(super) struct Pool {
     #[serde(deserialize_with = "text_opt")]
-    pub url: Option<String>,
+    pub url: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub user: Option<String>,
+    pub user: Option<Text>,
     /// `Alive`, `Dead` or `Disabled`.
     #[serde(deserialize_with = "text_opt")]
-    pub status: Option<String>,
+    pub status: Option<Text>,
     #[serde(deserialize_with = "u64_opt")]
     pub accepted: Option<u64>,
     #[serde(deserialize_with = "u64_opt")]
@@ -175,12 +175,12 @@ pub(super) struct Pool {
 #[serde(default)]
 pub(super) struct MinerType {
     #[serde(deserialize_with = "text_opt")]
-    pub miner_type: Option<String>,
+    pub miner_type: Option<Text>,
     /// Control board, `_`, hash board.
     #[serde(deserialize_with = "text_opt")]
-    pub subtype: Option<String>,
+    pub subtype: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub fw_version: Option<String>,
+    pub fw_version: Option<Text>,
 }
 
 /// `get_system_info`.
@@ -188,19 +188,19 @@ pub(super) struct MinerType {
 #[serde(default)]
 pub(super) struct SystemInfo {
     #[serde(deserialize_with = "text_opt")]
-    pub minertype: Option<String>,
+    pub minertype: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub macaddr: Option<String>,
+    pub macaddr: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub hostname: Option<String>,
+    pub hostname: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub gateway: Option<String>,
+    pub gateway: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub dnsservers: Option<String>,
+    pub dnsservers: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub system_filesystem_version: Option<String>,
+    pub system_filesystem_version: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub serinum: Option<String>,
+    pub serinum: Option<Text>,
 }
 
 /// `get_network_info`. The members without `conf_` are what is in force.
@@ -208,19 +208,19 @@ pub(super) struct SystemInfo {
 #[serde(default)]
 pub(super) struct NetworkInfo {
     #[serde(deserialize_with = "text_opt")]
-    pub nettype: Option<String>,
+    pub nettype: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub macaddr: Option<String>,
+    pub macaddr: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub ipaddress: Option<String>,
+    pub ipaddress: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub netmask: Option<String>,
+    pub netmask: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub conf_hostname: Option<String>,
+    pub conf_hostname: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub conf_gateway: Option<String>,
+    pub conf_gateway: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub conf_dnsservers: Option<String>,
+    pub conf_dnsservers: Option<Text>,
 }
 
 /// `get_miner_conf`. The pools' passwords, which it holds in clear text, are not read.
@@ -283,9 +283,9 @@ fn is_number<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
 #[serde(default)]
 pub(super) struct ConfPool {
     #[serde(deserialize_with = "text_opt")]
-    pub url: Option<String>,
+    pub url: Option<Text>,
     #[serde(deserialize_with = "text_opt")]
-    pub user: Option<String>,
+    pub user: Option<Text>,
 }
 
 /// `get_blink_status`.

@@ -1,6 +1,10 @@
 //! Writes over the web interface.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use headframe_core::{
@@ -73,6 +77,8 @@ struct Job<'a> {
     permit: &'a Permit,
     identity: Identity,
     system: SystemInfo,
+    /// Whether nothing was asked since the machine proved who it is.
+    proven: AtomicBool,
 }
 
 impl Machine {
@@ -133,7 +139,8 @@ impl Machine {
         let who = cx.within(OP, look::who(&web, cx)).await;
         let (identity, system) = self.noted(cx, ip, who)?;
         permit.prove(&identity)?;
-        let job = Job { machine: self, cx, ip, web, permit, identity, system };
+        let proven = AtomicBool::new(true);
+        let job = Job { machine: self, cx, ip, web, permit, identity, system, proven };
         // Before it too: a caller may not wait for the end.
         writer.touch();
         let out = job.run(command).await;
@@ -192,6 +199,7 @@ impl Job<'_> {
     /// A machine that sleeps tells no uptime, so its restart is seen nowhere. One that hangs must be restarted all
     /// the same.
     async fn uptime_is_unknown(&self) -> bool {
+        self.proven.store(false, Ordering::Relaxed);
         Start::read(&self.web, self.cx).await.uptime().is_none()
     }
 
@@ -220,11 +228,11 @@ impl Job<'_> {
         Ok(receipt)
     }
 
-    /// Whether the light shows, twice within a second, something else than was ordered.
+    /// Whether the machine's own light shows, twice within a second, something else than was ordered.
     async fn light_stays(&self, on: bool) -> bool {
         let other = || async {
             let blink: Result<Blink> = self.read(look::BLINK).await;
-            blink.is_ok_and(|blink| blink.blink == Some(!on))
+            blink.is_ok_and(|blink| blink.blink == Some(!on)) && self.prove(self.cx).await.is_ok()
         };
         if !other().await {
             return false;
@@ -329,6 +337,7 @@ impl Job<'_> {
     }
 
     async fn read<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.proven.store(false, Ordering::Relaxed);
         self.cx.within(OP, page(&self.web, self.cx, path)).await
     }
 
@@ -343,10 +352,30 @@ impl Job<'_> {
         Ok(Receipt::new(self.line(cgi, form), reply))
     }
 
+    /// Proves that the machine is still who it was, unless that was the last thing it was asked: what was read since
+    /// may have come from another one, whose nonce we have then.
+    async fn prove(&self, cx: &Ctx) -> Result<()> {
+        if !self.proven.load(Ordering::Relaxed) {
+            let (identity, _) = cx.within(OP, look::who(&self.web, cx)).await?;
+            self.permit.prove(&identity)?;
+            self.proven.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// Sends one write, once; `None` is the silence of a device that has the whole of it.
     async fn post(&self, cgi: &Cgi, kind: &str, body: Bytes) -> Result<Option<String>> {
         let cx = self.cx.deadline_in(cgi.wait);
-        match self.web.post(&cx, cgi.path, kind, body).await {
+        self.prove(&cx).await?;
+        self.proven.store(false, Ordering::Relaxed);
+        let mut out = self.web.post_once(&cx, cgi.path, kind, body.clone()).await;
+        if out.as_ref().is_err_and(|e| e.fact("challenged").is_some()) {
+            // A nonce that is not known can also be that of another machine, which has the address now.
+            self.prove(&cx).await?;
+            self.proven.store(false, Ordering::Relaxed);
+            out = self.web.post_once(&cx, cgi.path, kind, body).await;
+        }
+        match out {
             Ok(reply) => {
                 let words = done(reply).and_then(|body| receipt::accepted(&body, cgi.yes));
                 words.map(Some).map_err(|e| e.with("path", cgi.path))

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_old_address_is_forgotten_once_the_machine_is_at_the_new_one() {
-        let who = |mac: &str| Identity::new(Some(mac.to_owned()), None);
+        let who = |mac: &str| Identity::new(Some(mac.into()), None);
         let (from, to) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let writer = Writer::default();
         assert!(writer.is_it(&who("02:00:00:00:00:09")) && !writer.look_elsewhere());

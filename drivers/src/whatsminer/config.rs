@@ -1,6 +1,10 @@
 use std::net::{IpAddr, SocketAddr};
 
-use headframe_core::{Error, ErrorKind, Result, Secret, io::Ctx, model::ThingConf};
+use headframe_core::{
+    Error, ErrorKind, Result, Secret,
+    io::Ctx,
+    model::{Text, ThingConf},
+};
 use serde::Deserialize;
 
 /// Options of a Whatsminer.
@@ -8,7 +12,7 @@ use serde::Deserialize;
 #[non_exhaustive]
 pub struct WhatsminerConf {
     /// IP address or host name.
-    pub address: String,
+    pub address: Text,
     /// Port of the API.
     #[serde(default = "default_port")]
     pub port: u16,

@@ -1,10 +1,11 @@
 //! What error codes mean. MiningOS's name of a code stays as it is, right or wrong, because alert rules use it;
 //! the meaning stands beside it.
 
-use headframe_core::model::{DeviceError, ErrorCode};
+use headframe_core::model::{DeviceError, ErrorCode, Severity};
 
-/// Lines of `code|component|MiningOS's name|last n that the name covers|meaning`. In a code `n` is a board, pool or
-/// level, and `c` a chip.
+/// Lines of `code|component|MiningOS's name|last n that the name covers|severity|meaning`. In a code `n` is a board,
+/// pool or level, and `c` a chip. The severity (critical, high, medium by its first letter) is MiningOS's where it has
+/// one for the name, else the reference's proposal.
 const TABLE: &str = include_str!("errors.txt");
 
 /// Codes that MiningOS's configuration calls minor, on M30 and M56.
@@ -20,6 +21,7 @@ struct Row {
     component: &'static str,
     name: &'static str,
     covers: Option<u32>,
+    severity: Severity,
     text: &'static str,
 }
 
@@ -31,6 +33,8 @@ pub(super) fn decode(code: &str, since: Option<&str>) -> DeviceError {
     error.code = Some(ErrorCode::One(code.into()));
     error.since = since.map(Into::into);
     let numeric = code.len() >= 3 && code.bytes().all(|b| b.is_ascii_digit());
+    // A code that nobody knows is as bad as MiningOS takes it.
+    error.severity = Some(Severity::High);
     let Some((row, n, c)) = numeric.then(|| find(code)).flatten() else { return error };
     error.component = match row.component {
         "" => None,
@@ -39,6 +43,7 @@ pub(super) fn decode(code: &str, since: Option<&str>) -> DeviceError {
         part => Some(part.into()),
     };
     error.text = Some(words(row.text, n, c));
+    error.severity = Some(row.severity);
     if !row.name.is_empty() && row.covers.is_none_or(|last| n <= last) {
         error.name = Some(row.name.into());
     }
@@ -94,7 +99,12 @@ fn rows() -> impl Iterator<Item = (&'static str, Row)> {
         let code = fields.next()?;
         let (component, name) = (fields.next()?, fields.next()?);
         let covers = fields.next()?.parse().ok();
-        Some((code, Row { component, name, covers, text: fields.next()? }))
+        let severity = match fields.next()? {
+            "c" => Severity::Critical,
+            "h" => Severity::High,
+            _ => Severity::Medium,
+        };
+        Some((code, Row { component, name, covers, severity, text: fields.next()? }))
     })
 }
 
@@ -115,6 +125,20 @@ pub(super) fn all_minor(errors: &[DeviceError], model: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn severities_are_miningos_or_proposed() {
+        for (code, severity) in [
+            ("532", Severity::High),
+            ("350", Severity::Critical),
+            ("110", Severity::Medium),
+            ("100", Severity::High),
+            ("8610", Severity::Medium),
+            ("999999", Severity::High),
+        ] {
+            assert_eq!(decode(code, None).severity, Some(severity), "{code}");
+        }
+    }
 
     fn parts(code: &str) -> (String, Option<String>, Option<String>) {
         let e = decode(code, None);

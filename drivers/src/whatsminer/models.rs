@@ -1,16 +1,22 @@
 //! Which boards, chips and fans a model has.
 
-use headframe_core::driver::ModelInfo;
+use headframe_core::{driver::ModelInfo, model::Text};
 
 /// What a model is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Model {
     /// Canonical name, such as `M56S`.
-    pub name: String,
+    pub name: Text,
     /// Such as `VH30`.
-    pub variant: Option<String>,
+    pub variant: Option<Text>,
     /// Whether it is in the table.
     pub known: bool,
+    pub parts: Parts,
+}
+
+/// How many parts a model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Parts {
     pub boards: Option<u32>,
     /// Per board.
     pub chips: Option<u32>,
@@ -60,17 +66,17 @@ pub(super) fn find(vendor_model: &str) -> Model {
     let row = |wanted: &str| {
         variants?.split(' ').find_map(|v| v.strip_prefix(wanted)?.strip_prefix(':')).map(str::to_owned)
     };
-    let mut model = Model { name: name.to_owned(), ..Model::default() };
+    let mut model = Model { name: name.into(), ..Model::default() };
     // A few variants end in a letter of their own.
     let found = row(variant).map(|r| (variant, r)).or_else(|| row(&base).map(|r| (base.as_str(), r)));
     let shown = found.as_ref().map_or(base.as_str(), |(variant, _)| *variant);
-    model.variant = (shown != "-").then(|| shown.to_owned());
+    model.variant = (shown != "-").then(|| shown.into());
     if let Some((_, row)) = found {
         let mut numbers = row.split(':').map(|n| n.parse::<u32>().ok());
         model.known = true;
-        model.boards = numbers.next().flatten();
-        model.chips = numbers.next().flatten();
-        model.fans = numbers.next().flatten();
+        model.parts.boards = numbers.next().flatten();
+        model.parts.chips = numbers.next().flatten();
+        model.parts.fans = numbers.next().flatten();
     }
     model
 }
@@ -95,9 +101,9 @@ mod tests {
                 let variant = if fields[0] == "-" { "" } else { fields[0] };
                 let model = find(&format!("{name}_{variant}"));
                 assert!(model.known, "{name} {variant}");
-                assert_eq!(model.boards.unwrap().to_string(), fields[1]);
-                assert_eq!(model.chips.map(|c| c.to_string()).unwrap_or_default(), fields[2]);
-                assert_eq!(model.fans.unwrap().to_string(), fields[3]);
+                assert_eq!(model.parts.boards.unwrap().to_string(), fields[1]);
+                assert_eq!(model.parts.chips.map(|c| c.to_string()).unwrap_or_default(), fields[2]);
+                assert_eq!(model.parts.fans.unwrap().to_string(), fields[3]);
                 rows += 1;
             }
         }
@@ -110,9 +116,7 @@ mod tests {
             name: "M56S".into(),
             variant: Some("VH30".into()),
             known: true,
-            boards: Some(4),
-            chips: Some(152),
-            fans: Some(0),
+            parts: Parts { boards: Some(4), chips: Some(152), fans: Some(0) },
         };
         for text in ["M56S_VH30", "M56S_VH37", "m56svh31", " M56S_VH3A"] {
             assert_eq!(find(text), want);

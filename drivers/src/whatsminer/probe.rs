@@ -29,8 +29,8 @@ pub(super) fn recognise(evidence: &Evidence) -> Option<Match> {
         return None;
     }
     let mut found = Match::new(ID, MAKE, evidence);
-    found.model = details.and_then(|d| text(d.model.as_ref()).ok());
-    found.firmware = version.and_then(|v| text(v.firmware.as_ref()).ok());
+    found.model = details.and_then(|d| text(d.model.as_ref()).ok()).map(Into::into);
+    found.firmware = version.and_then(|v| text(v.firmware.as_ref()).ok()).map(Into::into);
     if let Some((model, firmware)) = v3 {
         found.model = found.model.or(model);
         found.firmware = found.firmware.or(firmware);

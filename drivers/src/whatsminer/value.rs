@@ -1,7 +1,7 @@
 //! From the device's numbers and texts to values that are true, or to the reason why there is none.
 
 use headframe_core::{
-    model::{Members, MissingReason},
+    model::{Members, MissingReason, Text},
     units::{Celsius, Hashrate, Megahertz, Watts, floor2},
 };
 
@@ -13,6 +13,11 @@ pub(super) type Reading<T> = Result<T, MissingReason>;
 pub(super) struct Missing(pub Members<MissingReason>);
 
 impl Missing {
+    /// Notes the reasons of several members.
+    pub fn add(&mut self, gaps: &[(&'static str, MissingReason)]) {
+        self.0.extend(gaps.iter().copied());
+    }
+
     /// The value, if there is one; else its reason is noted under `path`.
     pub fn keep<T>(&mut self, path: &'static str, reading: Reading<T>) -> Option<T> {
         match reading {
@@ -99,23 +104,27 @@ pub(super) fn millis(seconds: Option<f64>) -> Reading<u64> {
 }
 
 /// Text without the quotes and newlines that old firmware puts around it; empty text means unknown.
-pub(super) fn text(x: Option<&String>) -> Reading<String> {
+pub(super) fn text(x: Option<&Text>) -> Reading<Text> {
     let raw = reported(x)?;
     let clean = raw.trim_matches(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\''));
-    let mut clean = clean.to_owned();
-    clean.retain(|c| !c.is_control());
-    if clean.is_empty() { Err(MissingReason::Sentinel) } else { Ok(clean) }
+    if clean.is_empty() {
+        Err(MissingReason::Sentinel)
+    } else if clean.len() == raw.len() && !clean.contains(char::is_control) {
+        Ok(raw.clone())
+    } else {
+        Ok(clean.replace(char::is_control, "").into())
+    }
 }
 
 /// A MAC address, upper case with colons.
-pub(super) fn mac(x: Option<&String>) -> Reading<String> {
+pub(super) fn mac(x: Option<&Text>) -> Reading<Text> {
     let mac = text(x)?;
     let digits: Vec<char> = mac.chars().filter(|c| !matches!(c, ':' | '-')).collect();
     if digits.len() != 12 || !digits.iter().all(char::is_ascii_hexdigit) {
         return Err(MissingReason::Implausible);
     }
     let pairs: Vec<String> = digits.chunks(2).map(|p| p.iter().collect::<String>()).collect();
-    Ok(pairs.join(":").to_ascii_uppercase())
+    Ok(pairs.join(":").to_ascii_uppercase().into())
 }
 
 /// The first reading that is a value, else the reason of the first.
@@ -154,11 +163,11 @@ mod tests {
 
     #[test]
     fn texts_lose_what_surrounds_them() {
-        let read = |s: &str| text(Some(&s.to_owned()));
+        let read = |s: &str| text(Some(&Text::from(s)));
         assert_eq!(read("'20200917.22.REL'\n").unwrap(), "20200917.22.REL");
         assert_eq!(read("a\nb").unwrap(), "ab");
         assert_eq!(read(" \"\" ").unwrap_err(), Sentinel);
-        let read = |s: &str| mac(Some(&s.to_owned()));
+        let read = |s: &str| mac(Some(&Text::from(s)));
         assert_eq!(read("d4-01-02-03-04-0f").unwrap(), "D4:01:02:03:04:0F");
         assert_eq!(read("d4010203040f").unwrap(), "D4:01:02:03:04:0F");
         assert_eq!((read("d4:01").unwrap_err(), read("").unwrap_err()), (Implausible, Sentinel));

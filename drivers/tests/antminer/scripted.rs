@@ -173,6 +173,48 @@ async fn a_challenge_is_answered_once() {
     assert_eq!((e.kind(), e.sent(), server.posted()), (ErrorKind::Unauthenticated, Sent::No, 2), "{e:?}");
 }
 
+/// Between the proof of identity and the write another machine took the address: it does not know the nonce.
+#[tokio::test(start_paused = true)]
+async fn a_challenge_is_answered_to_the_right_machine_only() {
+    let server = Server::new().await;
+    let posted = server.posts.clone();
+    server.say(move |name| match name {
+        "set_miner_conf" => Some(
+            "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"antMiner\", nonce=\"other\", \
+             qop=\"auth\", stale=true\r\nContent-Length: 0\r\n\r\n"
+                .to_owned(),
+        ),
+        "get_system_info" if posted.load(Ordering::Relaxed) > 0 => {
+            Some(ok(&json!({"macaddr": "02:99:22:33:44:55"})))
+        }
+        _ => None,
+    });
+    let e = server.run(SLEEP).await.unwrap_err();
+    assert_eq!((e.kind(), e.sent(), server.posted()), (ErrorKind::Conflict, Sent::No, 1), "{e:?}");
+}
+
+/// What is read after a proof can be another machine's, which took the address meanwhile.
+#[tokio::test(start_paused = true)]
+async fn the_proof_is_the_last_reading_before_a_write() {
+    for (command, page, readings, posts) in
+        [(SLEEP, "get_miner_conf", 2, 0), (Command::SetLed(true), "get_blink_status", 2, 1)]
+    {
+        let server = Server::new().await;
+        let read = AtomicUsize::new(0);
+        server.say(move |name| {
+            let seen = read.fetch_add(usize::from(name == page), Ordering::Relaxed);
+            match name {
+                "get_system_info" if seen >= readings => Some(ok(&json!({"macaddr": "02:99:22:33:44:55"}))),
+                "blink" => Some(ok(&json!({"stats": "success", "code": "B000"}))),
+                _ => None,
+            }
+        });
+        let e = server.run(command).await.unwrap_err();
+        assert_eq!(server.posted(), posts, "{e:?}");
+        assert_eq!(e.sent(), if posts == 0 { Sent::No } else { Sent::Maybe }, "{e:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_machine_says_decides() {
     let server = Server::new().await;

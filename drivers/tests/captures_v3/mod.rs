@@ -141,9 +141,9 @@ fn whatsminer_v3_boards_and_pools() {
     assert_eq!(
         boards,
         [
-            (0, 57_200_000.0, 60_350_000.0, 75, "BKM3CSE1404807K42757".to_owned()),
-            (1, 57_000_000.0, 60_350_000.0, 75, "BKM3CSE1404812K43675".to_owned()),
-            (2, 57_100_000.0, 60_350_000.0, 75, "BKM3CSE1404807K42762".to_owned()),
+            (0, 57_200_000.0, 60_350_000.0, 75, "BKM3CSE1404807K42757".into()),
+            (1, 57_000_000.0, 60_350_000.0, 75, "BKM3CSE1404812K43675".into()),
+            (2, 57_100_000.0, 60_350_000.0, 75, "BKM3CSE1404807K42762".into()),
         ]
     );
     let parts = s.stats.boards.iter().map(|b| {
@@ -176,7 +176,7 @@ fn whatsminer_v3_identity_and_network() {
         (net.ip_gw.as_deref(), net.ip_netmask.as_deref()),
         (Some("172.16.2.1"), Some("255.255.255.0"))
     );
-    assert_eq!(net.dns.as_deref(), Some(&["172.16.2.1".to_owned()][..]));
+    assert_eq!(net.dns.as_deref(), Some(&["172.16.2.1".into()][..]));
     let info = s.info.as_deref().unwrap();
     assert_eq!((info.vendor_model.as_deref(), info.model.as_deref()), (Some("M60S_VK40"), Some("M60S")));
     assert_eq!((info.variant.as_deref(), info.model_known), (Some("VK40"), true));

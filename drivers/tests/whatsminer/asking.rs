@@ -41,6 +41,91 @@ fn each_kind_of_firmware_is_asked_as_it_likes() {
 }
 
 #[test]
+fn what_stays_the_same_rests_where_it_costs_a_connection() {
+    let live = |joins| match joins {
+        Joins::Reports => vec!["summary+edevs+pools"],
+        _ => vec!["edevs", "pools", "summary"],
+    };
+    for joins in [Joins::Nothing, Joins::Reports] {
+        testkit::run(|cx, net| async move {
+            let device = Device::start(&net, joins, &healthy()).await;
+            let thing = open(&cx, "miner-wm-m63").await;
+            // Nothing rests before it has come twice.
+            let first = read(&cx, &*thing).await.unwrap();
+            device.asked();
+            read(&cx, &*thing).await.unwrap();
+            assert_eq!(device.asked().len(), live(joins).len() + 2, "{joins:?}");
+            for second in 1..=45_u64 {
+                pass(&cx, 1).await;
+                let got = read(&cx, &*thing).await.unwrap();
+                let (mut asked, age) = (device.asked(), second % 15);
+                asked.sort_unstable();
+                match age {
+                    0 => assert_eq!(asked.len(), live(joins).len() + 2, "{joins:?} {second}"),
+                    _ => assert_eq!(asked, live(joins), "{joins:?} {second}"),
+                }
+                for (group, age) in [("live", 0), ("status", age * 1000), ("errors", age * 1000)] {
+                    assert_eq!(got.age_ms.get(group), Some(&age), "{joins:?} {second} {group}");
+                }
+                assert_eq!((&got.raw_errors, &got.extra), (&first.raw_errors, &first.extra));
+                assert_eq!((got.config, got.stats.state), (first.config.clone(), State::Hashing));
+            }
+        });
+    }
+}
+
+#[test]
+fn nothing_rests_when_the_machine_does_something_else() {
+    for joins in [Joins::Nothing, Joins::Reports] {
+        for (member, value) in [("HS RT", json!(0)), ("Elapsed", json!(1)), ("Power Mode", json!("Low"))] {
+            testkit::run(|cx, net| async move {
+                let device = Device::start(&net, joins, &healthy()).await;
+                let thing = open(&cx, "miner-wm-m63").await;
+                for _ in 0..3 {
+                    device.asked();
+                    read(&cx, &*thing).await.unwrap();
+                }
+                let rested =
+                    |asked: Vec<String>| !asked.iter().any(|a| a == "status" || a == "get_error_code");
+                assert!(rested(device.asked()), "{joins:?}");
+                let mut summary = healthy()["summary"].clone();
+                summary["SUMMARY"][0][member] = value;
+                device.set("summary", summary.to_string());
+                let status = json!({"STATUS": "S", "Code": 131, "Msg": {"mineroff": "true"}});
+                device.set("status", status.to_string());
+                let got = read(&cx, &*thing).await.unwrap();
+                assert!(!rested(device.asked()), "{joins:?} {member}");
+                assert_eq!((got.config.unwrap().suspended, got.stats.state), (Some(true), State::Idle));
+                assert_eq!(got.age_ms.get("status"), Some(&0));
+            });
+        }
+    }
+}
+
+#[test]
+fn a_unit_that_is_gone_is_not_made_up_from_what_rests() {
+    testkit::run(|cx, net| async move {
+        let device = Device::start(&net, Joins::Nothing, &healthy()).await;
+        let thing = open(&cx, "miner-wm-m63").await;
+        for _ in 0..3 {
+            device.asked();
+            read(&cx, &*thing).await.unwrap();
+        }
+        assert_eq!(device.asked().len(), 3);
+        for command in ["summary", "edevs", "pools", "status", "get_error_code"] {
+            device.set(command, "");
+        }
+        assert_eq!(read(&cx, &*thing).await.unwrap_err().kind(), ErrorKind::BadReply);
+        assert_eq!(device.asked().len(), 5);
+        device.unset("status");
+        device.set("status", healthy()["status"].to_string());
+        let got = read(&cx, &*thing).await.unwrap();
+        assert_eq!(got.missing.get("raw_errors"), Some(&MissingReason::NoReply));
+        assert_eq!((got.age_ms.get("status"), got.age_ms.get("errors")), (Some(&0), None));
+    });
+}
+
+#[test]
 fn devs_takes_the_place_of_edevs() {
     for (joins, then) in [
         (Joins::Everything, vec!["summary+devs+pools+status+get_error_code"]),

@@ -163,7 +163,8 @@ fn pools_come_in_the_order_of_their_priority() {
         s.pools.as_array_mut().unwrap().reverse();
         s.pools.as_array_mut().unwrap().push(json!({"url": "stratum+tcp://third.example:1"}));
     });
-    let urls: Vec<String> = got.config.unwrap().pool_config.unwrap().into_iter().map(|p| p.url).collect();
+    let urls: Vec<String> =
+        got.config.unwrap().pool_config.unwrap().into_iter().map(|p| p.url.into()).collect();
     assert_eq!(
         urls,
         [

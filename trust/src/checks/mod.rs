@@ -1,11 +1,17 @@
 //! The checks.
 
+mod cut;
 mod full;
 mod fuzz;
+mod hang;
+mod hostile;
+mod http;
+mod identity;
 mod ioerr;
 mod power;
 mod power2;
 mod refuse;
+mod reply;
 mod rot;
 mod secret;
 mod step;
@@ -54,6 +60,10 @@ impl Check {
 
 /// All checks, in order.
 pub const ALL: &[Check] = &[
+    reply::CHECK,
+    cut::CHECK,
+    http::CHECK,
+    identity::CHECK,
     power::CHECK,
     power2::CHECK,
     rot::CHECK,
@@ -62,11 +72,26 @@ pub const ALL: &[Check] = &[
     refuse::CHECK,
     secret::CHECK,
     fuzz::CHECK,
+    hang::CHECK,
+    hostile::CHECK,
 ];
 
-/// The workloads by which a control has to find its bug: all, unless it is in what one of them does itself.
+/// The workloads that take turns in a check of the store.
+pub fn workloads(check: &Check) -> &'static [&'static str] {
+    if check.name.starts_with("s-") { &["over records", "over things"] } else { &[] }
+}
+
+/// In whose turns a control has to find its bug: of all workloads, unless it is in what one of them does itself; of
+/// each way in which devices are spoken to.
 pub fn found_by(check: &Check) -> &'static [&'static str] {
-    if check.bug == SETTLES_TWICE { &["over records"] } else { &["over records", "over things"] }
+    match check.name {
+        _ if check.bug == SETTLES_TWICE => &["over records"],
+        "w-reply" | "w-cut" | "w-identity" | "b-hostile" => {
+            &["whatsminer v2", "whatsminer v3", "antminer 2025"]
+        }
+        "w-http" => &["antminer 2025", "http codec"],
+        _ => workloads(check),
+    }
 }
 
 /// The check of a name.

@@ -175,6 +175,13 @@ impl Rows {
             new.evidence = None;
         }
         self.free(id, &new, &old.claims())?;
+        // Correcting the fact that the device contradicted ends the doubt.
+        if let Some(held) = new.held.as_ref().filter(|held| held["reason"] == "info_differs") {
+            let typed = new.text("macAddress").map(|mac| mac.to_ascii_uppercase().replace('-', ":"));
+            if typed.is_none_or(|typed| held["seen"]["mac"] == typed) {
+                new.held = None;
+            }
+        }
         self.rows.insert(id.to_owned(), new);
         self.note(id, "update");
         Ok(())
@@ -182,11 +189,15 @@ impl Rows {
 
     fn reword(&mut self, id: &str, old: &str, new: Option<&String>) -> Result<(), &'static str> {
         let comments = &mut self.row(id)?.comments;
-        let at = comments.iter().position(|text| text == old).ok_or("ERR_COMMENT_NOTFOUND")?;
+        if comments.is_empty() {
+            return Err("ERR_THING_COMMENTS_NOTFOUND");
+        }
+        let at = comments.iter().position(|text| text == old).ok_or("ERR_THING_COMMENT_NOTFOUND")?;
         match new {
             Some(text) => text.clone_into(&mut comments[at]),
             None => drop(comments.remove(at)),
         }
+        comments.sort_unstable();
         Ok(())
     }
 
@@ -202,7 +213,10 @@ impl Rows {
             said["address"] = json!(address);
         }
         if known.as_deref().is_some_and(|known| known != mac) {
-            row.held = Some(json!({"reason": "replaced", "seen": said}));
+            // What people typed is doubted otherwise than what the device itself said before.
+            let heard = row.evidence.as_ref().is_some_and(|e| e["mac"].is_string());
+            let reason = if heard { "replaced" } else { "info_differs" };
+            row.held = Some(json!({"reason": reason, "seen": said}));
             self.note(id, "held");
             return true;
         }
@@ -221,12 +235,16 @@ impl Rows {
     }
 
     fn merge(&mut self, keep: &str, gone: &str) -> Result<(), &'static str> {
-        self.row(keep)?;
-        self.row(gone)?;
-        self.rows.remove(gone);
+        let doubt = self.row(keep)?.held.is_some();
+        if self.row(gone)?.held.is_none() && !doubt {
+            return Err("ERR_CONFLICT");
+        }
+        let comments = self.rows.remove(gone).map(|row| row.comments).unwrap_or_default();
         self.note(gone, "merge");
         let row = self.row(keep)?;
         (row.held, row.evidence) = (None, None);
+        row.comments.extend(comments);
+        row.comments.sort_unstable();
         self.note(keep, "merge");
         Ok(())
     }
@@ -277,7 +295,11 @@ impl Rules for Unique {
                     each.into_iter().map(|told| told.err().unwrap_or("ok")).collect::<Vec<_>>().join(" ");
             }
             Op::Update(id, value) => rows.update(id, value)?,
-            Op::Comment(id, _, value) => rows.row(id)?.comments.push(comment(value)),
+            Op::Comment(id, _, value) => {
+                let comments = &mut rows.row(id)?.comments;
+                comments.push(comment(value));
+                comments.sort_unstable();
+            }
             Op::Set(key, value) => {
                 rows.others.insert(format!("settings/{key}"), value.to_string().into());
             }

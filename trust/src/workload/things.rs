@@ -184,7 +184,7 @@ impl Opened {
             Op::Settle => self.rack.next_code().await,
             Op::Seen(id, mac) => {
                 let mut evidence = Evidence::default();
-                evidence.mac = Some(mac.clone());
+                evidence.mac = Some(mac.as_str().into());
                 let sighting = Sighting::polled(ThingId::new(id)?, evidence, LATER);
                 Ok(words(&self.things.sight(vec![sighting]).await?))
             }
@@ -319,15 +319,18 @@ fn context(store: &ControlStore) -> Ctx {
 /// A thing as its callers see it.
 fn row(record: &ThingRecord) -> Row {
     let listing = record.listing();
-    let mut info = record.info.clone();
+    let mut info = record.info.map();
     info.retain(|name, _| !["createdAt", "updatedAt"].contains(&name.as_str()));
+    // In whatever order: of two things that are one they are sorted by their times, which nobody tells here.
+    let mut comments: Vec<_> = record.comments.iter().map(|c| c.comment.clone()).collect();
+    comments.sort_unstable();
     Row {
-        code: record.code.clone(),
+        code: record.code.as_str().into(),
         address: listing["address"].as_str().map(Into::into),
         port: listing.get("port").cloned(),
         info,
-        tags: record.tags.iter().cloned().collect(),
-        comments: record.comments.iter().map(|c| c.comment.clone()).collect(),
+        tags: record.tags.iter().map(|tag| tag.as_str().into()).collect(),
+        comments,
         held: record.held.as_ref().map(|held| json!({"reason": held.reason, "seen": held.seen})),
         evidence: record.evidence.as_ref().map(|evidence| json!(evidence)),
     }

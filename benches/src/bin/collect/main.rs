@@ -19,7 +19,7 @@ use headframe_benches::{Family, cpu, round, simulator::Simulators};
 /// Measures the CPU time of one full poll.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Which family.
+    /// Which devices: the driver's name, and the kind where the driver asks kinds differently.
     #[arg(long, value_enum, default_value = "whatsminer")]
     driver: Family,
     /// How many devices.
@@ -57,6 +57,7 @@ async fn measure(args: Args) -> Result<()> {
     simulators.stop().await;
     let line = serde_json::json!({
         "driver": args.driver.id(),
+        "kind": args.driver.kind(),
         "things": args.things,
         "interval_ms": args.interval_ms,
         "polls": cost.polls,

@@ -9,11 +9,16 @@ mod reply_end;
 mod status;
 
 use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
     net::SocketAddr,
+    pin::Pin,
     sync::atomic::{AtomicBool, Ordering},
+    task::{Poll, ready},
 };
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 pub use parse::parse;
 pub use reply_end::ReplyEnd;
@@ -22,7 +27,7 @@ pub use status::StatusBlock;
 use crate::{
     Error, ErrorKind, Result,
     codec::located,
-    io::Ctx,
+    io::{BoxStream, Ctx},
     planted::{Bug, planted},
 };
 
@@ -30,7 +35,8 @@ use crate::{
 pub const MAX_REPLY: usize = 256 * 1024;
 
 const OP: &str = "cgminer.call";
-const FIRST_READ: usize = 8 * 1024;
+/// The most that is read at once; most replies are shorter.
+const CHUNK: usize = 8 * 1024;
 /// What a proxy in front of a dead miner process answers inside a connection that it accepted.
 const REFUSED: &[u8] = b"Socket connect failed: Connection refused";
 
@@ -97,11 +103,11 @@ async fn exchange(
     sent.store(true, Ordering::Relaxed);
     stream.write_all(request).await.map_err(cut)?;
     stream.flush().await.map_err(cut)?;
-    let mut reply = Vec::with_capacity(FIRST_READ.min(max.saturating_add(1)));
+    let mut reply = Vec::new();
     let mut end = ReplyEnd::new();
     loop {
         let before = reply.len();
-        let n = stream.read_buf(&mut reply).await.map_err(cut)?;
+        let n = read_some(&mut stream, &mut reply).await.map_err(cut)?;
         let found = end.feed(&reply[before..]).map(|in_chunk| before + in_chunk);
         if reply.starts_with(REFUSED) {
             // The proxy passed nothing on.
@@ -117,9 +123,6 @@ async fn exchange(
             reply.truncate(len);
             break;
         }
-        if reply.len() == reply.capacity() {
-            reply.reserve(reply.len());
-        }
     }
     if reply.iter().all(u8::is_ascii_whitespace) {
         return Err(Error::new(ErrorKind::BadReply, OP, "closed without a reply").with("empty", true));
@@ -127,10 +130,25 @@ async fn exchange(
     Ok(reply)
 }
 
+/// Waits for bytes and adds what came to `reply`. They pass over the stack: a request that waits holds no room for its
+/// reply, and a short reply takes no more than it has.
+async fn read_some(stream: &mut BoxStream, reply: &mut Vec<u8>) -> io::Result<usize> {
+    poll_fn(|cx| {
+        let mut room = [const { MaybeUninit::uninit() }; CHUNK];
+        let mut came = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut came))?;
+        reply.extend_from_slice(came.filled());
+        Poll::Ready(Ok(came.filled().len()))
+    })
+    .await
+}
+
 #[cfg(test)]
 #[cfg(feature = "testkit")]
 mod tests {
     use std::{sync::Arc, time::Duration};
+
+    use tokio::io::AsyncReadExt;
 
     use super::*;
     use crate::{

@@ -4,7 +4,7 @@ use super::{Call, HttpClient, HttpReply};
 use crate::io::Ctx;
 
 /// Sends `call` again to where `reply` points, as a careless client does.
-pub(super) async fn redirect(client: &HttpClient, cx: &Ctx, call: &Call<'_>, reply: &HttpReply) {
+pub(super) async fn redirect(client: &HttpClient, cx: &Ctx, call: &Call, reply: &HttpReply) {
     if !(300..400).contains(&reply.status) {
         return;
     }

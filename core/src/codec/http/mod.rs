@@ -88,16 +88,18 @@ impl Progress {
 }
 
 /// One request, before it has an `Authorization`.
-struct Call<'a> {
+struct Call {
     op: &'static str,
     method: Method,
     uri: Uri,
     host: HeaderValue,
     content_type: Option<HeaderValue>,
-    body: &'a Bytes,
+    body: Bytes,
+    /// Whether a challenge is left to the next request.
+    once: bool,
 }
 
-impl Call<'_> {
+impl Call {
     fn is_write(&self) -> bool {
         self.method != Method::GET
     }
@@ -141,7 +143,8 @@ impl HttpClient {
     /// above a bound (`max=…`). All carry `address`. Any other status is a reply, see [`HttpReply::ok`]; so is
     /// 401 when the client has no credentials.
     pub async fn get(&self, cx: &Ctx, path: &str) -> Result<HttpReply> {
-        self.run(cx, "http.get", Method::GET, path, None, &Bytes::new()).await
+        let call = self.call("http.get", Method::GET, path, None, Bytes::new());
+        self.run(cx, call).await
     }
 
     /// Writes `body` to `path`, over a connection of its own. It is sent again only after the status 401, which
@@ -152,7 +155,26 @@ impl HttpClient {
     /// [`Sent::Maybe`](crate::Sent::Maybe). `silent=true` says that the whole request went out and that not one byte
     /// of a reply came.
     pub async fn post(&self, cx: &Ctx, path: &str, content_type: &str, body: Bytes) -> Result<HttpReply> {
-        self.run(cx, "http.post", Method::POST, path, Some(content_type), &body).await
+        let call = self.call("http.post", Method::POST, path, Some(content_type), body);
+        self.run(cx, call).await
+    }
+
+    /// [`post`](HttpClient::post) that sends nothing again: whoever answers with a challenge can be another device
+    /// than the one that was asked before. The next request answers the challenge, so the caller can find out first who
+    /// is there.
+    ///
+    /// # Errors
+    /// As [`post`](HttpClient::post), and [`Unauthenticated`](ErrorKind::Unauthenticated) with `challenged=true` when
+    /// the device wants the request signed with a nonce that it has just given; it did not carry it out.
+    pub async fn post_once(
+        &self,
+        cx: &Ctx,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<HttpReply> {
+        let call = self.call("http.post", Method::POST, path, Some(content_type), body);
+        self.run(cx, call.map(|call| Call { once: true, ..call })).await
     }
 
     /// Closes the kept connection, after the request that is running.
@@ -165,20 +187,12 @@ impl HttpClient {
         self.realm.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn run(
-        &self,
-        cx: &Ctx,
-        op: &'static str,
-        method: Method,
-        path: &str,
-        content_type: Option<&str>,
-        body: &Bytes,
-    ) -> Result<HttpReply> {
-        let call = self.call(op, method, path, content_type, body).map_err(|e| located(e, self.at))?;
+    async fn run(&self, cx: &Ctx, call: Result<Call>) -> Result<HttpReply> {
+        let call = call.map_err(|e| located(e, self.at))?;
         let progress = Progress::default();
-        let mut out = cx.within(op, self.answer(cx, &call, &progress)).await;
+        let mut out = cx.within(call.op, self.answer(cx, &call, &progress)).await;
         if call.is_write() && out.is_err() && planted(Bug::RetryOnTimeout) {
-            out = cx.within(op, self.answer(cx, &call, &progress)).await;
+            out = cx.within(call.op, self.answer(cx, &call, &progress)).await;
         }
         #[cfg(planted)]
         if let Ok(reply) = &out
@@ -200,14 +214,14 @@ impl HttpClient {
         out.map_err(maybe)
     }
 
-    fn call<'a>(
+    fn call(
         &self,
         op: &'static str,
         method: Method,
         path: &str,
         content_type: Option<&str>,
-        body: &'a Bytes,
-    ) -> Result<Call<'a>> {
+        body: Bytes,
+    ) -> Result<Call> {
         let uri = if path.starts_with('/') { path.parse::<Uri>().ok() } else { None };
         // What is not sent as it was given would also be signed otherwise.
         let uri = uri.filter(|u| u.path_and_query().is_some_and(|p| p.as_str() == path));
@@ -216,11 +230,11 @@ impl HttpClient {
         let content_type = content_type.map(HeaderValue::from_str).transpose();
         let content_type =
             content_type.map_err(|_| Error::invalid(op, "content_type", "not a media type"))?;
-        Ok(Call { op, method, uri, host, content_type, body })
+        Ok(Call { op, method, uri, host, content_type, body, once: false })
     }
 
     /// Sends the request and answers at most one challenge.
-    async fn answer(&self, cx: &Ctx, call: &Call<'_>, progress: &Progress) -> Result<HttpReply> {
+    async fn answer(&self, cx: &Ctx, call: &Call, progress: &Progress) -> Result<HttpReply> {
         let mut state = self.state.lock().await;
         let reply = self.exchange(cx, &mut state, call, progress).await?;
         if reply.status != 401 {
@@ -239,6 +253,10 @@ impl HttpClient {
             Some(old) => old.renewed(challenge, user, password.expose()),
             None => Session::new(challenge, user, password.expose()),
         }));
+        if call.once {
+            let text = "the device wants the request signed with a new nonce: nothing was carried out";
+            return Err(self.unauthenticated(call.op, text).with("challenged", true));
+        }
         let reply = self.exchange(cx, &mut state, call, progress).await?;
         if reply.status != 401 {
             return Ok(reply);
@@ -284,7 +302,7 @@ impl HttpClient {
         &self,
         cx: &Ctx,
         state: &mut State,
-        call: &Call<'_>,
+        call: &Call,
         progress: &Progress,
     ) -> Result<HttpReply> {
         if let Some(mut link) = state.link.take()
@@ -320,7 +338,7 @@ impl HttpClient {
         Ok(reply)
     }
 
-    fn request(&self, cx: &Ctx, state: &mut State, call: &Call<'_>) -> Result<Request<Full<Bytes>>> {
+    fn request(&self, cx: &Ctx, state: &mut State, call: &Call) -> Result<Request<Full<Bytes>>> {
         let mut request = Request::new(Full::new(call.body.clone()));
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = call.uri.clone();

@@ -429,3 +429,27 @@ fn debug_shows_no_secret() {
     let shown = format!("{client:?}");
     assert!(shown.contains("10.0.0.7:80") && !shown.contains("Rack_07x"), "{shown}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_sent_once_leaves_the_challenge_to_the_next_request() {
+    let s = server(|n, seen| match n {
+        0 => unauthorized("n1", ""),
+        2 => unauthorized("n2", ", stale=true"),
+        4 => unauthorized("n2", ""),
+        _ if seen.authorization().is_some() => Do::Answer(vec![ok("x")]),
+        _ => unauthorized("n0", ""),
+    });
+    let s = s.await;
+    let once = || s.client.post_once(&s.cx, "/w", "application/json", Bytes::from_static(b"{}"));
+    for (sent, nonce) in [(1, "n1"), (3, "n2")] {
+        let e = once().await.unwrap_err();
+        assert_eq!((e.kind(), e.sent()), (ErrorKind::Unauthenticated, Sent::No));
+        assert_eq!((e.fact("challenged"), s.seen().len()), (Some("true"), sent));
+        s.client.get(&s.cx, "/who").await.unwrap();
+        assert!(s.seen()[sent].authorization().unwrap().contains(nonce));
+    }
+    // The nonce is the newest, so it is the account that is refused.
+    let e = once().await.unwrap_err();
+    assert_eq!((e.kind(), e.sent(), e.fact("challenged")), (ErrorKind::Unauthenticated, Sent::No, None));
+    assert_eq!(s.seen().len(), 5);
+}

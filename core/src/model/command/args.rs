@@ -3,6 +3,8 @@ use std::net::Ipv4Addr;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use std::sync::Arc;
+
 use crate::Secret;
 
 /// MiningOS's power modes.
@@ -46,7 +48,7 @@ pub struct PoolSetup {
 
 impl PoolSetup {
     /// A pool.
-    pub fn new(url: impl Into<String>, username: impl Into<String>, password: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<String>, username: impl Into<String>, password: impl Into<Arc<str>>) -> Self {
         Self { url: url.into(), username: username.into(), password: Secret::new(password) }
     }
 }

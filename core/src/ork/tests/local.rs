@@ -226,5 +226,5 @@ async fn doubts_are_listed_and_settled_by_methods() {
         "ERR_THING_NOTFOUND"
     );
     assert_eq!(call("mergeThings", json!({"keep": "m1"})).await.unwrap_err().fact("field"), Some("drop"));
-    assert_eq!(things.get(&ThingId::new("m3").unwrap()).unwrap().info["serialNum"], "S3");
+    assert_eq!(things.get(&ThingId::new("m3").unwrap()).unwrap().info.map()["serialNum"], "S3");
 }

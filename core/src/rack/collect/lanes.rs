@@ -1,7 +1,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::schedule::Place;
-use crate::io::Mono;
+use crate::{
+    io::Mono,
+    planted::{Bug, planted},
+};
 
 /// How long a poll may take, as a multiple of the usual, before it gives way to polls that wait.
 const PATIENCE: u32 = 8;
@@ -98,6 +101,8 @@ impl Lanes {
 
     /// Puts a poll that was `due` in the queue of its class.
     pub fn wait(&mut self, class: Class, due: Mono, place: Place) {
+        // The planted bug: whoever hangs waits, and stays, where the healthy ones are.
+        let class = if planted(Bug::SharedSemaphore) { Class::Proven } else { class };
         match class {
             Class::Proven => self.waiting_proven.insert((due, place)),
             Class::New => self.waiting_new.insert((due, place)),
@@ -157,6 +162,9 @@ impl Lanes {
     /// Whether some poll should make room, and if so whether the oldest one that can help is among the `new`. Polls
     /// that are ending already make room each.
     fn crowded(&self) -> Option<bool> {
+        if planted(Bug::SharedSemaphore) {
+            return None;
+        }
         let ending = self.proven.ending.len() + self.new.ending.len();
         if ending >= self.waiting_proven.len() + self.waiting_new.len() {
             return None;

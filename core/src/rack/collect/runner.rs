@@ -16,7 +16,7 @@ use super::{
     options::Limits,
     reading::Reading,
     schedule::Place,
-    slot::{Flight, Landed},
+    slot::{Flight, Landed, Target},
     state::State,
 };
 use crate::{
@@ -224,10 +224,10 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 async fn poll(shared: Arc<Shared>, flight: Flight) -> Landed {
     let cx = shared.cx.deadline_in(shared.limits.deadline);
     let work = async {
-        let thing = match flight.thing {
-            Some(thing) => thing,
-            None => {
-                let thing = shared.registry.open(&cx, &flight.conf).await?;
+        let thing = match flight.target {
+            Target::Open(thing) => thing,
+            Target::Closed(conf) => {
+                let thing = shared.registry.open(&cx, &conf?).await?;
                 shared.with(|state, _| state.opened(flight.place, Arc::clone(&thing)));
                 thing
             }

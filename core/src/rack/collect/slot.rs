@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tokio::task::AbortHandle;
 
@@ -9,7 +9,7 @@ use super::{
     schedule::Place,
 };
 use crate::{
-    Result,
+    Error, ErrorKind, Result, ThingId,
     driver::Thing,
     io::{Mono, Timestamp},
     model::{Snapshot, ThingConf},
@@ -19,8 +19,39 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Flight {
     pub place: Place,
-    pub conf: Arc<ThingConf>,
-    pub thing: Option<Arc<dyn Thing>>,
+    pub target: Target,
+}
+
+/// What is polled.
+#[derive(Debug)]
+pub(super) enum Target {
+    Open(Arc<dyn Thing>),
+    /// To be opened with this.
+    Closed(Result<ThingConf>),
+}
+
+/// A configuration that waits until its thing is opened, once as a rule: as JSON text it takes a quarter of the room.
+pub(super) struct PackedConf(Box<[u8]>);
+
+impl PackedConf {
+    pub fn new(conf: &ThingConf) -> Self {
+        // Names, texts and numbers always can be written, and what could not is told when the thing is opened.
+        Self(serde_json::to_vec(conf).unwrap_or_default().into())
+    }
+
+    fn unpack(&self) -> Result<ThingConf> {
+        serde_json::from_slice(&self.0).map_err(|e| {
+            // The error's own text can quote a password.
+            let text = format!("a configuration cannot be read back ({:?})", e.classify());
+            Error::new(ErrorKind::Internal, "collector.open", text)
+        })
+    }
+}
+
+impl fmt::Debug for PackedConf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackedConf").finish_non_exhaustive()
+    }
 }
 
 /// How a poll ended.
@@ -55,7 +86,8 @@ pub(super) enum Run {
 /// One thing.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub conf: Arc<ThingConf>,
+    pub id: ThingId,
+    pub conf: PackedConf,
     pub thing: Option<Arc<dyn Thing>>,
     pub run: Run,
     pub proven: bool,
@@ -68,9 +100,10 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub fn new(conf: ThingConf) -> Self {
+    pub fn new(conf: &ThingConf) -> Self {
         Self {
-            conf: Arc::new(conf),
+            id: conf.id.clone(),
+            conf: PackedConf::new(conf),
             thing: None,
             run: Run::Idle,
             proven: false,
@@ -79,6 +112,13 @@ impl Slot {
             seq: 0,
             good: None,
             last: None,
+        }
+    }
+
+    pub fn target(&self) -> Target {
+        match &self.thing {
+            Some(thing) => Target::Open(Arc::clone(thing)),
+            None => Target::Closed(self.conf.unpack()),
         }
     }
 

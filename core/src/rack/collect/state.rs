@@ -12,7 +12,7 @@ use super::{
     options::Limits,
     reading::{Kept, Link, Reading, ThingState, link, unreached},
     schedule::{Place, Schedule, backoff},
-    slot::{Fate, Flight, Landed, Run, Slot},
+    slot::{Fate, Flight, Landed, PackedConf, Run, Slot},
 };
 use crate::{
     Error, ErrorKind, Result, ThingId,
@@ -93,7 +93,7 @@ impl State {
             // Its old poll is still ending: take the slot over, so that no second poll begins before.
             if let Some(slot) = self.slot(place) {
                 let run = std::mem::replace(&mut slot.run, Run::Idle);
-                *slot = Slot { run, ..Slot::new(conf) };
+                *slot = Slot { run, ..Slot::new(&conf) };
             }
             self.places.insert(id, place);
             return Ok(());
@@ -105,7 +105,7 @@ impl State {
             self.slots.resize_with(index + 1, || None);
         }
         if let Some(slot) = self.slots.get_mut(index) {
-            *slot = Some(Slot::new(conf));
+            *slot = Some(Slot::new(&conf));
         }
         self.places.insert(id, place);
         self.schedule.plan_first(place, now);
@@ -117,7 +117,7 @@ impl State {
         let place = self.place("collector.update", &conf.id)?;
         let idle = self.halt(place);
         let Some(slot) = self.slot(place) else { return Ok(()) };
-        slot.conf = Arc::new(conf);
+        slot.conf = PackedConf::new(&conf);
         (slot.misses, slot.proven) = (0, false);
         let old = slot.thing.take();
         self.closing.extend(old);
@@ -206,7 +206,7 @@ impl State {
                     // A newcomer may be dead, and may wait behind dead ones: nobody knows yet who is healthy.
                     let healthy = !slow && slot.class() == Class::Proven;
                     slot.run = Run::Flying { started: now, due, slow, task: None, fate: Fate::Wanted };
-                    let flight = Flight { place, conf: Arc::clone(&slot.conf), thing: slot.thing.clone() };
+                    let flight = Flight { place, target: slot.target() };
                     if healthy {
                         self.lateness.add(late);
                         self.totals.polls_late += u64::from(late > late_after);
@@ -268,7 +268,7 @@ impl State {
             return None;
         };
         if slot.leaving {
-            let id = slot.conf.id.clone();
+            let id = slot.id.clone();
             self.leaving.remove(&id);
         }
         self.lanes.ended(started, place);
@@ -373,7 +373,7 @@ impl State {
         slot.seq += 1;
         let good_at = slot.good.as_ref().map(|good| good.at);
         let reading = Arc::new(Reading {
-            thing: slot.conf.id.clone(),
+            thing: slot.id.clone(),
             seq: slot.seq,
             ts,
             took,

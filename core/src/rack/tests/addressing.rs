@@ -63,7 +63,7 @@ async fn a_server_gives_keeps_and_takes_back_addresses() {
     let mac = "c8-11-05-00-0a-01";
     let made =
         rack.register(newcomer("m1", json!({"container": "c1", "macAddress": mac})), &by()).await.unwrap();
-    assert_eq!((made.address(), &made.info["subnet"]), (Some("10.1.0.1"), &json!("10.1.0.0/16")));
+    assert_eq!((made.address(), &made.info.map()["subnet"]), (Some("10.1.0.1"), &json!("10.1.0.0/16")));
     assert_eq!(taken(), ["set C8:11:05:00:0A:01 10.1.0.0/16 false 10.1.0.1"]);
 
     // The server gives the second thing with this MAC address the first one's address: that must stay.

@@ -145,9 +145,12 @@ async fn a_stranger_never_overwrites_what_is_registered() {
     site.pass(8).await;
     let record = site.things.get(&id("m1")).unwrap();
     assert_eq!(held(&site, "m1"), Some(HeldReason::InfoDiffers));
-    assert_eq!((&record.info["macAddress"], record.evidence.as_ref()), (&json!("c8-11-05-00-0a-01"), None));
+    assert_eq!(
+        (&record.info.map()["macAddress"], record.evidence.as_ref()),
+        (&json!("c8-11-05-00-0a-01"), None)
+    );
     let record = site.things.split(&id("m1"), &by()).await.unwrap();
-    assert_eq!(record.info["macAddress"], "C8:11:05:00:0A:02");
+    assert_eq!(record.info.map()["macAddress"], "C8:11:05:00:0A:02");
     assert_eq!(site.things.history(&id("m1")).unwrap()[0].by, "ann@site");
 }
 

@@ -57,7 +57,7 @@ async fn several_racks_and_types_share_one_registry() {
     for (n, rack) in racks.iter().enumerate() {
         rack.register(miner(&format!("m{n}"), &format!("10.0.0.{n}")), &by()).await.unwrap();
     }
-    let codes: Vec<String> =
+    let codes: Vec<Text> =
         ["m0", "m1", "m2"].iter().map(|m| site.things.get(&id(m)).unwrap().code.clone()).collect();
     assert_eq!(codes, ["XX-ONE-0001", "XX-ONE-0002", "YY-TWO-0001"]);
     // A rack knows its own things only.

@@ -33,7 +33,7 @@ use crate::{
     Error, ErrorKind, Result, ThingId,
     driver::{Driver, DriverInfo, Evidence, Match, ProbeSpec, Registry, Thing},
     io::{Ctx, MemNet, SeededRng, SystemClock, Timestamp},
-    model::{Board, Capability, MinerInfo, MinerSnapshot, Snapshot, ThingConf},
+    model::{Board, Capability, MinerInfo, MinerSnapshot, Snapshot, Text, ThingConf},
     store::{ControlStore, CrashBackend, LastStore, SealKey, StoreOptions, Writer},
 };
 
@@ -285,5 +285,5 @@ async fn listed(rack: &LocalRack, id: &str) -> Value {
 }
 
 fn tags_of(record: &ThingRecord) -> Vec<&str> {
-    record.tags.iter().map(String::as_str).collect()
+    record.tags.iter().map(Text::as_str).collect()
 }

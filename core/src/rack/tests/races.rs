@@ -50,7 +50,7 @@ async fn codes_made_at_once_are_all_different_and_share_commits() {
     for call in calls {
         codes.insert(call.await.unwrap());
     }
-    let expected: BTreeSet<String> = (1..=64).map(|n| format!("XX-ONE-{n:04}")).collect();
+    let expected: BTreeSet<Text> = (1..=64).map(|n| format!("XX-ONE-{n:04}").into()).collect();
     assert_eq!(codes, expected);
     assert!(site.things.store().health().commits < 20);
 }
@@ -69,11 +69,11 @@ async fn of_updates_with_one_revision_one_wins() {
     let mut won = Vec::new();
     for call in calls {
         match call.await.unwrap() {
-            Ok(record) => won.push(record.info["n"].clone()),
+            Ok(record) => won.push(record.info.map()["n"].clone()),
             Err(e) => assert_eq!(e.kind(), ErrorKind::Conflict),
         }
     }
-    assert_eq!(won, [site.things.get(&id("m1")).unwrap().info["n"].clone()]);
+    assert_eq!(won, [site.things.get(&id("m1")).unwrap().info.map()["n"].clone()]);
 }
 
 #[derive(Debug, Clone)]
@@ -173,8 +173,8 @@ fn compare(site: &Site, racks: &[LocalRack], model: &Model) {
             let thing = site.things.get(id).unwrap();
             let number = |text: &str| text[1..].parse::<usize>().unwrap();
             let rack = usize::from(thing.rack.as_str().ends_with("r1"));
-            let pos = number(thing.info["pos"].as_str().unwrap());
-            (number(id.as_str()), (rack, number(thing.address().unwrap()), pos, thing.code.clone()))
+            let pos = number(thing.info.map()["pos"].as_str().unwrap());
+            (number(id.as_str()), (rack, number(thing.address().unwrap()), pos, thing.code.to_string()))
         })
         .collect();
     assert_eq!(&real, model);

@@ -54,10 +54,10 @@ async fn a_thing_takes_everything_along() {
     let new = site.things.reassign(&id("m1"), &r1(), &r2(), &Caller::new("bob")).await.unwrap();
     assert_eq!((&new.rack, new.thing_type.as_str()), (&r2(), "miner-xx-two"));
     let kept = |thing: &ThingRecord| {
-        let mut info = thing.info.clone();
+        let mut info = thing.info.map();
         info.remove("updatedAt");
         let made = (thing.id.clone(), thing.code.clone(), thing.driver.clone(), thing.read_only);
-        (made, thing.opts.clone(), info, thing.comments.clone(), thing.evidence.clone())
+        (made, thing.opts.all().clone(), info, thing.comments.clone(), thing.evidence.clone())
     };
     assert_eq!(kept(&new), kept(&old));
     assert!(new.revision() > old.revision());
@@ -110,7 +110,7 @@ async fn only_the_rack_that_has_it_asks_it() {
         rack.shutdown(Duration::from_secs(1)).await;
     }
     let mut late = [0, 0];
-    let moved = site.things.get(&id("m1")).unwrap().info["updatedAt"].as_i64().unwrap();
+    let moved = site.things.get(&id("m1")).unwrap().info.map()["updatedAt"].as_i64().unwrap();
     for (readings, late) in readings.iter_mut().zip(&mut late) {
         while let Some(event) = readings.next().await {
             *late += usize::from(event.reading.ts.0 > moved);

@@ -14,7 +14,7 @@ async fn a_thing_is_stamped_coded_tagged_polled_and_listed() {
     let record = rack.register(new, &by()).await.unwrap();
     assert_eq!(record.id.as_str().len(), 15);
     assert_eq!((record.code.as_str(), record.driver.as_str()), ("XX-ONE-0001", "dummy"));
-    assert_eq!(record.info["createdAt"], START.0);
+    assert_eq!(record.info.map()["createdAt"], START.0);
     let own = [format!("id-{}", record.id), "code-XX-ONE-0001".into()];
     let expected = [
         "t-miner-xx-one",

@@ -186,6 +186,17 @@ async fn failing(k: u64, fail_for: u64) -> (Site, LocalRack, String) {
         rack.register(miner(name, address), &by()).await.unwrap();
     }
     let comment = rack.save_comment(&id("a"), "fan", None, &by()).await.unwrap();
+    // Another device answers at the address of `a`: only a thing in doubt can be merged.
+    for n in [1, 2] {
+        let said = crate::rack::Evidence {
+            mac: Some(format!("C8:11:05:00:0A:0{n}").into()),
+            serial: Some(format!("S{n}").into()),
+            ..crate::rack::Evidence::default()
+        };
+        let later = Timestamp(site.cx.clock.wall().0 + n);
+        site.things.sight(vec![crate::rack::Sighting::polled(id("a"), said, later)]).await.unwrap();
+    }
+    assert!(site.things.get(&id("a")).unwrap().held.is_some());
     site.disk.plan(CrashPlan { fail_at: Some(k), fail_for, ..CrashPlan::default() });
     (site, rack, comment.id)
 }

@@ -50,7 +50,7 @@ async fn the_result_is_checked_and_not_only_what_changes() {
     let nowhere = rack.update(&id("m1"), change(nowhere), &by()).await;
     assert_eq!(refused(nowhere).0, "ERR_THING_VALIDATE_CONTAINER_INVALID");
     assert_eq!(refused(rack.update(&id("m9"), change(json!({})), &by()).await).0, "ERR_THING_NOTFOUND");
-    assert_eq!(site.things.get(&id("m1")).unwrap().info["container"], "c1");
+    assert_eq!(site.things.get(&id("m1")).unwrap().info.map()["container"], "c1");
     // A swap frees what it leaves.
     rack.update(&id("m2"), change(json!({"info": {"pos": "1_2"}})), &by()).await.unwrap();
     rack.update(&id("m1"), change(json!({"info": {"container": "c2"}})), &by()).await.unwrap();
@@ -64,9 +64,9 @@ async fn merge_overwrite_tags_revision_and_history() {
     let all = json!({"info": {"pos": "9", "createdAt": 1}, "forceOverwrite": true, "tags": ["y", "pos-1_1"],
         "comment": "moved", "actionId": 12, "ifRevision": first.revision()});
     let record = rack.update(&id("m1"), change(all.clone()), &by()).await.unwrap();
-    assert_eq!(record.info["createdAt"], START.0);
+    assert_eq!(record.info.map()["createdAt"], START.0);
     assert_eq!(
-        (&record.info["updatedAt"], &record.info["lastActionId"]),
+        (&record.info.map()["updatedAt"], &record.info.map()["lastActionId"]),
         (&json!(START.0 + 1000), &json!(12))
     );
     assert!(record.info.get("container").is_none() && record.address() == Some("10.0.0.1"));

@@ -8,11 +8,15 @@ use std::{
 
 use headframe_core::{
     Error, ErrorKind, Result,
-    codec::cgminer::{self, ReplyEnd},
+    codec::cgminer,
     io::{Ctx, Mono},
+    model::Text,
 };
 
-use super::wire::{Ask, Failure, READ, Replies};
+use super::{
+    rest::Rest,
+    wire::{Ask, Failure, READ, Replies},
+};
 
 /// A joined request that fails without being refused so often in a row is given up for [`PAUSE`].
 const STRIKES: u8 = 2;
@@ -47,17 +51,29 @@ pub(super) struct Asker {
     join: Join,
     strikes: u8,
     ways: [Way; 6],
-    /// The joined request and its commands, as long as they stay the same.
-    request: Option<(Vec<Ask>, String)>,
+    /// The joined request, as long as its commands stay the same.
+    request: Option<Text>,
+    /// Only of a unit that is asked singly for what it holds.
+    rest: Option<Box<Rest>>,
 }
 
-/// The commands of every poll. `devs` takes the place of `edevs` where that is unknown.
+/// The commands of a poll. `devs` takes the place of `edevs` where that is unknown.
 const LIVE: [Ask; 6] = [Ask::Summary, Ask::Edevs, Ask::Devs, Ask::Pools, Ask::Status, Ask::Errors];
 
 impl Asker {
     /// Forgets everything, as the firmware has changed.
     pub fn forget(&mut self) {
         *self = Self::default();
+    }
+
+    /// Has everything asked in the next poll: a write may have changed what rests.
+    pub fn expire(&mut self) {
+        self.rest = None;
+    }
+
+    /// The ages of what is not asked in every poll.
+    pub fn ages(&self, now: Mono) -> impl Iterator<Item = (&'static str, Option<Duration>)> {
+        self.rest.iter().flat_map(move |rest| rest.ages(now))
     }
 
     fn way(&mut self, ask: Ask) -> Option<&mut Way> {
@@ -86,28 +102,67 @@ impl Asker {
                 replies.fail(ask, Failure::Unknown);
             }
         }
-        let mut asked: Vec<Ask> = Vec::new();
-        for _ in 0..2 {
-            // The second round is for `devs`, when `edevs` turned out to be unknown in the first.
-            let mut singles: Vec<Ask> = self.wanted(Way::Single).chain(self.wanted(Way::Joined)).collect();
-            singles.retain(|ask| !replies.settled(*ask) && !asked.contains(ask));
-            if singles.is_empty() {
-                break;
-            }
-            let error = singles_into(&portion(cx, 1, 1), at, &singles, &mut replies).await;
-            // What single commands meet is newer and more telling than how joining failed.
-            first = error.or(first);
-            self.drop_unknown(&singles, &mut replies);
-            asked.append(&mut singles);
-        }
+        let error = self.singly(cx, at, &mut replies).await;
+        // What single commands meet is newer and more telling than how joining failed.
+        first = error.or(first);
         self.settle(cx, joining_failed, &mut replies);
         if replies.says_something() {
             return Ok(replies);
         }
+        self.rest = None;
         Err(first.unwrap_or_else(|| {
             Error::new(ErrorKind::BadReply, "whatsminer.snapshot", "it refuses every command")
                 .with("address", at)
         }))
+    }
+
+    /// Asks one by one for what is still open and does not rest, and gives the first error of a connection.
+    async fn singly(&mut self, cx: &Ctx, at: SocketAddr, replies: &mut Replies) -> Option<Error> {
+        let (mut first, mut asked) = (None, Vec::new());
+        let mut rests = self.resting(cx.clock.mono());
+        // The second round is for `devs`, when `edevs` turned out to be unknown in the first, and for what should not
+        // have rested.
+        for round in 0..2 {
+            let known = round > 0 || replies.summary().is_some();
+            if known && !self.rest.as_ref().is_some_and(|rest| rest.holds(replies.summary())) {
+                rests.clear();
+            }
+            let mut singles: Vec<Ask> = self.wanted(Way::Single).chain(self.wanted(Way::Joined)).collect();
+            singles.retain(|ask| !replies.settled(*ask) && !asked.contains(ask) && !rests.contains(ask));
+            if singles.is_empty() {
+                continue;
+            }
+            let error = singles_into(&portion(cx, 1, 1), at, &singles, replies).await;
+            let gone = error.as_ref().is_some_and(|e| e.kind() == ErrorKind::Unreachable);
+            first = error.or(first);
+            self.drop_unknown(&singles, replies);
+            asked.append(&mut singles);
+            if gone {
+                rests.clear();
+                break;
+            }
+        }
+        self.remember(&asked, &rests, replies, cx.clock.mono());
+        first
+    }
+
+    /// What would be asked singly and rests, if the machine goes on as before.
+    fn resting(&self, now: Mono) -> Vec<Ask> {
+        let Some(rest) = &self.rest else { return Vec::new() };
+        let singly = self.wanted(Way::Single);
+        let joined = self.wanted(Way::Joined).filter(|_| matches!(self.join, Join::No(_)));
+        singly.chain(joined).filter(|ask| rest.has(*ask, now)).collect()
+    }
+
+    /// Fills in what `rests`, and keeps what was `asked` and may rest in the next poll.
+    fn remember(&mut self, asked: &[Ask], rests: &[Ask], replies: &mut Replies, now: Mono) {
+        if !asked.iter().chain(rests).any(|ask| Rest::may(*ask)) {
+            self.rest = None;
+            return;
+        }
+        let rest = self.rest.get_or_insert_default();
+        rest.take(asked, rests, replies, now);
+        rests.iter().for_each(|ask| rest.give(*ask, replies));
     }
 
     /// Stops asking for what single requests have shown to be unknown.
@@ -136,15 +191,12 @@ impl Asker {
         {
             return Ok(None);
         }
-        let (asks, request) = self.request.take().unwrap_or_else(|| {
-            let asks: Vec<Ask> = self.wanted(Way::Joined).collect();
-            let request = join(&asks);
-            (asks, request)
-        });
+        let asks: Vec<Ask> = self.wanted(Way::Joined).collect();
+        let request = self.request.take().unwrap_or_else(|| join(&asks).into());
         // Some firmware may hang on what it does not know: leave time for single commands while that is open.
         let share = if self.join == Join::Untried { 2 } else { 1 };
         let reply = cgminer::call(&portion(cx, 1, share), at, request.as_bytes()).await;
-        let read = reply.and_then(|reply| read_joined(&reply));
+        let read = reply.and_then(|reply| Replies::joined(&reply));
         let known = self.join;
         match read {
             Ok(joined) if joined.summary.is_some() => {
@@ -158,18 +210,18 @@ impl Asker {
                 return Ok(Some(Error::new(ErrorKind::BadReply, READ, "the joined reply has no known part")));
             }
             Err(e) if e.kind() == ErrorKind::Unreachable => {
-                self.request = Some((asks, request));
+                self.request = Some(request);
                 return Err(e);
             }
             Err(e) => {
                 self.strikes = self.strikes.saturating_add(1);
-                self.request = Some((asks, request));
+                self.request = Some(request);
                 let late = e.kind() == ErrorKind::Timeout;
                 return if late && known == Join::Yes { Err(e) } else { Ok(Some(e)) };
             }
         }
         if self.join == Join::Yes && self.wanted(Way::Joined).eq(asks.iter().copied()) {
-            self.request = Some((asks, request));
+            self.request = Some(request);
         }
         Ok(None)
     }
@@ -212,7 +264,7 @@ impl Asker {
         let joins = self.join == Join::Yes && self.way(Ask::Errors).is_some_and(|way| *way == Way::Joined);
         if joins && asks.len() > 1 {
             let reply = cgminer::call(&portion(&cx, 1, 2), at, join(asks).as_bytes()).await;
-            if let Ok(joined) = reply.and_then(|reply| read_joined(&reply)) {
+            if let Ok(joined) = reply.and_then(|reply| Replies::joined(&reply)) {
                 replies = joined;
             }
         }
@@ -231,19 +283,6 @@ fn join(asks: &[Ask]) -> String {
 pub(super) fn portion(cx: &Ctx, of: u32, parts: u32) -> Ctx {
     let left = cx.remaining().map_or(LIMIT, |left| left / parts * of);
     cx.deadline_in(left.min(LIMIT))
-}
-
-/// Whether `reply` came to its end.
-fn is_whole(reply: &[u8]) -> bool {
-    ReplyEnd::new().feed(reply).is_some()
-}
-
-/// Reads a joined reply. What is left of a cut one is not used: its parts are asked for one by one.
-fn read_joined(reply: &[u8]) -> Result<Replies> {
-    if !is_whole(reply) {
-        return Err(Error::new(ErrorKind::BadReply, READ, "the reply is cut"));
-    }
-    cgminer::parse(READ, reply)
 }
 
 /// Asks one command after the other over at most three connections, and gives the first error of a connection.
@@ -272,7 +311,7 @@ pub(super) async fn singles_into(
     let (a, b, c) = tokio::join!(line(), line(), line());
     let mut first = None;
     for (ask, reply) in a.into_iter().chain(b).chain(c) {
-        let read = reply.and_then(|reply| replies.read(ask, &reply, is_whole(&reply)));
+        let read = reply.and_then(|reply| replies.read(ask, &reply));
         if let Err(e) = read {
             let garbled = e.kind() == ErrorKind::BadReply && e.fact("empty").is_none();
             replies.fail(ask, if garbled { Failure::Garbled } else { Failure::Silent });

@@ -7,7 +7,7 @@ use headframe_core::{
 
 use super::reply::{Dev, Summary};
 use crate::whatsminer::{
-    models::Model,
+    models::Parts,
     value::{Missing, Reading, celsius, clock, degrees, either, factory, rate, reported, rpm, text},
 };
 
@@ -15,13 +15,13 @@ type Devs<'a> = Reading<&'a [Dev]>;
 type Sum<'a> = Reading<&'a Summary>;
 
 /// The hash boards; those that are missing have no entry.
-pub(super) fn boards(devs: Devs<'_>, model: &Model, missing: &mut Missing) -> Vec<Board> {
+pub(super) fn boards(devs: Devs<'_>, parts: Parts, missing: &mut Missing) -> Vec<Board> {
     let some = devs.and_then(|devs| if devs.is_empty() { Err(MissingReason::NotReported) } else { Ok(devs) });
     let Some(devs) = missing.keep("stats.boards", some) else { return Vec::new() };
-    devs.iter().enumerate().map(|(i, dev)| board(i, dev, model, missing)).collect()
+    devs.iter().enumerate().map(|(i, dev)| board(i, dev, parts, missing)).collect()
 }
 
-fn board(i: usize, dev: &Dev, model: &Model, missing: &mut Missing) -> Board {
+fn board(i: usize, dev: &Dev, parts: Parts, missing: &mut Missing) -> Board {
     let small = |n: Option<u64>| n.and_then(|n| u32::try_from(n).ok());
     let mut board = Board::default();
     board.slot = small(dev.asc.or(dev.slot)).unwrap_or_else(|| u32::try_from(i).unwrap_or(u32::MAX));
@@ -29,7 +29,7 @@ fn board(i: usize, dev: &Dev, model: &Model, missing: &mut Missing) -> Board {
     board.hashrate_mhs = missing.keep("stats.boards.hashrate_mhs", rate(now));
     board.nominal_hashrate_mhs = missing.keep("stats.boards.nominal_hashrate_mhs", factory(dev.factory_ghs));
     board.chips = missing.keep("stats.boards.chips", reported(small(dev.effective_chips)));
-    board.chips_expected = model.chips;
+    board.chips_expected = parts.chips;
     let mhz = clock(dev.chip_frequency.or(dev.frequency));
     board.frequency_mhz = missing.keep("stats.boards.frequency_mhz", mhz).map(|f| f.floor2());
     board.temperature_c = missing.keep("stats.boards.temperature_c", celsius(dev.temperature));
@@ -99,8 +99,8 @@ fn why(devs: Devs<'_>, summary: Sum<'_>) -> MissingReason {
 }
 
 /// Fans of the case and of the power supply. Liquid-cooled machines report fans at 0 rpm that they do not have.
-pub(super) fn fans(summary: Sum<'_>, psu: Reading<u32>, model: &Model, missing: &mut Missing) -> Vec<Fan> {
-    let liquid = model.fans == Some(0) || summary.is_ok_and(|s| s.liquid_cooling == Some(true));
+pub(super) fn fans(summary: Sum<'_>, psu: Reading<u32>, parts: Parts, missing: &mut Missing) -> Vec<Fan> {
+    let liquid = parts.fans == Some(0) || summary.is_ok_and(|s| s.liquid_cooling == Some(true));
     let mut fans = Vec::with_capacity(3);
     if let (false, Ok(s)) = (liquid, summary) {
         for (name, read) in [("in", rpm(s.fan_in)), ("out", rpm(s.fan_out))] {

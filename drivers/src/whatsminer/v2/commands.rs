@@ -189,7 +189,7 @@ fn net_config(network: &NetworkSetup, look: &Look) -> Result<Request> {
         .with("mask", ip_netmask.to_string())
         .with("gate", ip_gw.to_string())
         .with("dns", dns.join(" "))
-        .with("host", host))
+        .with("host", host.to_string()))
 }
 
 #[cfg(test)]
@@ -219,7 +219,7 @@ mod tests {
             (Ask::Info, json!({"STATUS": "S", "Msg": {"hostname": "wm1", "mac": "d4:01:02:03:04:05"}})),
             (Ask::Pools, json!({"POOLS": [{"URL": "stratum+tcp://old.example:3333", "User": "w"}]})),
         ] {
-            replies.read(ask, reply.to_string().as_bytes(), true).unwrap();
+            replies.read(ask, reply.to_string().as_bytes()).unwrap();
         }
         Look::of(replies)
     }

@@ -115,12 +115,21 @@ impl Link {
 
     /// The next reply, without the NUL that ends it.
     async fn take(&mut self) -> Result<Vec<u8>> {
-        let (mut end, mut fed) = (ReplyEnd::new(), 0);
+        let above = || {
+            let e = Error::new(ErrorKind::BadReply, OP, "the reply is above the bound");
+            e.with("max", MAX_REPLY)
+        };
+        let (mut end, mut fed, mut skipped) = (ReplyEnd::new(), 0, 0);
         loop {
             if fed == 0 {
                 // What ended the reply before.
                 let rest = self.buffer.iter().position(|b| *b != 0 && !b.is_ascii_whitespace());
-                self.buffer.drain(..rest.unwrap_or(self.buffer.len()));
+                let rest = rest.unwrap_or(self.buffer.len());
+                skipped += rest;
+                if skipped > MAX_REPLY {
+                    return Err(above());
+                }
+                self.buffer.drain(..rest);
             }
             if let Some(more) = self.buffer.get(fed..).filter(|more| !more.is_empty())
                 && let Some(n) = end.feed(more)
@@ -130,8 +139,7 @@ impl Link {
             }
             fed = self.buffer.len();
             if fed > MAX_REPLY && !planted(Bug::ReadToEnd) {
-                let e = Error::new(ErrorKind::BadReply, OP, "the reply is above the bound");
-                return Err(e.with("max", MAX_REPLY));
+                return Err(above());
             }
             if self.stream.read_buf(&mut self.buffer).await.map_err(broken)? > 0 {
                 continue;

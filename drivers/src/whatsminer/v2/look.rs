@@ -9,7 +9,7 @@ use headframe_core::{
     Error, ErrorKind, Result,
     driver::{Identity, Observed},
     io::Ctx,
-    model::{Command, CommandName, FirmwareImage, NetworkSetup, PoolSetup, PowerMode},
+    model::{Command, CommandName, FirmwareImage, NetworkSetup, PoolSetup, PowerMode, Text},
 };
 
 use super::{
@@ -133,7 +133,7 @@ impl Look {
     }
 
     /// Its host name.
-    pub fn hostname(&self) -> Option<String> {
+    pub fn hostname(&self) -> Option<Text> {
         text(self.info()?.hostname.as_ref()).ok()
     }
 
@@ -187,11 +187,11 @@ impl Look {
             CommandName::SetLed => {
                 text(self.info()?.ledstat.as_ref()).ok().map(|led| Command::SetLed(led != "auto"))
             }
-            CommandName::SetHostname => self.hostname().map(Command::SetHostname),
+            CommandName::SetHostname => self.hostname().map(|name| Command::SetHostname(name.into())),
             CommandName::SetNetworkInformation => network(self.info()?).map(Command::SetNetworkInformation),
             CommandName::UpdateFirmware => {
                 let version = text(self.version()?.firmware.as_ref()).ok()?;
-                let image = FirmwareImage { version: Some(version), ..FirmwareImage::default() };
+                let image = FirmwareImage { version: Some(version.into()), ..FirmwareImage::default() };
                 Some(Command::UpdateFirmware(image))
             }
             _ => None,

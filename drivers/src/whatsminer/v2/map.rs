@@ -1,10 +1,12 @@
 //! From the replies of one poll to a snapshot. No I/O; units are converted here and in [`value`](crate::whatsminer::value) only.
 
+use std::sync::Arc;
+
 use headframe_core::{
     driver::ShareMeter,
     model::{
         DeviceError, HashrateWindows, Members, MinerConfig, MinerSnapshot, MinerStats, MissingReason,
-        PoolConfig, PoolStatus, PowerMode, PowerSource, Shares,
+        PoolConfig, PoolStatus, PowerMode, PowerSource, Shares, Text,
     },
     units::{Hashrate, JoulesPerTerahash, Volts, Watts, floor2},
 };
@@ -59,10 +61,10 @@ pub(super) fn snapshot(replies: &Replies, facts: &Facts, nominal: Option<f64>) -
     let mut missing = Missing(facts.missing.0.clone());
     let mut stats = MinerStats::default();
     let summary = live.summary;
-    stats.boards = boards::boards(live.devs, &facts.model, &mut missing);
+    stats.boards = boards::boards(live.devs, facts.parts, &mut missing);
     stats.frequency_mhz = boards::frequencies(live.devs, summary, &mut missing);
     stats.temperature_c = boards::temperatures(live.devs, summary, &mut missing);
-    stats.fans = boards::fans(summary, reported(facts.psu_fan), &facts.model, &mut missing);
+    stats.fans = boards::fans(summary, reported(facts.supply.fan), facts.parts, &mut missing);
     stats.psu.clone_from(&facts.psu);
     mains(&mut stats, summary, &mut missing);
     stats.miner_specific.clone_from(&facts.specific);
@@ -155,7 +157,7 @@ fn mains(stats: &mut MinerStats, summary: Reading<&Summary>, missing: &mut Missi
     ];
     let told = summary.ok().and_then(|s| s.voltage).filter(|x| *x > 0.0);
     let Some(volts) = told.and_then(|x| Volts::new(floor2(x / 100.0))) else { return };
-    stats.psu.get_or_insert_default().input_v = Some(volts);
+    Arc::make_mut(stats.psu.get_or_insert_default()).input_v = Some(volts);
     if let Some(reason) = missing.0.remove("stats.psu") {
         for path in OTHERS {
             missing.0.insert(path, reason);
@@ -228,7 +230,7 @@ fn signs(live: &Live<'_>, stats: &MinerStats, facts: &Facts) -> Signs {
         elapsed: summary.and_then(|s| s.elapsed),
         uptime: summary.and_then(|s| s.uptime),
         errors: !stats.errors.is_empty(),
-        boards_missing: live.devs.is_ok() && facts.model.boards.is_some_and(|expected| boards < expected),
+        boards_missing: live.devs.is_ok() && facts.parts.boards.is_some_and(|expected| boards < expected),
     }
 }
 
@@ -263,7 +265,7 @@ fn config(live: &Live<'_>, signs: &Signs, facts: &Facts, missing: &mut Missing) 
     config
 }
 
-pub(super) fn mode(word: Option<&String>) -> Reading<PowerMode> {
+pub(super) fn mode(word: Option<&Text>) -> Reading<PowerMode> {
     match text(word)?.to_ascii_lowercase().as_str() {
         "low" => Ok(PowerMode::Low),
         "normal" => Ok(PowerMode::Normal),
@@ -298,9 +300,8 @@ fn extra(live: &Live<'_>, facts: &Facts) -> Members<Value> {
         let worst = devs.iter().filter_map(|dev| dev.chip_vol_diff).reduce(f64::max);
         put("chip_vol_diff", worst.map(number));
     }
-    for (key, value) in &facts.psu_raw {
-        put(key, Some(value.clone()));
-    }
+    put("psu_vin_raw", facts.supply.vin.clone().map(Value::from));
+    put("psu_iin_raw", facts.supply.iin.clone().map(Value::from));
     out
 }
 

@@ -11,6 +11,7 @@ mod map;
 mod packet;
 mod read;
 pub(super) mod reply;
+mod rest;
 pub(super) mod rows;
 mod slow;
 #[cfg(test)]

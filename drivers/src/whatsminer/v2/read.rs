@@ -6,7 +6,7 @@ use headframe_core::{
     Result,
     driver::{Aged, ShareMeter},
     io::Ctx,
-    model::Snapshot,
+    model::{Snapshot, Text},
 };
 
 use super::{ask::Asker, map, rows::Kind, slow::Slow, wire::Replies};
@@ -38,13 +38,13 @@ impl Unit {
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Mark {
     uptime: Option<f64>,
-    firmware: Option<String>,
+    firmware: Option<Text>,
 }
 
 impl Mark {
     /// Whether the machine restarted since the previous call.
     fn moved(&mut self, replies: &Replies) -> bool {
-        let uptime = replies.summary.as_ref().and_then(|s| s.as_ref().ok()?.uptime);
+        let uptime = replies.summary().and_then(|s| s.uptime);
         let firmware = replies.status.as_ref().and_then(|s| s.as_ref().ok()?.firmware.as_ref());
         let restarted = matches!((self.uptime, uptime), (Some(before), Some(now)) if now < before);
         let other = matches!((&self.firmware, firmware), (Some(before), Some(now)) if before != now);
@@ -60,6 +60,7 @@ impl Unit {
     /// Makes everything due: a write may have changed what is read rarely.
     pub fn expire(&mut self) {
         self.slow.expire();
+        self.asker.expire();
     }
 
     /// Where to ask: at `moved`, if a write sent the unit there.
@@ -98,8 +99,7 @@ impl Unit {
         let due = self.slow.due(read_at);
         if !due.is_empty() {
             let answers = self.asker.slow(cx, at, &due).await;
-            let summary = replies.summary.as_ref().and_then(|s| s.as_ref().ok());
-            if self.slow.take(&due, answers, summary, cx.clock.mono()) {
+            if self.slow.take(&due, answers, replies.summary(), cx.clock.mono()) {
                 self.asker.forget();
             }
         }
@@ -107,7 +107,7 @@ impl Unit {
         map::shares(&mut out, &mut self.shares);
         let now = cx.clock.mono();
         let ages = [("live", Some(now.since(read_at))), ("slow", self.slow.age(now))];
-        for (group, age) in ages {
+        for (group, age) in ages.into_iter().chain(self.asker.ages(now)) {
             if let Some(age) = age {
                 out.age_ms.insert(group, u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
             }

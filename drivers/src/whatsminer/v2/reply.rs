@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use headframe_core::codec::lenient;
+use headframe_core::{codec::lenient, model::Text};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
@@ -56,7 +56,7 @@ pub(super) struct Summary {
     #[serde(rename = "Power Limit", deserialize_with = "lenient::f64_opt")]
     pub power_limit: Option<f64>,
     #[serde(rename = "Power Mode", deserialize_with = "lenient::text_opt")]
-    pub power_mode: Option<String>,
+    pub power_mode: Option<Text>,
     #[serde(rename = "Power Fanspeed", deserialize_with = "lenient::f64_opt")]
     pub power_fan: Option<f64>,
     /// 0.01 V.
@@ -77,39 +77,39 @@ pub(super) struct Summary {
     #[serde(rename = "Hash Deviation%", deserialize_with = "lenient::f64_opt")]
     pub hash_deviation: Option<f64>,
     #[serde(rename = "Btminer Fast Boot", deserialize_with = "lenient::text_opt")]
-    pub fast_boot: Option<String>,
+    pub fast_boot: Option<Text>,
     #[serde(rename = "Upfreq Complete", deserialize_with = "lenient::bool_opt")]
     pub upfreq_complete: Option<bool>,
     #[serde(rename = "MAC", deserialize_with = "lenient::text_opt")]
-    pub mac: Option<String>,
+    pub mac: Option<Text>,
     #[serde(rename = "CB Platform", deserialize_with = "lenient::text_opt")]
-    pub platform: Option<String>,
+    pub platform: Option<Text>,
     #[serde(rename = "Firmware Version", deserialize_with = "lenient::text_opt")]
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
     #[serde(rename = "Liquid Cooling", deserialize_with = "lenient::bool_opt")]
     pub liquid_cooling: Option<bool>,
     #[serde(rename = "Error Code Count", deserialize_with = "lenient::u64_opt")]
     pub error_count: Option<u64>,
     #[serde(rename = "Error Code 0", deserialize_with = "lenient::text_opt")]
-    pub error_0: Option<String>,
+    pub error_0: Option<Text>,
     #[serde(rename = "Error Code 1", deserialize_with = "lenient::text_opt")]
-    pub error_1: Option<String>,
+    pub error_1: Option<Text>,
     #[serde(rename = "Error Code 2", deserialize_with = "lenient::text_opt")]
-    pub error_2: Option<String>,
+    pub error_2: Option<Text>,
     #[serde(rename = "Error Code 3", deserialize_with = "lenient::text_opt")]
-    pub error_3: Option<String>,
+    pub error_3: Option<Text>,
     #[serde(rename = "Error Code 4", deserialize_with = "lenient::text_opt")]
-    pub error_4: Option<String>,
+    pub error_4: Option<Text>,
     #[serde(rename = "Error Code 5", deserialize_with = "lenient::text_opt")]
-    pub error_5: Option<String>,
+    pub error_5: Option<Text>,
     #[serde(rename = "Error Code 6", deserialize_with = "lenient::text_opt")]
-    pub error_6: Option<String>,
+    pub error_6: Option<Text>,
     #[serde(rename = "Error Code 7", deserialize_with = "lenient::text_opt")]
-    pub error_7: Option<String>,
+    pub error_7: Option<Text>,
     #[serde(rename = "Error Code 8", deserialize_with = "lenient::text_opt")]
-    pub error_8: Option<String>,
+    pub error_8: Option<Text>,
     #[serde(rename = "Error Code 9", deserialize_with = "lenient::text_opt")]
-    pub error_9: Option<String>,
+    pub error_9: Option<Text>,
 }
 
 /// One of `DEVS[]`: a hash board.
@@ -141,7 +141,7 @@ pub(super) struct Dev {
     #[serde(rename = "Hardware Errors", deserialize_with = "lenient::u64_opt")]
     pub hw_errors: Option<u64>,
     #[serde(rename = "PCB SN", deserialize_with = "lenient::text_opt")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     #[serde(rename = "Chip Temp Min", deserialize_with = "lenient::f64_opt")]
     pub chip_temp_min: Option<f64>,
     #[serde(rename = "Chip Temp Max", deserialize_with = "lenient::f64_opt")]
@@ -157,11 +157,11 @@ pub(super) struct Dev {
 #[serde(default)]
 pub(super) struct Pool {
     #[serde(rename = "URL", deserialize_with = "lenient::text_opt")]
-    pub url: Option<String>,
+    pub url: Option<Text>,
     #[serde(rename = "User", deserialize_with = "lenient::text_opt")]
-    pub user: Option<String>,
+    pub user: Option<Text>,
     #[serde(rename = "Status", deserialize_with = "lenient::text_opt")]
-    pub status: Option<String>,
+    pub status: Option<Text>,
     #[serde(rename = "Accepted", deserialize_with = "lenient::u64_opt")]
     pub accepted: Option<u64>,
     #[serde(rename = "Rejected", deserialize_with = "lenient::u64_opt")]
@@ -181,11 +181,11 @@ pub(super) struct Status {
     #[serde(deserialize_with = "lenient::bool_opt")]
     pub btmineroff: Option<bool>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub mineroff_reason: Option<String>,
+    pub mineroff_reason: Option<Text>,
     #[serde(rename = "FirmwareVersion", alias = "Firmware Version", deserialize_with = "lenient::text_opt")]
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub power_mode: Option<String>,
+    pub power_mode: Option<Text>,
     #[serde(deserialize_with = "lenient::f64_opt")]
     pub hash_percent: Option<f64>,
     /// 0 when the device says that none is set.
@@ -202,11 +202,11 @@ fn zero_when_empty<'de, D: Deserializer<'de>>(d: D) -> Result<Option<f64>, D::Er
 #[serde(default)]
 pub(in crate::whatsminer) struct Version {
     #[serde(rename = "api_ver", deserialize_with = "lenient::text_opt")]
-    pub api: Option<String>,
+    pub api: Option<Text>,
     #[serde(rename = "fw_ver", deserialize_with = "lenient::text_opt")]
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub platform: Option<String>,
+    pub platform: Option<Text>,
 }
 
 /// `Msg` of `get_miner_info`.
@@ -214,25 +214,25 @@ pub(in crate::whatsminer) struct Version {
 #[serde(default)]
 pub(super) struct Info {
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub ip: Option<String>,
+    pub ip: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub proto: Option<String>,
+    pub proto: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub netmask: Option<String>,
+    pub netmask: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub gateway: Option<String>,
+    pub gateway: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub dns: Option<String>,
+    pub dns: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub hostname: Option<String>,
+    pub hostname: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub mac: Option<String>,
+    pub mac: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub ledstat: Option<String>,
+    pub ledstat: Option<Text>,
     #[serde(deserialize_with = "lenient::u64_opt")]
     pub upfreq_speed: Option<u64>,
     #[serde(rename = "minersn", deserialize_with = "lenient::text_opt")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
 }
 
 /// `DEVDETAILS[0]`.
@@ -240,9 +240,9 @@ pub(super) struct Info {
 #[serde(default)]
 pub(in crate::whatsminer) struct Details {
     #[serde(rename = "Driver", deserialize_with = "lenient::text_opt")]
-    pub driver: Option<String>,
+    pub driver: Option<Text>,
     #[serde(rename = "Model", deserialize_with = "lenient::text_opt")]
-    pub model: Option<String>,
+    pub model: Option<Text>,
 }
 
 /// `Msg` of `get_psu`. The units of `vin` and `iin` are not known.
@@ -250,17 +250,17 @@ pub(in crate::whatsminer) struct Details {
 #[serde(default)]
 pub(super) struct Psu {
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub name: Option<String>,
+    pub name: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub model: Option<String>,
+    pub model: Option<Text>,
     #[serde(rename = "sw_version", deserialize_with = "lenient::text_opt")]
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
     #[serde(rename = "serial_no", deserialize_with = "lenient::text_opt")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub iin: Option<String>,
+    pub iin: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub vin: Option<String>,
+    pub vin: Option<Text>,
     #[serde(deserialize_with = "lenient::f64_opt")]
     pub pin: Option<f64>,
     #[serde(rename = "fan_speed", deserialize_with = "lenient::f64_opt")]
@@ -295,7 +295,7 @@ impl Summary {
 }
 
 /// `error_code` of `get_error_code`: code and, where the device tells it, since when.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct ErrorList(pub Vec<(String, Option<String>)>);
 
 impl<'de> Deserialize<'de> for ErrorList {
@@ -318,7 +318,7 @@ impl<'de> Visitor<'de> for ErrorVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorList, A::Error> {
         let mut out = ErrorList::default();
         while let Some(code) = map.next_key::<String>()? {
-            let since = map.next_value::<Text>()?.0;
+            let since = map.next_value::<Since>()?.0;
             if !code.eq_ignore_ascii_case("reason") && out.0.len() < MAX_ERRORS {
                 out.0.push((code, since.filter(|s| !s.is_empty())));
             }
@@ -362,4 +362,4 @@ impl<'de> Visitor<'de> for ErrorVisitor {
 }
 
 #[derive(Deserialize)]
-struct Text(#[serde(deserialize_with = "lenient::text_opt")] Option<String>);
+struct Since(#[serde(deserialize_with = "lenient::text_opt")] Option<String>);

@@ -79,7 +79,7 @@ impl Kind {
         let status = replies.status.as_ref().and_then(|s| s.as_ref().ok());
         let generation = Generation::of(facts.info.api.as_deref(), facts.info.firmware.as_deref());
         let wet = summary.and_then(|s| s.liquid_cooling);
-        let liquid = facts.model.fans == Some(0) || wet == Some(true);
+        let liquid = facts.parts.fans == Some(0) || wet == Some(true);
         // Only a unit in normal mode that says that no limit is set shows what it does without one.
         let free = status.is_some_and(|s| s.power_limit == Some(0.0));
         let normal = summary.is_some_and(|s| text(s.power_mode.as_ref()).is_ok_and(|m| m == "Normal"));

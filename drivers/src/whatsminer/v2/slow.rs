@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use headframe_core::{
     driver::{Aged, REFRESH},
     io::Mono,
-    model::{MinerConfig, MinerInfo, MinerSpecific, MissingReason, NetworkConfig, Psu},
+    model::{MinerConfig, MinerInfo, MinerSpecific, MissingReason, NetworkConfig, Psu, Text},
     units::floor2,
 };
-use serde_json::Value;
 
 use super::{
     reply::{self, Details, Info, Summary, Version},
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::whatsminer::{
     MAKE,
-    models::{self, Model},
+    models::{self, Parts},
     value::{Missing, Reading, celsius, either, mac, reported, rpm, text, watts},
 };
 
@@ -59,24 +58,121 @@ impl<T> Entry<T> {
 #[derive(Debug, Default)]
 pub(super) struct Slow {
     version: Entry<Version>,
-    info: Entry<Info>,
+    info: Entry<Device>,
     details: Entry<Details>,
-    psu: Entry<reply::Psu>,
+    psu: Entry<Supply>,
     pub facts: Facts,
+}
+
+/// Why members of one reply are absent.
+type Gaps = Vec<(&'static str, MissingReason)>;
+
+/// What `get_miner_info` tells.
+#[derive(Debug)]
+struct Device {
+    mac: Reading<Text>,
+    serial: Reading<Text>,
+    hostname: Reading<Text>,
+    network: Arc<NetworkConfig>,
+    led: Option<bool>,
+    specific: MinerSpecific,
+    gaps: Gaps,
+}
+
+/// What `get_psu` tells.
+#[derive(Debug)]
+struct Supply {
+    psu: Arc<Psu>,
+    extra: SupplyExtra,
+    gaps: Gaps,
+}
+
+/// What the power supply tells beside the members of [`Psu`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct SupplyExtra {
+    pub fan: Option<u32>,
+    /// As the device writes them: the unit is not known.
+    pub vin: Option<Text>,
+    pub iin: Option<Text>,
 }
 
 /// The members of a snapshot that rest on slow replies only.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub info: Arc<MinerInfo>,
-    pub model: Model,
+    pub parts: Parts,
     /// Without pools and power mode.
     pub config: MinerConfig,
     pub specific: Option<MinerSpecific>,
-    pub psu: Option<Psu>,
-    pub psu_fan: Option<u32>,
-    pub psu_raw: Vec<(&'static str, Value)>,
+    pub psu: Option<Arc<Psu>>,
+    pub supply: SupplyExtra,
     pub missing: Missing,
+}
+
+/// The value; its reason goes to `gaps`.
+fn told<T>(gaps: &mut Gaps, path: &'static str, reading: Reading<T>) -> Option<T> {
+    reading.map_err(|reason| gaps.push((path, reason))).ok()
+}
+
+impl Device {
+    /// Members that only this reply has.
+    const PATHS: [&'static str; 7] = [
+        "config.network_config.mode",
+        "config.network_config.ip_address",
+        "config.network_config.ip_gw",
+        "config.network_config.ip_netmask",
+        "config.network_config.dns",
+        "config.led_status",
+        "stats.miner_specific",
+    ];
+
+    fn of(info: &Info) -> Self {
+        let [mode, ip, gateway, netmask, servers, led, _] = Self::PATHS;
+        let mut gaps = Gaps::new();
+        let mut net = NetworkConfig::default();
+        net.mode = told(&mut gaps, mode, text(info.proto.as_ref()));
+        net.ip_address = told(&mut gaps, ip, text(info.ip.as_ref()));
+        net.ip_gw = told(&mut gaps, gateway, text(info.gateway.as_ref()));
+        net.ip_netmask = told(&mut gaps, netmask, text(info.netmask.as_ref()));
+        // By way of a slice, so that no room is reserved for more.
+        let list = |dns: Text| dns.split_whitespace().map(Text::from).collect::<Box<[_]>>().into_vec();
+        let dns = text(info.dns.as_ref()).map(list);
+        net.dns = told(&mut gaps, servers, dns);
+        let led = told(&mut gaps, led, text(info.ledstat.as_ref()).map(|led| led != "auto"));
+        let mut specific = MinerSpecific::default();
+        let speed = reported(info.upfreq_speed.and_then(|n| u32::try_from(n).ok()));
+        specific.upfreq_speed = told(&mut gaps, "stats.miner_specific.upfreq_speed", speed);
+        gaps.shrink_to_fit();
+        Self {
+            mac: mac(info.mac.as_ref()),
+            serial: text(info.serial.as_ref()),
+            hostname: text(info.hostname.as_ref()),
+            network: Arc::new(net),
+            led,
+            specific,
+            gaps,
+        }
+    }
+}
+
+impl Supply {
+    fn of(reply: &reply::Psu) -> Self {
+        let mut gaps = Gaps::new();
+        let mut psu = Psu::default();
+        let model = either(text(reply.model.as_ref()), || text(reply.name.as_ref()));
+        psu.model = told(&mut gaps, "stats.psu.model", model);
+        psu.serial = told(&mut gaps, "stats.psu.serial", text(reply.serial.as_ref()));
+        psu.firmware = told(&mut gaps, "stats.psu.firmware", text(reply.firmware.as_ref()));
+        psu.input_w = told(&mut gaps, "stats.psu.input_w", watts(reply.pin.map(floor2)));
+        psu.temperature_c = told(&mut gaps, "stats.psu.temperature_c", celsius(reply.temperature));
+        gaps.shrink_to_fit();
+        let extra = SupplyExtra {
+            fan: rpm(reply.fan).ok(),
+            vin: text(reply.vin.as_ref()).ok(),
+            iin: text(reply.iin.as_ref()).ok(),
+        };
+        Self { psu: Arc::new(psu), extra, gaps }
+    }
 }
 
 impl Slow {
@@ -111,9 +207,11 @@ impl Slow {
         for ask in asked {
             match ask {
                 Ask::Version => self.version.take(replies.version.take(), now),
-                Ask::Info => self.info.take(replies.info.take(), now),
+                Ask::Info => {
+                    self.info.take(replies.info.take().map(|got| got.map(|info| Device::of(&info))), now);
+                }
                 Ask::Details => self.details.take(replies.details.take(), now),
-                Ask::Psu => self.psu.take(replies.psu.take(), now),
+                Ask::Psu => self.psu.take(replies.psu.take().map(|got| got.map(|psu| Supply::of(&psu))), now),
                 _ => {}
             }
         }
@@ -142,33 +240,35 @@ impl Slow {
 
     fn derive(&self, summary: Option<&Summary>) -> Facts {
         let mut facts = Facts::default();
-        let details = self.details.get();
-        let name = details.and_then(|d| text(d.model.as_ref()));
-        if let Ok(name) = &name {
-            facts.model = models::find(name);
-        }
-        self.about(&mut facts, name, summary);
+        self.about(&mut facts, summary);
         self.settings(&mut facts, summary);
-        self.supply(&mut facts);
+        if let Some(supply) = facts.missing.keep("stats.psu", self.psu.get()) {
+            facts.psu = Some(supply.psu.clone());
+            facts.supply = supply.extra.clone();
+            facts.missing.add(&supply.gaps);
+        }
         facts
     }
 
-    fn about(&self, facts: &mut Facts, name: Reading<String>, summary: Option<&Summary>) {
+    fn about(&self, facts: &mut Facts, summary: Option<&Summary>) {
+        let name = self.details.get().and_then(|d| text(d.model.as_ref()));
+        let model = name.as_ref().map(|name| models::find(name)).unwrap_or_default();
+        facts.parts = model.parts;
         let (version, device) = (self.version.get(), self.info.get());
-        let old = |read: fn(&Summary) -> Option<&String>| text(summary.and_then(read));
+        let old = |read: fn(&Summary) -> Option<&Text>| text(summary.and_then(read));
         let missing = &mut facts.missing;
         let mut info = MinerInfo::default();
         info.make = MAKE.into();
         info.vendor_model = missing.keep("info.vendor_model", name);
         if info.vendor_model.is_some() {
-            info.model = Some(facts.model.name.clone()).filter(|name| !name.is_empty());
-            info.variant.clone_from(&facts.model.variant);
+            info.model = Some(model.name).filter(|name| !name.is_empty());
+            info.variant = model.variant;
         } else {
             missing.keep("info.model", Err::<(), _>(MissingReason::Derived));
         }
-        info.model_known = facts.model.known;
-        info.boards_expected = facts.model.boards;
-        info.fans_expected = facts.model.fans;
+        info.model_known = model.known;
+        info.boards_expected = model.parts.boards;
+        info.fans_expected = model.parts.fans;
         // API v1 tells these in the summary.
         let firmware =
             either(version.and_then(|v| text(v.firmware.as_ref())), || old(|s| s.firmware.as_ref()));
@@ -176,55 +276,27 @@ impl Slow {
         info.api = missing.keep("info.api", version.and_then(|v| text(v.api.as_ref())));
         let board = either(version.and_then(|v| text(v.platform.as_ref())), || old(|s| s.platform.as_ref()));
         info.control_board = missing.keep("info.control_board", board);
-        let own =
-            either(device.and_then(|i| mac(i.mac.as_ref())), || mac(summary.and_then(|s| s.mac.as_ref())));
+        let own = either(device.and_then(|d| d.mac.clone()), || mac(summary.and_then(|s| s.mac.as_ref())));
         info.mac = missing.keep("info.mac", own);
-        info.serial = missing.keep("info.serial", device.and_then(|i| text(i.serial.as_ref())));
-        info.hostname = missing.keep("info.hostname", device.and_then(|i| text(i.hostname.as_ref())));
+        info.serial = missing.keep("info.serial", device.and_then(|d| d.serial.clone()));
+        info.hostname = missing.keep("info.hostname", device.and_then(|d| d.hostname.clone()));
         facts.info = Arc::new(info);
     }
 
     fn settings(&self, facts: &mut Facts, summary: Option<&Summary>) {
-        let device = self.info.get();
         let missing = &mut facts.missing;
-        let of = |read: fn(&Info) -> Option<&String>| device.and_then(|i| text(read(i)));
-        let mut net = NetworkConfig::default();
-        net.mode = missing.keep("config.network_config.mode", of(|i| i.proto.as_ref()));
-        net.ip_address = missing.keep("config.network_config.ip_address", of(|i| i.ip.as_ref()));
-        net.ip_gw = missing.keep("config.network_config.ip_gw", of(|i| i.gateway.as_ref()));
-        net.ip_netmask = missing.keep("config.network_config.ip_netmask", of(|i| i.netmask.as_ref()));
-        let dns = of(|i| i.dns.as_ref()).map(|d| d.split_whitespace().map(str::to_owned).collect());
-        net.dns = missing.keep("config.network_config.dns", dns);
-        facts.config.network_config = Arc::new(net);
-        let led = of(|i| i.ledstat.as_ref()).map(|led| led != "auto");
-        facts.config.led_status = missing.keep("config.led_status", led);
+        match self.info.get() {
+            Ok(device) => {
+                facts.config.network_config = device.network.clone();
+                facts.config.led_status = device.led;
+                // MiningOS always has this member once the device told about itself, empty without the value.
+                facts.specific = Some(device.specific.clone());
+                missing.add(&device.gaps);
+            }
+            Err(reason) => missing.add(&Device::PATHS.map(|path| (path, reason))),
+        }
         let version = self.version.get().and_then(|v| text(v.firmware.as_ref()));
         let version = either(version, || text(summary.and_then(|s| s.firmware.as_ref())));
         facts.config.firmware_ver = missing.keep("config.firmware_ver", version);
-        // MiningOS always has this member once the device told about itself, empty without the value.
-        if missing.keep("stats.miner_specific", device.map(|_| ())).is_some() {
-            let mut specific = MinerSpecific::default();
-            let speed = device.and_then(|i| reported(i.upfreq_speed.and_then(|n| u32::try_from(n).ok())));
-            specific.upfreq_speed = missing.keep("stats.miner_specific.upfreq_speed", speed);
-            facts.specific = Some(specific);
-        }
-    }
-
-    fn supply(&self, facts: &mut Facts) {
-        let missing = &mut facts.missing;
-        let Some(told) = missing.keep("stats.psu", self.psu.get()) else { return };
-        let mut psu = Psu::default();
-        let model = either(text(told.model.as_ref()), || text(told.name.as_ref()));
-        psu.model = missing.keep("stats.psu.model", model);
-        psu.serial = missing.keep("stats.psu.serial", text(told.serial.as_ref()));
-        psu.firmware = missing.keep("stats.psu.firmware", text(told.firmware.as_ref()));
-        psu.input_w = missing.keep("stats.psu.input_w", watts(told.pin.map(floor2)));
-        psu.temperature_c = missing.keep("stats.psu.temperature_c", celsius(told.temperature));
-        facts.psu = Some(psu);
-        facts.psu_fan = rpm(told.fan).ok();
-        let raw = [("psu_vin_raw", &told.vin), ("psu_iin_raw", &told.iin)];
-        let raw =
-            raw.into_iter().filter_map(|(key, value)| Some((key, Value::from(text(value.as_ref()).ok()?))));
-        facts.psu_raw = raw.collect();
     }
 }

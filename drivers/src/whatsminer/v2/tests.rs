@@ -192,6 +192,12 @@ fn replies_that_are_none_may_have_been_writes() {
             );
         });
     }
+    // What ends a reply is skipped before the next, but not without end.
+    write(vec![Act::Raw(vec![0; 1 << 20])], Command::Reboot, |outcome, got| {
+        let e = outcome.unwrap_err();
+        assert_eq!((e.kind(), e.sent(), got), (ErrorKind::BadReply, Sent::Maybe, 1));
+        assert!(e.fact("max").is_some(), "{e:?}");
+    });
     let refused = b"Socket connect failed: Connection refused\n".to_vec();
     write(vec![Act::Raw(refused)], Command::SetPowerOffCool(true), |outcome, _| {
         let e = outcome.unwrap_err();

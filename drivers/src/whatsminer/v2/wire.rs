@@ -7,12 +7,19 @@ use std::{fmt, marker::PhantomData};
 
 use super::reply::{Details, Dev, ErrorList, Info, Pool, Psu, Status, Summary, Version};
 use headframe_core::{
-    codec::{cgminer::StatusBlock, lenient},
+    Error, ErrorKind,
+    codec::{
+        cgminer::{self, ReplyEnd, StatusBlock},
+        lenient,
+    },
     model::MissingReason,
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{
+        DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor,
+        value::MapAccessDeserializer,
+    },
 };
 
 /// Operation of errors about replies.
@@ -302,7 +309,30 @@ macro_rules! member {
     };
 }
 
+/// Reads a reply, and tells whether it came to its end. The valid reply is the rule, and a strict parser takes whole
+/// ones only: the end is looked for only where the reply needs repair.
+///
+/// # Errors
+/// As [`cgminer::parse`].
+fn read_whole<T: DeserializeOwned>(reply: &[u8]) -> headframe_core::Result<(T, bool)> {
+    match serde_json::from_slice(reply) {
+        Ok(value) => Ok((value, true)),
+        Err(_) => Ok((cgminer::parse(READ, reply)?, ReplyEnd::new().feed(reply).is_some())),
+    }
+}
+
 impl Replies {
+    /// Reads a joined reply. What is left of a cut one is not used: its parts are asked for one by one.
+    ///
+    /// # Errors
+    /// [`BadReply`](ErrorKind::BadReply), also for one that is cut.
+    pub fn joined(reply: &[u8]) -> headframe_core::Result<Self> {
+        match read_whole(reply)? {
+            (replies, true) => Ok(replies),
+            (_, false) => Err(Error::new(ErrorKind::BadReply, READ, "the reply is cut")),
+        }
+    }
+
     /// How `ask` failed; `None` when it was answered.
     pub fn failure(&mut self, ask: Ask) -> Option<Failure> {
         member!(self, ask, slot => match slot {
@@ -317,6 +347,11 @@ impl Replies {
         matches!(self.failure(ask), None | Some(Failure::Unknown))
     }
 
+    /// What came of `summary`.
+    pub fn summary(&self) -> Option<&Summary> {
+        self.summary.as_ref()?.as_ref().ok()
+    }
+
     /// Whether anything came that says how the unit does.
     pub fn says_something(&mut self) -> bool {
         [Ask::Summary, Ask::Edevs, Ask::Devs, Ask::Status].into_iter().any(|ask| self.failure(ask).is_none())
@@ -327,10 +362,12 @@ impl Replies {
         member!(self, ask, slot => *slot = Some(Err(failure)));
     }
 
-    /// Reads the reply to `ask` alone. `whole` says whether the reply came to its end.
-    pub fn read(&mut self, ask: Ask, reply: &[u8], whole: bool) -> headframe_core::Result<()> {
-        member!(self, ask, slot => {
-            *slot = Some(headframe_core::codec::cgminer::parse::<Part<_>>(READ, reply)?.judge());
+    /// Reads the reply to `ask` alone.
+    pub fn read(&mut self, ask: Ask, reply: &[u8]) -> headframe_core::Result<()> {
+        let whole = member!(self, ask, slot => {
+            let (part, whole) = read_whole::<Part<_>>(reply)?;
+            *slot = Some(part.judge());
+            whole
         });
         if !whole {
             self.cut(ask);

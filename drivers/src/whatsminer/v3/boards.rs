@@ -65,7 +65,7 @@ fn board(i: usize, devs: &[Edev], summary: Sum<'_>, facts: &Facts, missing: &mut
     board.hashrate_mhs = missing.keep("stats.boards.hashrate_mhs", now);
     board.nominal_hashrate_mhs = missing.keep("stats.boards.nominal_hashrate_mhs", factory(dev.factory));
     board.chips = missing.keep("stats.boards.chips", reported(small(dev.chips)));
-    board.chips_expected = facts.model.chips;
+    board.chips_expected = facts.model.parts.chips;
     board.frequency_mhz =
         missing.keep("stats.boards.frequency_mhz", clock(dev.clock)).map(|clock| clock.floor2());
     let own = rounded(board_c(i, devs, summary));
@@ -165,7 +165,7 @@ pub(super) fn fans(
     missing: &mut Missing,
 ) -> Vec<Fan> {
     let mut fans = Vec::with_capacity(3);
-    if let (false, Ok(s)) = (model.fans == Some(0), summary) {
+    if let (false, Ok(s)) = (model.parts.fans == Some(0), summary) {
         for (name, read) in [("in", rpm(s.fan_in)), ("out", rpm(s.fan_out))] {
             let rpm = missing.keep("stats.fans.rpm", read);
             if !matches!(read, Err(MissingReason::NotReported)) {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use headframe_core::{
     driver::Aged,
     io::Mono,
-    model::{MinerInfo, MissingReason, NetworkConfig, Psu},
+    model::{MinerInfo, MissingReason, NetworkConfig, Psu, Text},
     units::floor2,
 };
 use serde_json::Value;
@@ -24,9 +24,9 @@ pub(super) struct Facts {
     pub info: Arc<MinerInfo>,
     pub model: Model,
     pub network: Arc<NetworkConfig>,
-    pub psu: Option<Psu>,
+    pub psu: Option<Arc<Psu>>,
     /// Serial numbers of the boards, by the boards' numbers.
-    pub board_serials: Vec<Reading<String>>,
+    pub board_serials: Vec<Reading<Text>>,
     /// Members that only this family has.
     pub extra: Vec<(&'static str, Value)>,
     pub missing: Missing,
@@ -37,8 +37,8 @@ pub(super) struct Facts {
 pub(super) struct Slow {
     pub facts: Facts,
     read: Aged<()>,
-    firmware: Option<String>,
-    mac: Option<String>,
+    firmware: Option<Text>,
+    mac: Option<Text>,
     elapsed: Option<f64>,
 }
 
@@ -128,9 +128,9 @@ fn about(facts: &mut Facts, miner: Reading<&Miner>, system: Reading<&System>, ne
     }
     info.model_known = facts.model.known;
     let told = miner.ok().and_then(|m| u32::try_from(m.boards?).ok()).filter(|n| *n > 0);
-    facts.model.boards = facts.model.boards.or(told);
-    info.boards_expected = facts.model.boards;
-    info.fans_expected = facts.model.fans;
+    facts.model.parts.boards = facts.model.parts.boards.or(told);
+    info.boards_expected = facts.model.parts.boards;
+    info.fans_expected = facts.model.parts.fans;
     info.firmware = missing.keep("info.firmware", system.and_then(|s| text(s.firmware.as_ref())));
     missing.keep("config.firmware_ver", info.firmware.as_ref().ok_or(MissingReason::Derived));
     info.api = missing.keep("info.api", system.and_then(|s| text(s.api.as_ref())));
@@ -143,14 +143,14 @@ fn about(facts: &mut Facts, miner: Reading<&Miner>, system: Reading<&System>, ne
 
 fn addresses(facts: &mut Facts, network: Reading<&Network>) {
     let missing = &mut facts.missing;
-    let of = |read: fn(&Network) -> Option<&String>| network.and_then(|n| text(read(n)));
+    let of = |read: fn(&Network) -> Option<&Text>| network.and_then(|n| text(read(n)));
     let mut net = NetworkConfig::default();
     net.mode = missing.keep("config.network_config.mode", of(|n| n.proto.as_ref()));
     net.ip_address = missing.keep("config.network_config.ip_address", of(|n| n.ip.as_ref()));
     net.ip_gw = missing.keep("config.network_config.ip_gw", of(|n| n.gateway.as_ref()));
     net.ip_netmask = missing.keep("config.network_config.ip_netmask", of(|n| n.netmask.as_ref()));
     let apart = |c: char| c.is_whitespace() || c == ',';
-    let list = |dns: String| dns.split(apart).filter(|s| !s.is_empty()).map(str::to_owned).collect();
+    let list = |dns: Text| dns.split(apart).filter(|s| !s.is_empty()).map(Text::from).collect();
     net.dns = missing.keep("config.network_config.dns", of(|n| n.dns.as_ref()).map(list));
     facts.network = Arc::new(net);
 }
@@ -165,7 +165,7 @@ fn supply(facts: &mut Facts, power: Reading<&Power>) {
     psu.firmware = missing.keep("stats.psu.firmware", text(told.firmware.as_ref()));
     psu.input_w = missing.keep("stats.psu.input_w", watts(told.pin.map(floor2)));
     missing.keep("stats.psu.temperature_c", Err::<(), _>(MissingReason::NotReported));
-    facts.psu = Some(psu);
+    facts.psu = Some(Arc::new(psu));
 }
 
 fn extra(device: Reading<&Device>) -> Vec<(&'static str, Value)> {

@@ -8,7 +8,7 @@ use headframe_core::{
     codec::framed::{self, frame},
     driver::{Identity, Observed},
     io::Ctx,
-    model::{Command, CommandName, PoolSetup, PowerMode},
+    model::{Command, CommandName, PoolSetup, PowerMode, Text},
 };
 
 use super::{
@@ -23,7 +23,7 @@ use crate::whatsminer::value::{Reading, limit, mac, millis, text};
 pub(super) struct Look {
     pub live: Live,
     pub device: Device,
-    salt: Option<String>,
+    salt: Option<Text>,
 }
 
 impl Look {
@@ -67,7 +67,7 @@ impl Look {
     ///
     /// # Errors
     /// Those of a read.
-    pub async fn salt(&self, cx: &Ctx, at: SocketAddr) -> Result<String> {
+    pub async fn salt(&self, cx: &Ctx, at: SocketAddr) -> Result<Text> {
         if let Ok(salt) = text(self.salt.as_ref()) {
             return Ok(salt);
         }
@@ -156,7 +156,7 @@ pub(super) async fn pools(cx: &Ctx, at: SocketAddr) -> Result<Vec<Pool>> {
 
 /// Fingerprint of a list of pools.
 pub(super) fn version(pools: &[Pool]) -> u64 {
-    let text = |x: &Option<String>| x.clone().unwrap_or_default();
+    let text = |x: &Option<Text>| x.clone().unwrap_or_default();
     pools.iter().fold(Stamp::default(), |stamp, p| stamp.add(&text(&p.url)).add(&text(&p.account))).get()
 }
 

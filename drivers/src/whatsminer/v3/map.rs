@@ -173,7 +173,8 @@ fn signs(read: &Read<'_>, stats: &MinerStats, facts: &Facts) -> Signs {
         elapsed: summary.and_then(|s| s.elapsed),
         uptime: None,
         errors: !stats.errors.is_empty(),
-        boards_missing: read.devs.is_ok() && facts.model.boards.is_some_and(|expected| boards < expected),
+        boards_missing: read.devs.is_ok()
+            && facts.model.parts.boards.is_some_and(|expected| boards < expected),
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn recognise(reply: &[u8]) -> Option<(Option<String>, Option<String>)
     let look = Look::of(reply).ok().filter(Look::is_v3)?;
     let model = look.device.miner.as_ref().and_then(|m| super::value::text(m.model.as_ref()).ok());
     let firmware = look.device.system.as_ref().and_then(|s| super::value::text(s.firmware.as_ref()).ok());
-    Some((model, firmware))
+    Some((model.map(Into::into), firmware.map(Into::into)))
 }
 
 const SNAPSHOT: &str = "whatsminer.v3.snapshot";
@@ -92,7 +92,7 @@ impl V3 {
     /// For the device that `conf` and `opts` describe; `nominal` is its efficiency as sold, J/TH. Does not connect.
     pub fn new(conf: &WhatsminerConf, opts: &V3Opts, nominal: Option<f64>) -> Self {
         Self {
-            host: conf.address.clone(),
+            host: conf.address.to_string(),
             port: opts.v3_port,
             password: opts.password(conf),
             nominal,

@@ -1,6 +1,6 @@
 //! Members of the replies that the driver uses, by the device's names.
 
-use headframe_core::codec::lenient;
+use headframe_core::{codec::lenient, model::Text};
 use serde::Deserialize;
 
 use super::{
@@ -38,16 +38,16 @@ pub(super) struct LiveMiner {
 #[serde(default)]
 pub(super) struct LiveSystem {
     #[serde(rename = "ledstatus", deserialize_with = "lenient::text_opt")]
-    pub led: Option<String>,
+    pub led: Option<Text>,
     #[serde(rename = "fwversion", deserialize_with = "lenient::text_opt")]
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct LivePower {
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub mode: Option<String>,
+    pub mode: Option<Text>,
     #[serde(rename = "fanspeed", deserialize_with = "lenient::f64_opt")]
     pub fan: Option<f64>,
 }
@@ -56,7 +56,7 @@ pub(super) struct LivePower {
 #[serde(default)]
 pub(super) struct LiveNetwork {
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub mac: Option<String>,
+    pub mac: Option<Text>,
 }
 
 impl Live {
@@ -71,12 +71,12 @@ impl Live {
     }
 
     /// The power mode's number or name.
-    pub fn mode(&self) -> Option<&String> {
+    pub fn mode(&self) -> Option<&Text> {
         self.power.as_ref()?.mode.as_ref()
     }
 
     /// What the locating light does.
-    pub fn led(&self) -> Option<&String> {
+    pub fn led(&self) -> Option<&Text> {
         self.system.as_ref()?.led.as_ref()
     }
 }
@@ -99,37 +99,37 @@ pub(super) struct Device {
 #[serde(default)]
 pub(super) struct Miner {
     #[serde(rename = "type", deserialize_with = "lenient::text_opt")]
-    pub model: Option<String>,
+    pub model: Option<Text>,
     #[serde(rename = "board-num", deserialize_with = "lenient::u64_opt")]
     pub boards: Option<u64>,
     #[serde(rename = "miner-sn", deserialize_with = "lenient::text_opt")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     #[serde(rename = "fast-boot", deserialize_with = "lenient::text_opt")]
-    pub fast_boot: Option<String>,
+    pub fast_boot: Option<Text>,
     #[serde(rename = "pool-strategy", deserialize_with = "lenient::text_opt")]
-    pub pool_strategy: Option<String>,
+    pub pool_strategy: Option<Text>,
     // No machine has more than eight boards.
     #[serde(rename = "pcbsn0", deserialize_with = "lenient::text_opt")]
-    pub board_0: Option<String>,
+    pub board_0: Option<Text>,
     #[serde(rename = "pcbsn1", deserialize_with = "lenient::text_opt")]
-    pub board_1: Option<String>,
+    pub board_1: Option<Text>,
     #[serde(rename = "pcbsn2", deserialize_with = "lenient::text_opt")]
-    pub board_2: Option<String>,
+    pub board_2: Option<Text>,
     #[serde(rename = "pcbsn3", deserialize_with = "lenient::text_opt")]
-    pub board_3: Option<String>,
+    pub board_3: Option<Text>,
     #[serde(rename = "pcbsn4", deserialize_with = "lenient::text_opt")]
-    pub board_4: Option<String>,
+    pub board_4: Option<Text>,
     #[serde(rename = "pcbsn5", deserialize_with = "lenient::text_opt")]
-    pub board_5: Option<String>,
+    pub board_5: Option<Text>,
     #[serde(rename = "pcbsn6", deserialize_with = "lenient::text_opt")]
-    pub board_6: Option<String>,
+    pub board_6: Option<Text>,
     #[serde(rename = "pcbsn7", deserialize_with = "lenient::text_opt")]
-    pub board_7: Option<String>,
+    pub board_7: Option<Text>,
 }
 
 impl Miner {
     /// Serial numbers of the boards, by the boards' numbers.
-    pub const fn board_serials(&self) -> [Option<&String>; 8] {
+    pub const fn board_serials(&self) -> [Option<&Text>; 8] {
         [
             self.board_0.as_ref(),
             self.board_1.as_ref(),
@@ -147,15 +147,15 @@ impl Miner {
 #[serde(default)]
 pub(super) struct System {
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub api: Option<String>,
+    pub api: Option<Text>,
     #[serde(rename = "apiswitch", deserialize_with = "lenient::text_opt")]
-    pub api_switch: Option<String>,
+    pub api_switch: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub platform: Option<String>,
+    pub platform: Option<Text>,
     #[serde(rename = "fwversion", deserialize_with = "lenient::text_opt")]
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
     #[serde(rename = "control-board-version", deserialize_with = "lenient::text_opt")]
-    pub board_version: Option<String>,
+    pub board_version: Option<Text>,
 }
 
 /// The power supply. The units of `vin` and `iin` are not known.
@@ -163,38 +163,38 @@ pub(super) struct System {
 #[serde(default)]
 pub(super) struct Power {
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub model: Option<String>,
+    pub model: Option<Text>,
     #[serde(rename = "type", deserialize_with = "lenient::text_opt")]
-    pub kind: Option<String>,
+    pub kind: Option<Text>,
     #[serde(rename = "swversion", deserialize_with = "lenient::text_opt")]
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
     #[serde(rename = "sn", deserialize_with = "lenient::text_opt")]
-    pub serial: Option<String>,
+    pub serial: Option<Text>,
     #[serde(deserialize_with = "lenient::f64_opt")]
     pub pin: Option<f64>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub vin: Option<String>,
+    pub vin: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub iin: Option<String>,
+    pub iin: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Network {
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub ip: Option<String>,
+    pub ip: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub proto: Option<String>,
+    pub proto: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub netmask: Option<String>,
+    pub netmask: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub gateway: Option<String>,
+    pub gateway: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub dns: Option<String>,
+    pub dns: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub hostname: Option<String>,
+    pub hostname: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub mac: Option<String>,
+    pub mac: Option<Text>,
 }
 
 /// The salt of `get.device.info`.
@@ -202,7 +202,7 @@ pub(super) struct Network {
 #[serde(default)]
 pub(super) struct Salt {
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub salt: Option<String>,
+    pub salt: Option<Text>,
 }
 
 /// `get.miner.status` of `summary`. Rates are TH/s.
@@ -278,11 +278,11 @@ pub(super) struct Edev {
 #[serde(default)]
 pub(super) struct Pool {
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub url: Option<String>,
+    pub url: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub account: Option<String>,
+    pub account: Option<Text>,
     #[serde(deserialize_with = "lenient::text_opt")]
-    pub status: Option<String>,
+    pub status: Option<Text>,
     #[serde(rename = "stratum-active", deserialize_with = "lenient::bool_opt")]
     pub active: Option<bool>,
     #[serde(rename = "pool-priority", deserialize_with = "lenient::i64_opt")]

@@ -7,7 +7,7 @@ use headframe_core::{
     codec::framed::{self, frame},
     driver::Permit,
     io::Ctx,
-    model::{Command, PoolSetup, PowerMode, Receipt, ReplyRule},
+    model::{Command, PoolSetup, PowerMode, Receipt, ReplyRule, Text},
 };
 use serde::{Serialize, de::IgnoredAny};
 
@@ -233,7 +233,7 @@ impl Write<'_> {
     ///
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) when another device answers now.
-    async fn fresh_salt(&self, cx: &Ctx, used: &str) -> Result<Option<String>> {
+    async fn fresh_salt(&self, cx: &Ctx, used: &str) -> Result<Option<Text>> {
         // The refusal tells more than why the device could not be asked again.
         let Ok(look) = Look::at(cx, self.at).await else { return Ok(None) };
         self.permit.prove(&look.identity())?;
