@@ -67,7 +67,7 @@ pub fn length(header: [u8; HEADER]) -> Result<usize> {
 
 /// Sends the frame `request` over a connection of its own and puts the reply's contents into `reply`.
 ///
-/// For reads; [`write`] is for what may change the device.
+/// For reads; [`write()`] is for what may change the device.
 ///
 /// # Errors
 /// [`Unreachable`](ErrorKind::Unreachable) without a connection (`refused=true` when nothing listens),
