@@ -2,7 +2,7 @@
 
 use headframe_core::{
     model::{Members, MissingReason, Text},
-    units::{Celsius, Hashrate, Megahertz, Watts, floor2},
+    units::{Celsius, Hashrate, JoulesPerTerahash, Megahertz, Watts, floor2},
 };
 
 /// A value, or why it is missing.
@@ -58,6 +58,19 @@ pub(super) fn factory(ghs: Option<f64>) -> Reading<Hashrate> {
 
 pub(super) fn watts(w: Option<f64>) -> Reading<Watts> {
     Watts::new(positive(w, true)?).map(Watts::floor2).ok_or(MissingReason::Implausible)
+}
+
+/// The efficiency that the machine tells, which as W per TH/s has the rules of W; else that of its power and rate.
+pub(super) fn efficiency(
+    told: Reading<Watts>,
+    power: Option<Watts>,
+    now: Option<Hashrate>,
+) -> Reading<JoulesPerTerahash> {
+    let own = told.and_then(|w| JoulesPerTerahash::new(w.get()).ok_or(MissingReason::Implausible));
+    own.or_else(|reason| {
+        let (Some(power), Some(now)) = (power, now) else { return Err(reason) };
+        JoulesPerTerahash::of(power, now).map(JoulesPerTerahash::floor2).ok_or(MissingReason::Derived)
+    })
 }
 
 /// A limit; 0 means that there is none.

@@ -8,7 +8,7 @@ use headframe_core::{
         DeviceError, HashrateWindows, Members, MinerConfig, MinerSnapshot, MinerStats, MissingReason,
         PoolConfig, PoolStatus, PowerMode, PowerSource, Shares, Text,
     },
-    units::{Hashrate, JoulesPerTerahash, Volts, Watts, floor2},
+    units::{Hashrate, JoulesPerTerahash, Volts, floor2},
 };
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ use super::{
 use crate::whatsminer::{
     errors,
     state::Signs,
-    value::{Missing, Reading, either, factory, limit, millis, rate, reported, text, watts},
+    value::{Missing, Reading, efficiency, either, factory, limit, millis, rate, reported, text, watts},
 };
 
 /// The live replies, each with the reason where it is missing.
@@ -178,14 +178,8 @@ fn power(stats: &mut MinerStats, live: &Live<'_>, now: Option<Hashrate>, missing
     let set =
         either(summary.and_then(|s| limit(s.power_limit)), || live.status.and_then(|s| limit(s.power_limit)));
     stats.power_limit_w = missing.keep("stats.power_limit_w", set);
-    // W per TH/s has the rules of W.
-    let own = summary.and_then(|s| watts(s.power_rate)).map(Watts::get);
-    let own = own.and_then(|x| JoulesPerTerahash::new(x).ok_or(MissingReason::Implausible));
-    let efficiency = own.or_else(|reason| {
-        let (Some(power), Some(now)) = (stats.power_w, now) else { return Err(reason) };
-        JoulesPerTerahash::of(power, now).map(JoulesPerTerahash::floor2).ok_or(MissingReason::Derived)
-    });
-    stats.efficiency_w_ths = missing.keep("stats.efficiency_w_ths", efficiency);
+    let told = summary.and_then(|s| watts(s.power_rate));
+    stats.efficiency_w_ths = missing.keep("stats.efficiency_w_ths", efficiency(told, stats.power_w, now));
 }
 
 fn pool_status(pools: &[Pool], missing: &mut Missing) -> Vec<PoolStatus> {

@@ -5,7 +5,7 @@ use headframe_core::{
         DeviceError, HashrateWindows, Members, MinerConfig, MinerSnapshot, MinerStats, MissingReason,
         PoolConfig, PoolStatus, PowerMode, PowerSource,
     },
-    units::{Hashrate, JoulesPerTerahash, Watts, floor2},
+    units::{Hashrate, JoulesPerTerahash, floor2},
 };
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ use super::{
 use crate::whatsminer::{
     errors,
     state::Signs,
-    value::{Missing, Reading, limit, millis, reported, text, watts},
+    value::{Missing, Reading, efficiency, limit, millis, reported, text, watts},
 };
 
 /// The replies, each with the reason where it is missing.
@@ -118,14 +118,8 @@ fn power(stats: &mut MinerStats, summary: Sum<'_>, missing: &mut Missing) {
     stats.power_w = missing.keep("stats.power_w", drawn);
     stats.power_source = stats.power_w.map(|_| PowerSource::Device);
     stats.power_limit_w = missing.keep("stats.power_limit_w", summary.and_then(|s| limit(s.power_limit)));
-    // W per TH/s has the rules of W.
-    let own = summary.and_then(|s| watts(s.power_rate)).map(Watts::get);
-    let own = own.and_then(|x| JoulesPerTerahash::new(x).ok_or(MissingReason::Implausible));
-    let efficiency = own.or_else(|reason| {
-        let (Some(power), Some(now)) = (stats.power_w, now) else { return Err(reason) };
-        JoulesPerTerahash::of(power, now).map(JoulesPerTerahash::floor2).ok_or(MissingReason::Derived)
-    });
-    stats.efficiency_w_ths = missing.keep("stats.efficiency_w_ths", efficiency);
+    let told = summary.and_then(|s| watts(s.power_rate));
+    stats.efficiency_w_ths = missing.keep("stats.efficiency_w_ths", efficiency(told, stats.power_w, now));
 }
 
 /// The device counts no shares.
