@@ -1,6 +1,10 @@
 //! Headframe's core: seams, model, codecs, discovery and collection. It knows no vendor, no HTTP server and no
 //! language binding.
 
+#[cfg(feature = "store")]
+pub mod action;
+#[cfg(feature = "store")]
+pub mod audit;
 pub mod auth;
 pub mod codec;
 pub mod discover;

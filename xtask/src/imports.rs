@@ -27,8 +27,25 @@ const CORE: &[(&str, &[&str])] = &[
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
     ("rack", &["error", "id", "units", "secret", "io", "model", "query", "store", "driver", "planted"]),
     ("auth", &["error"]),
-    ("site", &["error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "ork"]),
-    ("ork", &["error", "id", "io", "query", "store", "discover", "rack", "auth"]),
+    ("audit", &["error", "io", "store", "planted"]),
+    (
+        "action",
+        &["error", "id", "secret", "io", "model", "query", "store", "driver", "auth", "audit", "planted"],
+    ),
+    (
+        "site",
+        &[
+            "error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "auth", "audit",
+            "action", "ork",
+        ],
+    ),
+    (
+        "ork",
+        &[
+            "error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "auth", "audit",
+            "action",
+        ],
+    ),
 ];
 
 /// The module that may import all others, and that no other may import outside its tests.

@@ -6,6 +6,7 @@ mod conf;
 mod hardware;
 mod members;
 mod miner;
+mod rack_id;
 mod recent;
 mod sensors;
 mod settings;
@@ -27,6 +28,7 @@ pub use miner::{
     DeviceError, ErrorCode, HashrateWindows, MinerSnapshot, MinerStats, PoolStatus, PowerSource, Severity,
     Shares,
 };
+pub use rack_id::RackId;
 pub use sensors::Sensors;
 pub use settings::{MinerConfig, MinerInfo, NetworkConfig, PoolConfig};
 pub use snapshot::{MissingReason, Snapshot, State, Status};
