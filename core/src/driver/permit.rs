@@ -1,3 +1,8 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use super::{Identity, Observed};
 use crate::{
     Error, ErrorKind, Result,
@@ -14,19 +19,32 @@ use crate::{
 pub struct Permit {
     identity: Identity,
     version: Option<u64>,
+    halted: Option<Arc<AtomicBool>>,
 }
 
 impl Permit {
     /// For the device that was observed, in the state in which it was observed.
     pub(crate) fn of(observed: &Observed) -> Self {
-        Self { identity: observed.identity.clone(), version: observed.version }
+        Self { identity: observed.identity.clone(), version: observed.version, halted: None }
+    }
+
+    /// The same, void as soon as `halted` is set.
+    #[cfg(feature = "store")]
+    pub(crate) fn unless(mut self, halted: &Arc<AtomicBool>) -> Self {
+        self.halted = Some(Arc::clone(halted));
+        self
     }
 
     /// Refuses any other device than the one that the write is meant for.
     ///
     /// # Errors
-    /// As [`Identity::prove`].
+    /// As [`Identity::prove`]; [`Conflict`](ErrorKind::Conflict) with `ERR_ACTION_HELD` when the site was halted
+    /// meanwhile.
     pub fn prove(&self, shown: &Identity) -> Result<()> {
+        if self.halted.as_ref().is_some_and(|halted| halted.load(Ordering::SeqCst)) {
+            let e = Error::new(ErrorKind::Conflict, "permit.prove", "the site was halted: nothing was sent");
+            return Err(e.code_as("ERR_ACTION_HELD"));
+        }
         if planted(Bug::TrustAddress) {
             return Ok(());
         }

@@ -1,0 +1,572 @@
+//! The one place where actions change: judges requests one after the other, makes many durable together with their
+//! audit entries, and only then lets them be seen.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::{
+    ActionId, Status,
+    calls::{CallState, Calls},
+    id::unknown,
+    policy::{ActionClass, Recent},
+    record::{self, Json, Step},
+    state::{Effect, Event, Header, step},
+    stops::Stops,
+    watch::Summary,
+};
+use crate::{
+    Error, ErrorKind, Result, Sent,
+    audit::{Draft, Log, Rows},
+    io::{Ctx, Timestamp},
+    planted::{Bug, planted},
+    store::{Batch, ControlStore, Expect, Key, Revision, Space},
+};
+
+/// From so many steps of calls or writes on, requests wait for the next commit.
+const MANY: usize = 4_000;
+/// From so many bytes on.
+const MANY_BYTES: usize = 4 << 20;
+
+/// What everybody sees: what is durable.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub cx: Ctx,
+    pub store: ControlStore,
+    durable: RwLock<Durable>,
+    pub watch: broadcast::Sender<Summary>,
+    /// Rises whenever anything changed.
+    version: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Durable {
+    actions: BTreeMap<ActionId, Shown>,
+    /// Those that have not ended.
+    unfinished: BTreeSet<ActionId>,
+    stops: Arc<Stops>,
+}
+
+/// A header and the commit that wrote it.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    pub header: Arc<Header>,
+    revision: Revision,
+}
+
+impl Shared {
+    pub fn new(cx: Ctx, store: ControlStore, readers: usize) -> Self {
+        let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
+        Self { cx, store, durable: RwLock::default(), watch, version }
+    }
+
+    pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {
+        self.read(|d| d.actions.get(&id).map(|shown| Arc::clone(&shown.header)))
+    }
+
+    /// Every header of a range of ids, in their order.
+    pub fn headers(&self, range: impl std::ops::RangeBounds<ActionId>) -> Vec<Arc<Header>> {
+        self.read(|d| d.actions.range(range).map(|(_, shown)| Arc::clone(&shown.header)).collect())
+    }
+
+    /// The actions that have not ended, in the order of their ids.
+    pub fn unfinished(&self) -> Vec<ActionId> {
+        self.read(|d| d.unfinished.iter().copied().collect())
+    }
+
+    /// Tells of every change from now on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Tells those who wait that something changed.
+    pub fn tell(&self) {
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    fn show(&self, shown: Shown) {
+        let (id, done) = (shown.header.id, shown.header.status.bucket() == super::Bucket::Done);
+        self.write(|d| {
+            if done { d.unfinished.remove(&id) } else { d.unfinished.insert(id) };
+            d.actions.insert(id, shown);
+        });
+    }
+
+    pub fn stops(&self) -> Arc<Stops> {
+        self.read(|d| Arc::clone(&d.stops))
+    }
+
+    fn shown(&self, id: ActionId) -> Option<Shown> {
+        self.read(|d| d.actions.get(&id).cloned())
+    }
+
+    fn last_id(&self) -> ActionId {
+        self.read(|d| d.actions.last_key_value().map_or(ActionId::new(0), |(id, _)| *id))
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&Durable) -> T) -> T {
+        f(&self.durable.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, f: impl FnOnce(&mut Durable) -> T) -> T {
+        f(&mut self.durable.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A request, and what is left to do when it is durable or failed.
+pub(super) type Work = Box<dyn FnOnce(&mut Desk) -> Done + Send>;
+pub(super) type Done = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+
+/// Who did something, and why; it goes into the audit log.
+#[derive(Debug, Clone)]
+pub(super) struct Note {
+    pub by: String,
+    pub what: &'static str,
+    pub why: Option<String>,
+    pub data: Value,
+}
+
+impl Note {
+    pub fn new(by: &str, what: &'static str) -> Self {
+        Self { by: by.into(), what, why: None, data: Value::Null }
+    }
+
+    /// What the engine concluded by itself.
+    pub fn own(what: &'static str) -> Self {
+        Self::new("headframe", what)
+    }
+
+    pub fn why(mut self, why: Option<&str>) -> Self {
+        self.why = why.map(str::to_owned);
+        self
+    }
+
+    pub fn data(mut self, data: Value) -> Self {
+        self.data = data;
+        self
+    }
+}
+
+/// What is staged for the next commit.
+#[derive(Debug, Default)]
+struct Staged {
+    headers: BTreeMap<ActionId, Arc<Header>>,
+    rows: Vec<(ActionId, Vec<Json>)>,
+    journal: BTreeMap<ActionId, Vec<Step>>,
+    /// States that calls had before, newest last.
+    undo: Vec<(ActionId, u32, CallState)>,
+    notes: Vec<Draft>,
+    puts: Vec<(Space, Key, Value)>,
+    deletes: Vec<(Space, Key)>,
+    stops: Option<Arc<Stops>>,
+    effects: Vec<(ActionId, Effect)>,
+    urgent: bool,
+    size: usize,
+    bytes: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub shared: Arc<Shared>,
+    calls: BTreeMap<ActionId, Calls>,
+    log: Log,
+    /// The latest time seen: time does not run back for actions.
+    now: i64,
+    staged: Staged,
+    events: mpsc::UnboundedSender<(ActionId, Effect)>,
+}
+
+impl Desk {
+    /// Reads all actions.
+    pub fn open(shared: Arc<Shared>, events: mpsc::UnboundedSender<(ActionId, Effect)>) -> Result<Self> {
+        let log = Log::open(&shared.store)?;
+        let mut calls = BTreeMap::new();
+        let mut now = 0;
+        for held in shared.store.scan(Space::Actions, .., usize::MAX) {
+            let header: Header = held.parse()?;
+            let times = [Some(header.order.pushed_ms), header.decided_ms, header.ended_ms];
+            now = times.into_iter().flatten().fold(now, i64::max);
+            if header.status.bucket() != super::Bucket::Done || header.counts.unknown > 0 {
+                calls.insert(header.id, load_calls(&shared.store, &header)?);
+            }
+            let shown = Shown { header: Arc::new(header), revision: held.revision };
+            shared.show(shown);
+        }
+        if let Some(stops) = shared.store.get::<Stops>(Space::Meta, Stops::KEY)? {
+            now = now.max(stops.value.since());
+            shared.write(|d| d.stops = Arc::new(stops.value));
+        }
+        Ok(Self { shared, calls, log, now, staged: Staged::default(), events })
+    }
+
+    /// Serves requests until nobody can send any more; those of the urgent lane first.
+    pub async fn serve(mut self, mut requests: mpsc::Receiver<Work>, mut urgent: mpsc::Receiver<Work>) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                Some(work) = urgent.recv() => work,
+                work = requests.recv() => match work {
+                    Some(work) => work,
+                    None => return,
+                },
+            };
+            let mut done = vec![first(&mut self)];
+            while self.staged.size < MANY
+                && self.staged.bytes < MANY_BYTES
+                && let Ok(work) = urgent.try_recv().or_else(|_| requests.try_recv())
+            {
+                done.push(work(&mut self));
+            }
+            let result = self.commit().await;
+            done.into_iter().for_each(|done| done(result.as_ref().copied()));
+        }
+    }
+
+    /// Now, ms; never before what was seen.
+    pub fn now(&mut self) -> i64 {
+        let Timestamp(wall) = self.shared.cx.clock.wall();
+        self.now = self.now.max(wall);
+        self.now
+    }
+
+    /// The next id: the time, or one more than the last.
+    pub fn next_id(&mut self) -> ActionId {
+        let staged = self.staged.headers.last_key_value().map_or(0, |(id, _)| id.get());
+        let last = self.shared.last_id().get().max(staged);
+        let now = u64::try_from(self.now()).unwrap_or_default();
+        ActionId::new(now.max(last + 1))
+    }
+
+    /// A header as it will be when what is staged is durable.
+    pub fn current(&self, id: ActionId) -> Option<Arc<Header>> {
+        if planted(Bug::StaleRead) {
+            return self.shared.header(id);
+        }
+        self.staged.headers.get(&id).cloned().or_else(|| self.shared.header(id))
+    }
+
+    /// Stops as they will be.
+    pub fn stops(&self) -> Arc<Stops> {
+        self.staged.stops.clone().unwrap_or_else(|| self.shared.stops())
+    }
+
+    /// How the calls of an action stand, while some are not settled.
+    pub fn calls(&self, id: ActionId) -> Option<&Calls> {
+        self.calls.get(&id)
+    }
+
+    /// What was proposed before in actions of a class that can still be carried out, or were.
+    pub fn recent(&mut self, class: ActionClass, window_s: u32, creator: &super::Person) -> Recent {
+        let mut recent = Recent::default();
+        if window_s == 0 {
+            return recent;
+        }
+        let from = self.now().saturating_sub(i64::from(window_s) * 1_000);
+        let from = ActionId::new(u64::try_from(from).unwrap_or_default());
+        let mut headers = self.shared.headers(from..);
+        headers.retain(|header| !self.staged.headers.contains_key(&header.id));
+        headers.extend(self.staged.headers.values().cloned());
+        for header in headers {
+            let gone = matches!(header.status, Status::Denied | Status::Cancelled | Status::Expired);
+            if gone || header.order.class != class {
+                continue;
+            }
+            recent.site = recent.site.and(header.order.size);
+            if header.order.creator == *creator {
+                recent.creator = recent.creator.and(header.order.size);
+            }
+        }
+        recent
+    }
+
+    /// Stages a new action.
+    pub fn insert(&mut self, header: Header, rows: Vec<Json>, effects: Vec<Effect>, note: Note) -> Arc<Header> {
+        let id = header.id;
+        self.calls.insert(id, Calls::new(header.counts.total));
+        self.staged.size += rows.len();
+        self.staged.rows.push((id, rows));
+        self.stage(Arc::new(header), effects, note)
+    }
+
+    /// Stages what `event` makes of an action.
+    pub fn step(&mut self, id: ActionId, event: &Event, note: Note) -> Result<Arc<Header>> {
+        let state = self.current(id).ok_or_else(unknown)?;
+        let now = self.now();
+        let (next, effects) = step(&state, event, now)?;
+        Ok(self.stage(Arc::new(next), effects, note))
+    }
+
+    fn stage(&mut self, header: Arc<Header>, effects: Vec<Effect>, note: Note) -> Arc<Header> {
+        self.staged.headers.insert(header.id, Arc::clone(&header));
+        self.staged.effects.extend(effects.into_iter().map(|effect| (header.id, effect)));
+        self.staged.size += 1;
+        self.note(Some(header.id), note, Some(header.status));
+        header
+    }
+
+    /// Stages an audit entry.
+    pub fn note(&mut self, action: Option<ActionId>, note: Note, status: Option<Status>) {
+        let mut data = note.data;
+        if let Some(status) = status {
+            match &mut data {
+                Value::Object(members) => drop(members.insert("status".into(), status.as_str().into())),
+                other => *other = json!({"status": status.as_str()}),
+            }
+        }
+        let ts = self.now();
+        let Note { by, what, why, .. } = note;
+        let action = action.map(ActionId::get);
+        let mut draft = Draft::new(ts, by, what).data(data);
+        (draft.why, draft.action) = (why, action);
+        self.staged.notes.push(draft);
+    }
+
+    /// Stages a step of a call.
+    pub fn journal(&mut self, id: ActionId, step: Step) -> Result<()> {
+        let header = self.current(id).ok_or_else(unknown)?;
+        if matches!(step, Step::Intent(_)) {
+            self.may_begin(&header, step.n())?;
+        }
+        let calls = self.calls.get_mut(&id).ok_or_else(unknown)?;
+        let n = step.n();
+        let before = calls.apply(&step)?;
+        self.staged.undo.push((id, n, before));
+        self.staged.size += 1;
+        if let Step::Outcome(outcome) = &step {
+            let receipt = outcome.receipt.as_ref();
+            let sizes = receipt.map_or(0, |r| r.requests.iter().map(String::len).sum::<usize>());
+            self.staged.bytes += 200 + sizes + receipt.and_then(|r| r.reply.as_ref()).map_or(0, String::len);
+        }
+        self.staged.journal.entry(id).or_default().push(step);
+        Ok(())
+    }
+
+    fn may_begin(&self, header: &Header, n: u32) -> Result<()> {
+        let held = |why: String| Error::new(ErrorKind::Conflict, "action.begin", why).code_as("ERR_ACTION_HELD");
+        if header.status != Status::Executing {
+            return Err(held("the action is not executing".into()).with("status", header.status.as_str()));
+        }
+        if header.hold.is_some() && !planted(Bug::IgnoreHold) {
+            return Err(held("the action is paused".into()));
+        }
+        if let Some(why) = self.stops().against_call(&header.order, n) {
+            return Err(held(why));
+        }
+        Ok(())
+    }
+
+    /// Stages a record beside the actions.
+    pub fn put(&mut self, space: Space, key: Key, value: Value) {
+        self.staged.size += 1;
+        self.staged.puts.push((space, key, value));
+    }
+
+    /// Stages that a record beside the actions goes.
+    pub fn delete(&mut self, space: Space, key: Key) {
+        self.staged.size += 1;
+        self.staged.deletes.push((space, key));
+    }
+
+    /// A staged record beside the actions, or the durable one.
+    pub fn beside(&self, space: Space, key: &Key) -> Option<Value> {
+        let staged = self.staged.puts.iter().rev().find(|(s, k, _)| *s == space && k == key);
+        match staged {
+            Some((_, _, value)) => Some(value.clone()),
+            None => self.shared.store.get_record(space, key)?.parse().ok(),
+        }
+    }
+
+    /// Stages new stops; they use what is kept free for them.
+    pub fn stop(&mut self, stops: Stops, note: Note) {
+        self.put(Space::Meta, Stops::KEY.into(), serde_json::to_value(&stops).unwrap_or_default());
+        self.staged.stops = Some(Arc::new(stops));
+        self.staged.urgent = true;
+        self.note(None, note, None);
+    }
+
+    /// Turns the journal into rows and what it means for the headers.
+    fn fold_journal(&mut self, mut batch: Batch) -> Result<Batch> {
+        for (id, steps) in std::mem::take(&mut self.staged.journal) {
+            let Some(calls) = self.calls.get_mut(&id) else { continue };
+            let key = id.key().join(Key::number(calls.rows));
+            calls.rows += 1;
+            let counts = calls.counts();
+            let json = Batch::json(Space::Journal, &key, &steps)?;
+            let rows = Rows::new().add(Space::Journal, &key, &json);
+            batch = batch.require(Space::Journal, &key, Expect::Absent).put_json(Space::Journal, key, Ok(json));
+            let by = steps.iter().find_map(|s| match s {
+                Step::Outcome(o) => o.by.clone(),
+                Step::Intent(_) => None,
+            });
+            let note = Note::new(by.as_deref().unwrap_or("headframe"), "calls")
+                .data(json!({"counts": counts, "steps": steps.len()}));
+            self.step(id, &Event::Calls { counts }, note)?;
+            if let Some(last) = self.staged.notes.last_mut() {
+                last.rows = Some(rows.hash().to_string());
+            }
+        }
+        Ok(batch)
+    }
+
+    fn batch(&mut self) -> Result<(Batch, Log)> {
+        let mut batch = self.fold_journal(Batch::new())?;
+        for (id, rows) in &self.staged.rows {
+            batch = record::put_rows(batch, *id, rows);
+        }
+        for (id, header) in &self.staged.headers {
+            let expect = self.shared.shown(*id).map_or(Expect::Absent, |shown| Expect::Revision(shown.revision));
+            if !planted(Bug::StaleRead) {
+                batch = batch.require(Space::Actions, id.key(), expect);
+            }
+            batch = batch.put(Space::Actions, id.key(), &**header);
+        }
+        for (space, key) in &self.staged.deletes {
+            batch = batch.delete(*space, key);
+        }
+        for (space, key, value) in &self.staged.puts {
+            batch = batch.put(*space, key, value);
+        }
+        if self.staged.urgent {
+            batch = batch.urgent();
+        }
+        self.log.stage(batch, std::mem::take(&mut self.staged.notes))
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        if self.staged.size == 0 && self.staged.notes.is_empty() {
+            self.discard();
+            return Ok(());
+        }
+        let (batch, log) = match self.batch() {
+            Ok(made) => made,
+            Err(e) => {
+                self.discard();
+                return Err(e);
+            }
+        };
+        match self.shared.store.commit(batch).await {
+            Ok(revision) => {
+                self.publish(revision, log);
+                Ok(())
+            }
+            Err(e) if e.sent() == Sent::Maybe => self.look(e, log).await,
+            Err(e) => {
+                self.discard();
+                Err(e)
+            }
+        }
+    }
+
+    /// After a commit whose outcome is unknown: nothing is judged, and nobody answered, before it is known.
+    async fn look(&mut self, error: Error, log: Log) -> Result<()> {
+        const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
+        let clock = Arc::clone(&self.shared.cx.clock);
+        loop {
+            let probe = Batch::new().put(Space::Meta, "action.probe", &self.now());
+            match self.shared.store.commit(probe).await {
+                Ok(_) => break,
+                // It is closed: whoever opens it next sees what became of it.
+                Err(e) if e.kind() == ErrorKind::Closed => {
+                    self.discard();
+                    return Err(error);
+                }
+                Err(_) => clock.sleep_until(clock.mono() + PAUSE).await,
+            }
+        }
+        // Every commit has an audit entry of its own, so the log's size tells.
+        let durable = Log::open(&self.shared.store)?;
+        if durable.size() == log.size() {
+            let revision = self.shared.store.revision();
+            self.publish(revision, log);
+            return self.reload_revisions();
+        }
+        self.discard();
+        Err(error_not_sent(&error))
+    }
+
+    /// The commit that wrote each header, after one that was not told.
+    fn reload_revisions(&self) -> Result<()> {
+        for held in self.shared.store.scan(Space::Actions, .., usize::MAX) {
+            let header: Header = held.parse()?;
+            let shown = Shown { header: Arc::new(header), revision: held.revision };
+            self.shared.show(shown);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, revision: Revision, log: Log) {
+        self.log = log;
+        let staged = std::mem::take(&mut self.staged);
+        for (id, header) in &staged.headers {
+            if header.status.bucket() == super::Bucket::Done && header.counts.unknown == 0 {
+                self.calls.remove(id);
+            }
+            self.shared.show(Shown { header: Arc::clone(header), revision });
+        }
+        if let Some(stops) = &staged.stops {
+            self.shared.write(|d| d.stops = Arc::clone(stops));
+        }
+        self.shared.tell();
+        for header in staged.headers.values() {
+            // Nobody has to listen.
+            drop(self.shared.watch.send(Summary::of(header)));
+        }
+        for effect in staged.effects {
+            drop(self.events.send(effect));
+        }
+    }
+
+    /// Takes back what is staged.
+    fn discard(&mut self) {
+        let staged = std::mem::take(&mut self.staged);
+        for (id, n, before) in staged.undo.into_iter().rev() {
+            if let Some(calls) = self.calls.get_mut(&id) {
+                calls.restore(n, before);
+            }
+        }
+        for (id, _) in &staged.rows {
+            self.calls.remove(id);
+        }
+        for id in staged.headers.keys() {
+            let rows = self.shared.store.scan_prefix(Space::Journal, &record::prefix(*id)).len();
+            if let Some(calls) = self.calls.get_mut(id) {
+                calls.rows = rows as u64;
+            }
+        }
+    }
+}
+
+fn load_calls(store: &ControlStore, header: &Header) -> Result<Calls> {
+    let mut calls = Calls::new(header.counts.total);
+    for row in store.scan_prefix(Space::Journal, &record::prefix(header.id)) {
+        calls.rows += 1;
+        for step in row.parse::<Vec<Step>>()? {
+            calls.apply(&step).map_err(|e| {
+                let text = "the journal of an action does not follow: run doctor";
+                Error::new(ErrorKind::Corrupt, "action.open", text).with("action", header.id).caused_by(e)
+            })?;
+        }
+    }
+    Ok(calls)
+}
+
+fn error_not_sent(error: &Error) -> Error {
+    let copy = Error::new(error.kind(), error.op(), error.message()).code_as(error.code());
+    error.context().fold(copy, |copy, (key, value)| copy.with(key, value))
+}
+
+/// The same error for one more caller.
+pub(super) fn again(error: &Error) -> Error {
+    let copy = error_not_sent(error);
+    if error.sent() == Sent::Maybe { copy.maybe_sent() } else { copy }
+}
+
+/// A name as it stands in the audit log.
+pub(super) fn by(person: &super::Person) -> String {
+    person.shown().to_owned()
+}

@@ -1,0 +1,244 @@
+//! One call, from the look at its target to its outcome.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Inner;
+use crate::{
+    Error, ErrorKind, Result, Sent,
+    action::{
+        ActionId, Before, Call, Hands, Look, Reply, Seen,
+        record::{BeforeRow, Fate, Intent, Outcome, Step},
+    },
+    driver::{NOT_CONFIRMED, Permit},
+    model::{RackId, Receipt, Text},
+    planted::{Bug, planted},
+};
+
+const OP: &str = "action.call";
+/// Nobody can say what became of a call.
+const UNKNOWN: &str = "ERR_OUTCOME_UNKNOWN";
+/// How long is waited before an outcome that could not be journalled is journalled again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Most characters of an error's text that are kept.
+const TEXT_CHARS: usize = 300;
+
+/// What follows a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing: it ended.
+    Ended,
+    /// It has not begun: the action is held.
+    Held,
+    /// It was certainly not sent, and may be tried again.
+    Again,
+}
+
+/// How a call ended, before it is journalled.
+#[derive(Debug)]
+pub(super) struct End {
+    fate: Fate,
+    result: Option<Value>,
+    error: Option<Text>,
+    receipt: Option<Receipt>,
+}
+
+impl End {
+    fn ok(result: Value, receipt: Option<Receipt>) -> Self {
+        Self { fate: Fate::Ok, result: Some(result), error: None, receipt }
+    }
+
+    fn failed(error: Text) -> Self {
+        Self { fate: Fate::Failed, result: None, error: Some(error), receipt: None }
+    }
+
+    fn unknown(receipt: Option<Receipt>) -> Self {
+        Self { fate: Fate::Unknown, result: None, error: Some(UNKNOWN.into()), receipt }
+    }
+}
+
+/// The code, and what there is to say after it.
+pub(super) fn text(e: &Error) -> Text {
+    let detail: String = e.message().chars().take(TEXT_CHARS).filter(|c| !c.is_control()).collect();
+    if detail.is_empty() { e.code().into() } else { format!("{}: {detail}", e.code()).into() }
+}
+
+impl Inner {
+    /// Makes one attempt at a call; `attempts` were made before, none of them sent.
+    pub(super) async fn call(&self, rack: &RackId, n: u32, attempts: u16, call: &Call) -> Next {
+        let (hands, look) = match self.look(rack, call).await {
+            Ok(found) => found,
+            Err(e) => return self.end(call.id, n, attempts, End::failed(text(&e))).await,
+        };
+        if look.already {
+            let result = json!({"success": true, "state": "unchanged"});
+            return self.end(call.id, n, attempts, End::ok(result, None)).await;
+        }
+        let attempt = attempts.saturating_add(1);
+        let before = self.before(&look);
+        self.point("before_journal").await;
+        if planted(Bug::IntentAfterSend) {
+            let end = self.send(&*hands, call, &look, &before).await;
+            drop(self.intend(call.id, n, attempt, &before).await);
+            return match end {
+                Ok(end) | Err((_, end)) => self.end(call.id, n, attempt, end).await,
+            };
+        }
+        match self.intend(call.id, n, attempt, &before).await {
+            Ok(()) => {}
+            // Held, halted or ended meanwhile; or it could not be made durable, so it must not be sent.
+            Err(e) if e.kind() == ErrorKind::Conflict => return Next::Held,
+            Err(_) => {
+                self.pause().await;
+                return Next::Held;
+            }
+        }
+        self.point("after_journal_before_send").await;
+        let end = match self.send(&*hands, call, &look, &before).await {
+            Ok(end) => end,
+            Err((e, end)) => {
+                let again = e.kind() == ErrorKind::Unreachable && attempt < self.options.attempts;
+                if again || e.code() == "ERR_ACTION_HELD" {
+                    let end = End { fate: Fate::NotSent, ..end };
+                    self.end(call.id, n, attempt, end).await;
+                    return Next::Again;
+                }
+                end
+            }
+        };
+        self.point("after_reply_before_outcome").await;
+        let next = self.end(call.id, n, attempt, end).await;
+        self.point("after_outcome").await;
+        next
+    }
+
+    async fn look(&self, rack: &RackId, call: &Call) -> Result<(std::sync::Arc<dyn Hands>, Look)> {
+        let hands = self.hands(rack)?;
+        let cx = self.cx.deadline_in(self.options.look_within);
+        let look = cx.within(OP, hands.look(&cx, call)).await?;
+        Ok((hands, look))
+    }
+
+    /// The hands of a rack, now.
+    pub(super) fn hands(&self, rack: &RackId) -> Result<std::sync::Arc<dyn Hands>> {
+        let found = self.fleet.racks()?.into_iter().find(|r| r.id == *rack);
+        let gone = || Error::new(ErrorKind::NotFound, OP, "the rack is not registered any more");
+        let found = found.ok_or_else(|| gone().code_as("ERR_RACK_NOTFOUND"))?;
+        found.hands.ok_or_else(|| {
+            Error::new(ErrorKind::Unreachable, OP, "there is no connection to the rack").code_as("ERR_RACK_UNREACHABLE")
+        })
+    }
+
+    fn before(&self, look: &Look) -> Before {
+        let origin = self.cx.clock.wall().0.saturating_sub(
+            i64::try_from(self.cx.clock.mono().since_origin().as_millis()).unwrap_or(i64::MAX),
+        );
+        let up = look.observed.up_since_ms.map(|up| origin.saturating_add(up));
+        Before { observed: look.observed.clone(), up_since_wall_ms: up }
+    }
+
+    async fn intend(&self, id: ActionId, n: u32, attempt: u16, before: &Before) -> Result<()> {
+        let before = BeforeRow::of(before);
+        self.ask(move |desk| {
+            let ts = desk.now();
+            desk.journal(id, Step::Intent(Intent { n, attempt, ts, before }))
+        })
+        .await
+    }
+
+    /// Sends, and finds out what became of it. An error is one of a call that was certainly not sent.
+    async fn send(&self, hands: &dyn Hands, call: &Call, look: &Look, before: &Before) -> Result<End, (Error, End)> {
+        let permit = Permit::of(&look.observed).unless(&self.halted);
+        let sent = hands.send(&self.cx, call, &permit).await;
+        match sent {
+            Ok(reply) if is_refused(&reply.result) => {
+                let error = refusal(&reply.result);
+                Ok(End { fate: Fate::Failed, result: Some(reply.result), error: Some(error), receipt: reply.receipt })
+            }
+            Ok(reply) if !reply.confirm => Ok(End::ok(reply.result, reply.receipt)),
+            Ok(reply) => Ok(self.confirm(hands, call, before, reply).await),
+            Err(e) if e.sent() == Sent::No => {
+                let end = End::failed(text(&e));
+                Err((e, end))
+            }
+            Err(e) => {
+                let result = json!({"success": true, "state": "verified"});
+                let reply = Reply { result, receipt: None, confirm: true };
+                let mut end = self.confirm(hands, call, before, reply).await;
+                if end.fate == Fate::Failed {
+                    // The device's own word says more than that nothing is seen.
+                    let own = if e.kind() == ErrorKind::Rejected { text(&e) } else { not_confirmed() };
+                    end.error = Some(own);
+                }
+                Ok(end)
+            }
+        }
+    }
+
+    async fn confirm(&self, hands: &dyn Hands, call: &Call, before: &Before, reply: Reply) -> End {
+        self.point("before_confirm").await;
+        match hands.confirm(&self.cx, call, before, Duration::ZERO).await {
+            Seen::Applied => End::ok(reply.result, reply.receipt),
+            Seen::NotApplied => End { receipt: reply.receipt, ..End::failed(not_confirmed()) },
+            Seen::Unknown => End::unknown(reply.receipt),
+        }
+    }
+
+    /// What a look after a crash shows of a call that was journalled as about to be sent.
+    pub(super) async fn look_back(&self, rack: &RackId, call: &Call, before: &Before, since: Duration) -> End {
+        let seen = match self.hands(rack) {
+            Ok(hands) => hands.confirm(&self.cx, call, before, since).await,
+            Err(_) => Seen::Unknown,
+        };
+        match seen {
+            Seen::Applied => End::ok(json!({"success": true, "reconciled": true}), None),
+            Seen::NotApplied => End::failed(not_confirmed()),
+            Seen::Unknown => End { fate: Fate::Lost, ..End::unknown(None) },
+        }
+    }
+
+    /// Journals how a call ended, however long that takes: it has happened.
+    pub(super) async fn end(&self, id: ActionId, n: u32, attempt: u16, end: End) -> Next {
+        loop {
+            let End { fate, result, error, receipt } = &end;
+            let (fate, result, error, receipt) = (*fate, result.clone(), error.clone(), receipt.clone());
+            let journal = move |desk: &mut crate::action::desk::Desk| {
+                let ts = desk.now();
+                desk.journal(id, Step::Outcome(Outcome { n, attempt, ts, fate, result, error, receipt, by: None }))
+            };
+            match self.ask(journal).await {
+                Ok(()) => return Next::Ended,
+                // It stands already: ended by somebody else, or by this very request whose answer was lost.
+                Err(e) if matches!(e.kind(), ErrorKind::Conflict | ErrorKind::Closed) => return Next::Ended,
+                Err(error) => {
+                    tracing::warn!(%error, action = %id, "an outcome could not be journalled yet");
+                    self.pause().await;
+                }
+            }
+        }
+    }
+
+    async fn pause(&self) {
+        self.cx.clock.sleep_until(self.cx.clock.mono() + AGAIN).await;
+    }
+}
+
+fn not_confirmed() -> Text {
+    NOT_CONFIRMED.into()
+}
+
+/// MiningOS's devices refuse in band.
+fn is_refused(result: &Value) -> bool {
+    result.get("success").and_then(Value::as_bool) == Some(false)
+}
+
+fn refusal(result: &Value) -> Text {
+    let said = result.get("error_msg").and_then(Value::as_str).unwrap_or_default();
+    let said: String = said.chars().take(TEXT_CHARS).filter(|c| !c.is_control()).collect();
+    match said.split_whitespace().next() {
+        Some(code) if code.starts_with("ERR_") => said.into(),
+        Some(_) => format!("ERR_DEVICE_REFUSED: {said}").into(),
+        None => "ERR_DEVICE_REFUSED".into(),
+    }
+}

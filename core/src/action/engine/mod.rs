@@ -1,0 +1,253 @@
+//! Runs actions: takes pushes and votes, carries approved ones out, and knows what became of each call.
+
+mod begin;
+mod call;
+mod draft;
+mod options;
+mod push;
+mod query;
+mod reconcile;
+mod run;
+mod settle;
+mod stop;
+mod timer;
+mod view;
+mod vote;
+
+pub use draft::{BatchOptions, By, Draft};
+pub use options::{EngineOptions, Points};
+pub use push::Pushed;
+pub use query::{ActionQuery, Group, Listed};
+pub use settle::Settled;
+pub use view::ActionView;
+pub use vote::Ballot;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    ActionId, Fleet, Policy, RightsSource,
+    desk::{Desk, Done, Shared, Work, again},
+    state::{Effect, Header},
+    stops::Stops,
+    watch::Watch,
+};
+use crate::{Error, ErrorKind, Result, io::Ctx, model::RackId, store::ControlStore};
+
+const WAITING: usize = 4_096;
+/// Requests of stops that wait.
+const URGENT: usize = 64;
+
+/// The action engine of a site: the only way to write to its devices. Cheap to clone.
+///
+/// Whatever it acknowledges is durable. [`close`](Self::close) ends it in order; dropping the last clone ends it at once,
+/// as a crash does: what was under way is reconciled by the next [`open`](Self::open).
+#[derive(Clone)]
+pub struct Engine(Arc<Owner>);
+
+/// What all clones of an [`Engine`] have in common; its tasks end with it.
+struct Owner(Arc<Inner>);
+
+struct Inner {
+    cx: Ctx,
+    shared: Arc<Shared>,
+    fleet: Arc<dyn Fleet>,
+    policy: Arc<dyn Policy>,
+    rights: RightsSource,
+    options: EngineOptions,
+    requests: mpsc::Sender<Work>,
+    urgent: mpsc::Sender<Work>,
+    /// No send begins while it is set.
+    halted: Arc<AtomicBool>,
+    reconciled: watch::Sender<bool>,
+    /// Calls under way at the same time, of all actions.
+    places: Arc<Semaphore>,
+    /// The same, rack by rack.
+    rack_places: Mutex<BTreeMap<RackId, Arc<Semaphore>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Starts the engine over a site's store. Actions that an earlier engine left unfinished are reconciled in the
+    /// background, and nothing is sent before that is done: see [`reconciled`](Self::reconciled).
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt) when the store's actions or audit log are damaged; [`Invalid`](ErrorKind::Invalid)
+    /// for options that make no sense, or when no tokio runtime is running.
+    pub fn open(cx: &Ctx, store: ControlStore, fleet: Arc<dyn Fleet>, options: EngineOptions) -> Result<Self> {
+        let op = "engine.open";
+        options.check()?;
+        let runtime = Handle::try_current()
+            .map_err(|e| Error::invalid(op, "runtime", "no tokio runtime is running here").caused_by(e))?;
+        let shared = Arc::new(Shared::new(cx.clone(), store, options.watchers));
+        let (events_in, events) = mpsc::unbounded_channel();
+        let desk = Desk::open(Arc::clone(&shared), events_in)?;
+        let (requests, inbox) = mpsc::channel(WAITING);
+        let (urgent, urgent_inbox) = mpsc::channel(URGENT);
+        runtime.spawn(desk.serve(inbox, urgent_inbox));
+        let halted = shared.stops().holds(&super::StopScope::Halt);
+        let inner = Arc::new(Inner {
+            cx: cx.clone(),
+            shared,
+            fleet,
+            policy: Arc::clone(&options.policy),
+            rights: options.rights.clone(),
+            requests,
+            urgent,
+            halted: Arc::new(AtomicBool::new(halted)),
+            reconciled: watch::Sender::new(false),
+            places: Arc::new(Semaphore::new(options.in_flight)),
+            rack_places: Mutex::default(),
+            tasks: Mutex::default(),
+            options,
+        });
+        inner.spawn(&runtime, Arc::clone(&inner).serve(events));
+        inner.spawn(&runtime, timer::serve(Arc::downgrade(&inner)));
+        Ok(Self(Arc::new(Owner(inner))))
+    }
+
+    /// Waits until every call that an earlier engine left unfinished was looked at.
+    pub async fn reconciled(&self) {
+        let mut done = self.0.reconciled.subscribe();
+        // It cannot close while this handle is there.
+        drop(done.wait_for(|done| *done).await);
+    }
+
+    /// The site's store.
+    pub fn store(&self) -> &ControlStore {
+        &self.0.shared.store
+    }
+
+    /// All changes of actions from now on.
+    pub fn watch(&self) -> Watch {
+        Watch { changes: self.0.shared.watch.subscribe() }
+    }
+
+    /// The header of one action.
+    pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {
+        self.0.shared.header(id)
+    }
+
+    /// What is stopped.
+    pub fn stops(&self) -> Arc<Stops> {
+        self.0.shared.stops()
+    }
+
+    /// Begins no more calls, waits for those under way, and ends. An action that is not finished goes on when the engine is
+    /// opened again.
+    pub async fn close(self) {
+        self.0.halted.store(true, std::sync::atomic::Ordering::SeqCst);
+        let all = u32::try_from(self.0.options.in_flight).unwrap_or(u32::MAX);
+        // Every call under way has a place.
+        drop(self.0.places.acquire_many(all).await);
+        self.0.places.close();
+        self.0.stop_tasks();
+    }
+}
+
+impl Inner {
+    /// Has `work` done in its turn and gives its result when it is durable. `work` stages changes only when it succeeds.
+    async fn ask<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Desk) -> Result<T> + Send + 'static,
+    {
+        ask_on(&self.requests, work).await
+    }
+
+    /// As [`ask`](Self::ask), before everything else, with the space that is kept for stops.
+    async fn ask_urgently<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Desk) -> Result<T> + Send + 'static,
+    {
+        ask_on(&self.urgent, work).await
+    }
+
+    fn spawn(&self, runtime: &Handle, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(runtime.spawn(task));
+    }
+
+    fn stop_tasks(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|task| task.abort());
+    }
+
+    /// Reconciles, then carries out what is approved.
+    async fn serve(self: Arc<Self>, mut events: mpsc::UnboundedReceiver<(ActionId, Effect)>) {
+        let weak = Arc::downgrade(&self);
+        reconcile::all(&self).await;
+        self.reconciled.send_replace(true);
+        // What is approved is begun by the timer.
+        drop(self);
+        while let Some((id, effect)) = events.recv().await {
+            let Some(inner) = weak.upgrade() else { return };
+            match effect {
+                Effect::Approved => inner.approved(id),
+                Effect::Begun => inner.run(id),
+                Effect::Ended | Effect::Voided(_) => {}
+            }
+        }
+    }
+}
+
+async fn ask_on<T, F>(requests: &mpsc::Sender<Work>, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Desk) -> Result<T> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let request: Work = Box::new(move |desk| {
+        let result = work(desk);
+        let done: Done = Box::new(move |durable| {
+            let result = match (durable, result) {
+                (Ok(()), result) => result,
+                (Err(_), Err(own)) if own.kind() == ErrorKind::Invalid => Err(own),
+                (Err(e), _) => Err(again(e)),
+            };
+            // Nobody waits when the caller went away.
+            drop(reply.send(result));
+        });
+        done
+    });
+    let closed = || Error::new(ErrorKind::Closed, "action", "the engine was closed");
+    requests.send(request).await.map_err(|_| closed())?;
+    answer.await.map_err(|_| closed().maybe_sent())?
+}
+
+impl Deref for Owner {
+    type Target = Arc<Inner>;
+
+    fn deref(&self) -> &Arc<Inner> {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.stop_tasks();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("site", &self.0.shared.store.site()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").finish_non_exhaustive()
+    }
+}

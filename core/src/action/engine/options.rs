@@ -1,0 +1,80 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{
+    Error, Result,
+    action::{Policy, RightsSource},
+};
+
+/// How an engine works.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// What is asked before an action may be done.
+    pub policy: Arc<dyn Policy>,
+    /// Whose rights count.
+    pub rights: RightsSource,
+    /// Calls under way at the same time; 1 to 10,000.
+    pub in_flight: usize,
+    /// The same, to one rack.
+    pub in_flight_per_rack: usize,
+    /// How long an action may run; calls that have not begun by then fail with `ERR_ACTION_DEADLINE`.
+    pub run_within: Duration,
+    /// How long one look at a target may take before it is written to.
+    pub look_within: Duration,
+    /// How long a rack may take to say what an action would touch.
+    pub select_within: Duration,
+    /// How often a call may be tried whose every attempt was certainly not sent; 1 to 10.
+    pub attempts: u16,
+    /// Whether approved actions begin by themselves; otherwise [`Engine::begin_ready`](super::Engine::begin_ready) begins
+    /// them.
+    pub begin_by_itself: bool,
+    /// Changes that a slow [`Watch`](crate::action::Watch) is kept.
+    pub watchers: usize,
+    /// Told of the places where a program can die, for tests.
+    pub points: Option<Arc<dyn Points>>,
+}
+
+impl EngineOptions {
+    /// The usual ones, with this policy and these rights.
+    pub fn new(policy: Arc<dyn Policy>, rights: RightsSource) -> Self {
+        Self {
+            policy,
+            rights,
+            in_flight: 512,
+            in_flight_per_rack: 256,
+            run_within: Duration::from_secs(6 * 3_600),
+            look_within: Duration::from_secs(20),
+            select_within: Duration::from_secs(30),
+            attempts: 2,
+            begin_by_itself: true,
+            watchers: 1_024,
+            points: None,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let wrong = |field, why: &str| Err(Error::invalid("engine.open", field, why));
+        if !(1..=10_000).contains(&self.in_flight) {
+            return wrong("in_flight", "1 to 10,000 calls");
+        }
+        if !(1..=10_000).contains(&self.in_flight_per_rack) {
+            return wrong("in_flight_per_rack", "1 to 10,000 calls");
+        }
+        if !(1..=10).contains(&self.attempts) {
+            return wrong("attempts", "1 to 10 attempts");
+        }
+        if !(1..=1_000_000).contains(&self.watchers) {
+            return wrong("watchers", "1 to 1,000,000 changes");
+        }
+        Ok(())
+    }
+}
+
+/// Told when the engine comes past a place where it can be killed with something half done.
+#[async_trait]
+pub trait Points: fmt::Debug + Send + Sync + 'static {
+    /// It is at the place called `name`. It goes on when this returns.
+    async fn at(&self, name: &'static str);
+}

@@ -1,0 +1,396 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{BatchOptions, By, Draft, Engine, Inner};
+use crate::{
+    Error, ErrorKind, Result,
+    action::{
+        ActionId, Ask, Claims, Excluded, FleetRack, Hands, Policy, Proposal, Rights, RightsSource, Selection, Status, Voter,
+        catalogue::{self, RackAction},
+        desk::{Desk, Note, by},
+        keys::{self, Answer},
+        policy::{ActionClass, Sums},
+        record::{self, TargetCall, TargetRow},
+        state::{self, Counts, Header, Order, RackCalls, Vote},
+    },
+    io::Timestamp,
+    model::{RackId, Text},
+};
+
+const OP: &str = "action.push";
+/// Most calls of one action.
+const MOST: usize = 100_000;
+/// Most bytes of target rows: they share one commit with the header.
+const MOST_BYTES: usize = 24 << 20;
+/// Things of one rack that are named one by one in the answer.
+const NAMED: usize = 100;
+/// The last entry whenever nothing was stored.
+const EMPTY: &str = "ERR_ORK_ACTION_CALLS_EMPTY";
+
+/// What became of a push.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Pushed {
+    /// The action; `None` when nothing was stored.
+    pub id: Option<ActionId>,
+    /// What fell out, and why: `<rack>: <code>`, `<rack>: <code>: <thing>`, or a bare code.
+    pub errors: Vec<String>,
+}
+
+impl Pushed {
+    /// The action's id, or the reason why there is none as an error.
+    ///
+    /// # Errors
+    /// [`Rejected`](ErrorKind::Rejected); the code is the reason when all reasons are the same.
+    pub fn into_id(self) -> Result<ActionId> {
+        let Some(id) = self.id else {
+            let e = Error::new(ErrorKind::Rejected, OP, format!("nothing was stored: {}", self.errors.join("; ")));
+            return Err(e.code_as(EMPTY));
+        };
+        Ok(id)
+    }
+}
+
+/// What an action would touch, all racks together.
+#[derive(Debug, Default)]
+struct Targets {
+    racks: Vec<RackCalls>,
+    rows: Vec<TargetRow>,
+    families: Vec<Text>,
+    errors: Vec<String>,
+    calls: u32,
+    votes: u32,
+    size: Sums,
+    known: bool,
+}
+
+/// A push that was judged and can be stored.
+pub(super) struct Ready {
+    draft: Draft,
+    by: By,
+    voter: Voter,
+    policy: Arc<dyn Policy>,
+    targets: Targets,
+    rows: Vec<record::Json>,
+    fingerprint: Text,
+}
+
+impl Engine {
+    /// Pushes an action: chooses its targets, freezes them, and stores it with its creator's vote. With enough votes it
+    /// is approved by that.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) for a draft that is wrong in itself, [`Conflict`](ErrorKind::Conflict) with
+    /// `ERR_CLIENT_KEY_CONFLICT` for a client key that came with another body, those of the store. A push that stores
+    /// nothing for want of targets is no error: [`Pushed::id`] is `None`.
+    pub async fn push(&self, draft: Draft, by: &By) -> Result<Pushed> {
+        let mut all = self.push_all(vec![draft], &BatchOptions::default(), by, None).await?;
+        all.pop().ok_or_else(|| Error::new(ErrorKind::Internal, OP, "a push without an answer"))
+    }
+
+    /// Pushes several, each an action of its own with its own votes, under one name. With `all_or_nothing` one that
+    /// would store nothing, or of which anything falls out, keeps all from being stored.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), of the first that is wrong; nothing is stored then.
+    pub async fn push_batch(&self, drafts: Vec<Draft>, batch: &BatchOptions, by: &By) -> Result<Vec<Pushed>> {
+        let name = self.0.batch_name(batch);
+        self.push_all(drafts, batch, by, name).await
+    }
+
+    async fn push_all(
+        &self,
+        drafts: Vec<Draft>,
+        options: &BatchOptions,
+        by: &By,
+        name: Option<Text>,
+    ) -> Result<Vec<Pushed>> {
+        let inner = &self.0;
+        inner.shared.stops().admit(&by.person)?;
+        let voter = inner.voter(by).await?;
+        let mut judged = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let again = match &draft.client_key {
+                Some(key) => keys::find(&inner.shared.store, &by.person, key, &keys::push_body(&draft))?,
+                None => None,
+            };
+            judged.push(match again {
+                Some(Answer::Pushed(id, errors)) => Err(Pushed { id, errors }),
+                _ => inner.judge(draft, by, &voter).await?,
+            });
+        }
+        let nothing = |e: &Pushed| e.id.is_none();
+        let short = |r: &Ready| !r.targets.errors.is_empty();
+        if options.all_or_nothing
+            && judged.iter().any(|j| j.as_ref().map_or_else(|e| nothing(e), |r| short(r)))
+        {
+            return Ok(judged.into_iter().map(Inner::not_stored).collect());
+        }
+        inner.ask(move |desk| judged.into_iter().map(|j| store(desk, j, name.as_ref())).collect()).await
+    }
+}
+
+impl Inner {
+    fn batch_name(&self, batch: &BatchOptions) -> Option<Text> {
+        let parts: Vec<&str> = [&batch.uid, &batch.suffix].into_iter().flatten().map(Text::as_str).collect();
+        (!parts.is_empty()).then(|| format!("{}-{}", self.cx.clock.wall().0, parts.join("-")).into())
+    }
+
+    fn not_stored(judged: Result<Box<Ready>, Pushed>) -> Pushed {
+        match judged {
+            Err(pushed) => pushed,
+            Ok(ready) => {
+                let mut errors = ready.targets.errors;
+                errors.push(EMPTY.into());
+                Pushed { id: None, errors }
+            }
+        }
+    }
+
+    /// What a draft would do; `Err` is the answer when nothing is to be stored.
+    async fn judge(&self, draft: Draft, by: &By, voter: &Voter) -> Result<Result<Box<Ready>, Pushed>> {
+        let mut targets = self.choose(&draft, voter).await?;
+        if targets.calls == 0 {
+            if !targets.known {
+                targets.errors.push("ERR_ACTION_UNKOWN".into());
+            }
+            targets.errors.push(EMPTY.into());
+            return Ok(Err(Pushed { id: None, errors: targets.errors }));
+        }
+        let (rows, fingerprint) = record::pack(&targets.rows)?;
+        if targets.calls as usize > MOST || rows.iter().map(|row| row.len()).sum::<usize>() > MOST_BYTES {
+            let e = Error::invalid(OP, "query", format!("an action has at most {MOST} targets: ask for fewer"));
+            return Err(e.code_as("ERR_TOO_MANY_TARGETS").with("targets", targets.calls));
+        }
+        let (by, voter, policy) = (by.clone(), voter.clone(), Arc::clone(&self.policy));
+        let ready = Ready { draft, by, voter, policy, targets, rows, fingerprint };
+        Ok(Ok(Box::new(ready)))
+    }
+
+    /// Asks every rack what the draft would touch there.
+    async fn choose(&self, draft: &Draft, voter: &Voter) -> Result<Targets> {
+        let mut targets = Targets::default();
+        let racks = self.fleet.racks()?;
+        let every = matches!(self.rights, RightsSource::Claims);
+        let named = match RackAction::parse(&draft.action, &draft.params, &draft.query, every) {
+            Ok(named) => named,
+            Err(e) => {
+                targets.known = true;
+                let rack = e.fact("rack").map(|rack| format!("{rack}: ")).unwrap_or_default();
+                targets.errors.push(format!("{rack}{}", e.code()));
+                return Ok(targets);
+            }
+        };
+        let mut asked = Vec::new();
+        for rack in racks.into_iter().filter(|rack| of_type(rack, draft.rack_type.as_deref())) {
+            let call = match &named {
+                Some(named) if named.is_for(&rack.id) => Some(named.call_id(&rack.id)),
+                Some(_) => continue,
+                None => None,
+            };
+            let answer = rack.hands.clone().map(|hands| self.ask_rack(hands, draft, call));
+            asked.push((rack, answer.map(tokio::spawn)));
+        }
+        for (rack, answer) in asked {
+            let answer = match answer {
+                Some(task) => task.await.unwrap_or_else(|_| Err(gone())),
+                None => Err(gone()),
+            };
+            targets.add(&rack, answer, voter.rights.allows_write(rack.family()));
+        }
+        targets.families.sort_unstable();
+        targets.families.dedup();
+        Ok(targets)
+    }
+
+    fn ask_rack(
+        &self,
+        hands: Arc<dyn Hands>,
+        draft: &Draft,
+        rack_call: Option<Text>,
+    ) -> impl Future<Output = Result<Option<Selection>>> + Send + 'static {
+        let ask = Ask {
+            action: draft.action.clone(),
+            params: Arc::clone(&draft.params),
+            query: draft.query.clone(),
+            rack_call,
+        };
+        let cx = self.cx.deadline_in(self.options.select_within);
+        async move { cx.within(OP, hands.select(&cx, &ask)).await }
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Unreachable, OP, "there is no connection to the rack")
+}
+
+fn of_type(rack: &FleetRack, wanted: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| {
+        rack.thing_type == *wanted || rack.thing_type.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('-'))
+    })
+}
+
+impl Targets {
+    fn add(&mut self, rack: &FleetRack, answer: Result<Option<Selection>>, allowed: bool) {
+        let unreachable = |e: &Error| {
+            matches!(e.kind(), ErrorKind::Unreachable | ErrorKind::Timeout | ErrorKind::Closed | ErrorKind::Internal)
+        };
+        let selection = match answer {
+            Ok(None) => return,
+            Ok(Some(selection)) => selection,
+            // Of a rack that cannot be asked the match counts as given.
+            Err(e) => {
+                self.known = true;
+                let code = match (allowed, unreachable(&e)) {
+                    (false, _) => "ERR_ACTION_DENIED",
+                    (true, true) => "ERR_RACK_UNREACHABLE",
+                    (true, false) => e.code(),
+                };
+                return self.fell_out(&rack.id, code);
+            }
+        };
+        self.known = true;
+        if selection.picks.is_empty() && selection.excluded.is_empty() {
+            return;
+        }
+        if !allowed {
+            return self.fell_out(&rack.id, "ERR_ACTION_DENIED");
+        }
+        self.name(&rack.id, &selection.excluded);
+        let Ok(calls) = u32::try_from(selection.picks.len()) else { return };
+        let excluded = u32::try_from(selection.excluded.len()).unwrap_or(u32::MAX);
+        let error = if calls == 0 { selection.excluded.first().map(|first| first.error.clone()) } else { None };
+        if calls > 0 {
+            self.families.push(rack.family().into());
+            self.votes = self.votes.max(selection.votes);
+        }
+        self.size = self.size.and(Sums::of(selection.picks.iter().map(|pick| pick.power_w)));
+        let chosen = selection.picks.into_iter().map(TargetCall::from).collect();
+        self.rows.extend(record::rows(&rack.id, self.calls, chosen, selection.excluded));
+        self.racks.push(RackCalls { id: rack.id.clone(), calls, excluded, error });
+        self.calls = self.calls.saturating_add(calls);
+    }
+
+    fn fell_out(&mut self, rack: &RackId, code: &str) {
+        self.errors.push(format!("{rack}: {code}"));
+        let error = Some(code.into());
+        self.racks.push(RackCalls { id: rack.clone(), calls: 0, excluded: 0, error });
+    }
+
+    fn name(&mut self, rack: &RackId, excluded: &[Excluded]) {
+        self.errors.extend(excluded.iter().take(NAMED).map(|e| format!("{rack}: {}: {}", e.error, e.id)));
+        let more = excluded.len().saturating_sub(NAMED);
+        if more > 0 {
+            self.errors.push(format!("{rack}: and {more} more"));
+        }
+    }
+}
+
+impl Inner {
+    /// Who stands behind a caller.
+    pub(super) async fn voter(&self, by: &By) -> Result<Voter> {
+        self.rights.of(&by.person, &by.claims).await
+    }
+}
+
+/// Stores a push that was judged.
+fn store(desk: &mut Desk, judged: Result<Box<Ready>, Pushed>, batch: Option<&Text>) -> Result<Pushed> {
+    let ready = match judged {
+        Ok(ready) => *ready,
+        Err(pushed) => return Ok(pushed),
+    };
+    let Ready { draft, by: who, voter, policy, targets, rows, fingerprint } = ready;
+    desk.stops().admit(&who.person)?;
+    let body = keys::push_body(&draft);
+    if let Some(key) = &draft.client_key
+        && let Some(Answer::Pushed(id, errors)) = keys::staged(desk, &who.person, key, &body)?
+    {
+        return Ok(Pushed { id, errors });
+    }
+    let id = desk.next_id();
+    let now = desk.now();
+    let class = ActionClass::of(&draft.action, &draft.params);
+    let terms = policy.terms(&Proposal {
+        action: &draft.action,
+        class,
+        creator: &voter.person,
+        families: &targets.families,
+        size: targets.size,
+        rack_votes: targets.votes,
+        now: Timestamp(now),
+        recent: desk.recent(class, policy.looks_back_s(&draft.action, class), &voter.person),
+    })?;
+    let mut errors = targets.errors;
+    errors.extend(terms.raised.as_ref().map(|raised| {
+        format!("{}: {} votes instead of {}", raised.code, terms.votes_for, raised.votes_alone)
+    }));
+    let (sealer, rng) = (desk.shared.store.sealer(), &*desk.shared.cx.rng);
+    let params = catalogue::seal(sealer, rng, &id.key(), &draft.action, &draft.params)?;
+    let mut order = Order {
+        action: draft.action.clone(),
+        params,
+        query: draft.query,
+        creator: voter.person.clone(),
+        claims: claims(&voter),
+        families: targets.families,
+        racks: targets.racks,
+        targets: fingerprint,
+        terms,
+        pushed_ms: now,
+        class,
+        size: targets.size,
+        digest: None,
+    };
+    order.digest = Some(record::digest(&order)?);
+    let vote = Vote {
+        person: voter.person.clone(),
+        approve: true,
+        ts: now,
+        why: draft.why.clone(),
+        factors: order.terms.factors_of(&voter.rights),
+        counts: voter.counts,
+        claims: claims(&voter),
+    };
+    let counts = Counts { total: targets.calls, ..Counts::default() };
+    let mut header = Header {
+        id,
+        batch: batch.cloned(),
+        order,
+        status: Status::Voting,
+        votes: vec![vote],
+        counts,
+        hold: None,
+        decided_ms: None,
+        begun_ms: None,
+        ended_ms: None,
+        rev: 1,
+    };
+    let effects = state::first(&mut header, now);
+    let note = Note::new(&by(&who.person), "push").why(draft.why.as_deref()).data(json!({
+        "action": header.order.action,
+        "targets": counts.total,
+        "digest": header.order.digest,
+        "errors": errors.len(),
+    }));
+    desk.insert(header, rows, effects, note);
+    if let Some(key) = &draft.client_key {
+        keys::remember(desk, &who.person, key, &body, &Answer::Pushed(Some(id), errors.clone()));
+    }
+    Ok(Pushed { id: Some(id), errors })
+}
+
+/// The rights that are kept with a push or a vote.
+pub(super) fn claims(voter: &Voter) -> Option<Claims> {
+    match &voter.rights {
+        Rights::Claimed(claims) => Some(claims.clone()),
+        Rights::Current(_) => None,
+    }
+}
+
+/// The parameters of an action as they are sent.
+pub(super) fn params(inner: &Inner, header: &Header) -> Result<Arc<[Value]>> {
+    let order = &header.order;
+    let opened = catalogue::open(inner.shared.store.sealer(), &header.id.key(), &order.action, &order.params)?;
+    Ok(opened.into())
+}

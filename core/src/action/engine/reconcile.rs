@@ -1,0 +1,101 @@
+//! After a restart: what was under way is looked at before anything is sent.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use super::{Inner, push};
+use crate::{
+    Result,
+    action::{
+        ActionId, Before, Call, Status,
+        desk::{Desk, Note},
+        id::unknown,
+        record::{self, BeforeRow},
+        state::Event,
+    },
+    model::{RackId, Text},
+};
+
+/// Looks at every call that an earlier engine left open.
+pub(super) async fn all(inner: &Arc<Inner>) {
+    let mut actions = JoinSet::new();
+    for id in inner.shared.unfinished() {
+        let Some(header) = inner.shared.header(id) else { continue };
+        let interrupted = header.status == Status::Interrupted && header.counts.open > 0;
+        if header.status != Status::Executing && !interrupted {
+            continue;
+        }
+        let inner = Arc::clone(inner);
+        actions.spawn(async move {
+            if let Err(error) = inner.reconcile(id, interrupted).await {
+                tracing::error!(%error, action = %id, "an interrupted action could not be reconciled");
+            }
+        });
+    }
+    while actions.join_next().await.is_some() {}
+}
+
+/// A call that was open: place, attempt, since when, and what was there before.
+type Open = (u32, u16, i64, Option<BeforeRow>);
+
+impl Inner {
+    async fn reconcile(self: Arc<Self>, id: ActionId, interrupted: bool) -> Result<()> {
+        if !interrupted {
+            self.ask(move |desk| desk.step(id, &Event::Restarted, Note::own("restarted"))).await?;
+        }
+        self.point("before_reconcile").await;
+        let open = move |desk: &mut Desk| {
+            let calls = desk.calls(id).ok_or_else(unknown)?;
+            let open = calls.open().map(|(n, attempt, since, before)| (n, attempt, since, before.cloned()));
+            Ok(open.collect::<Vec<Open>>())
+        };
+        let open = self.ask(open).await?;
+        let targets = self.targets(id)?;
+        let header = self.shared.header(id).ok_or_else(unknown)?;
+        let params = push::params(&self, &header)?;
+        let mut looks = JoinSet::new();
+        for (n, attempt, since, before) in open {
+            let Some((rack, target)) = targets.get(&n).cloned() else { continue };
+            let call = Call {
+                id,
+                user: header.order.creator.shown().into(),
+                action: header.order.action.clone(),
+                params: Arc::clone(&params),
+                target,
+            };
+            let before = before.map_or_else(Before::default, |row| row.to_before());
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Ok(()) };
+            let inner = Arc::clone(&self);
+            looks.spawn(async move {
+                let passed = inner.cx.clock.wall().0.saturating_sub(since);
+                let since = Duration::from_millis(u64::try_from(passed).unwrap_or_default());
+                let end = inner.look_back(&rack, &call, &before, since).await;
+                inner.end(id, n, attempt, end).await;
+                drop(place);
+            });
+        }
+        while looks.join_next().await.is_some() {}
+        self.point("after_reconcile").await;
+        let done = move |desk: &mut Desk| {
+            let header = desk.current(id).ok_or_else(unknown)?;
+            // The last outcome may have ended it.
+            if header.status != Status::Interrupted || header.counts.ended() == header.counts.total {
+                return Ok(header);
+            }
+            desk.step(id, &Event::Reconciled, Note::own("reconciled"))
+        };
+        self.ask(done).await.map(|_| ())
+    }
+
+    /// Rack and target of each call, by its place.
+    pub(super) fn targets(&self, id: ActionId) -> Result<BTreeMap<u32, (RackId, Text)>> {
+        let mut targets = BTreeMap::new();
+        for row in record::load_rows(&self.shared.store, id)?.0 {
+            let Some(rack) = row.rack else { continue };
+            let calls = (row.first..).zip(row.calls);
+            targets.extend(calls.map(|(n, call)| (n, (rack.clone(), call.id))));
+        }
+        Ok(targets)
+    }
+}

@@ -1,0 +1,225 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use super::{Inner, call::Next, push};
+use crate::{
+    Result,
+    action::{
+        ActionId, Call, Status,
+        desk::Note,
+        id::unknown,
+        record::{self, Fate, Outcome, Step},
+        state::{Event, Header},
+    },
+    model::{RackId, Text},
+};
+
+/// How often the rights of those who voted are looked at while an action runs.
+const RIGHTS_EVERY: Duration = Duration::from_secs(1);
+/// How long is waited before a call is tried again that was certainly not sent.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// One action that runs.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub id: ActionId,
+    /// Until when calls may begin, ms.
+    until: i64,
+    user: Text,
+    action: Text,
+    params: Arc<[serde_json::Value]>,
+    places: Arc<Semaphore>,
+}
+
+/// Calls of one rack that wait: place and target, and attempts so far.
+type Queue = Vec<(u32, u16, Text)>;
+
+impl Inner {
+    /// Carries a begun action out.
+    pub(super) fn run(self: &Arc<Self>, id: ActionId) {
+        let inner = Arc::clone(self);
+        let task = async move {
+            if let Err(error) = inner.run_action(id).await {
+                tracing::warn!(%error, action = %id, "an action stopped before its end");
+            }
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.spawn(&runtime, task);
+        }
+    }
+
+    async fn run_action(self: Arc<Self>, id: ActionId) -> Result<()> {
+        let header = self.shared.header(id).ok_or_else(unknown)?;
+        let within = i64::try_from(self.options.run_within.as_millis()).unwrap_or(i64::MAX);
+        let at_once = header.order.terms.max_in_flight.map_or(Semaphore::MAX_PERMITS, |most| most.max(1) as usize);
+        let run = Arc::new(Run {
+            id,
+            until: header.begun_ms.unwrap_or_default().saturating_add(within),
+            user: header.order.creator.shown().into(),
+            action: header.order.action.clone(),
+            params: push::params(&self, &header)?,
+            places: Arc::new(Semaphore::new(at_once)),
+        });
+        let mut racks = JoinSet::new();
+        for (rack, queue) in self.queues(&header).await? {
+            racks.spawn(Arc::clone(&self).run_rack(Arc::clone(&run), rack, queue));
+        }
+        let watch = self.watch_rights(id);
+        tokio::select! {
+            biased;
+            () = async { while racks.join_next().await.is_some() {} } => Ok(()),
+            result = watch => result,
+        }
+    }
+
+    /// What waits, by rack.
+    async fn queues(&self, header: &Header) -> Result<BTreeMap<RackId, Queue>> {
+        let id = header.id;
+        let waiting = move |desk: &mut crate::action::desk::Desk| {
+            Ok(desk.calls(id).map(|calls| calls.waiting().collect::<BTreeMap<u32, u16>>()).unwrap_or_default())
+        };
+        let waiting = self.ask(waiting).await?;
+        let mut queues: BTreeMap<RackId, Queue> = BTreeMap::new();
+        for row in record::load_rows(&self.shared.store, id)?.0 {
+            let Some(rack) = row.rack else { continue };
+            let calls = (row.first..).zip(row.calls);
+            let left = calls.filter_map(|(n, call)| Some((n, *waiting.get(&n)?, call.id)));
+            queues.entry(rack).or_default().extend(left);
+        }
+        queues.retain(|_, queue| !queue.is_empty());
+        Ok(queues)
+    }
+
+    async fn run_rack(self: Arc<Self>, run: Arc<Run>, rack: RackId, queue: Queue) {
+        let places = self.places_of(&rack);
+        let mut under_way = JoinSet::new();
+        for (n, attempts, target) in queue {
+            if !self.may_go(&run).await {
+                break;
+            }
+            let one = async {
+                let own = Arc::clone(&run.places).acquire_owned().await.ok()?;
+                let rack = Arc::clone(&places).acquire_owned().await.ok()?;
+                let site = Arc::clone(&self.places).acquire_owned().await.ok()?;
+                Some((own, rack, site))
+            };
+            // Closed places: the engine ends.
+            let Some(place) = one.await else { break };
+            let (inner, run, rack) = (Arc::clone(&self), Arc::clone(&run), rack.clone());
+            under_way.spawn(async move {
+                inner.calls(&run, rack, n, attempts, target).await;
+                drop(place);
+            });
+            while under_way.try_join_next().is_some() {}
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    /// Makes a call, and makes it again while it is certain that it was not sent.
+    async fn calls(&self, run: &Run, rack: RackId, n: u32, mut attempts: u16, target: Text) {
+        loop {
+            let call = Call {
+                id: run.id,
+                user: run.user.clone(),
+                action: run.action.clone(),
+                params: Arc::clone(&run.params),
+                target: target.clone(),
+            };
+            match self.call(&rack, n, attempts, &call).await {
+                Next::Ended => return,
+                Next::Held => {}
+                Next::Again => {
+                    attempts += 1;
+                    self.cx.clock.sleep_until(self.cx.clock.mono() + AGAIN).await;
+                }
+            }
+            if !self.may_go(run).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits until calls of the action may begin; `false` when none will.
+    async fn may_go(&self, run: &Run) -> bool {
+        let mut changes = self.shared.changes();
+        loop {
+            changes.borrow_and_update();
+            let Some(header) = self.shared.header(run.id) else { return false };
+            if header.status != Status::Executing {
+                return false;
+            }
+            if self.cx.clock.wall().0 >= run.until {
+                self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
+                return false;
+            }
+            let stopped = self.halted.load(Ordering::SeqCst) || self.shared.stops().holds(&crate::action::StopScope::Halt);
+            if header.hold.is_none() && !stopped {
+                return true;
+            }
+            drop(header);
+            let tick = self.cx.clock.mono() + Duration::from_secs(1);
+            tokio::select! {
+                biased;
+                changed = changes.changed() => if changed.is_err() { return false },
+                () = self.cx.clock.sleep_until(tick) => {}
+            }
+        }
+    }
+
+    /// Ends every call that has not begun.
+    pub(super) async fn give_up(&self, id: ActionId, code: &'static str) {
+        let stopped = self.ask(move |desk| end_waiting(desk, id, code, None)).await;
+        if let Err(error) = stopped {
+            tracing::warn!(%error, action = %id, "calls that are not to begin could not be ended yet");
+        }
+    }
+
+    /// Holds the action when those who voted for it may not any more.
+    async fn watch_rights(&self, id: ActionId) -> Result<()> {
+        loop {
+            self.cx.clock.sleep_until(self.cx.clock.mono() + RIGHTS_EVERY).await;
+            let Some(header) = self.shared.header(id) else { continue };
+            let live = header.status == Status::Executing && header.hold.is_none();
+            if !live || self.void(&header).await?.is_empty() {
+                continue;
+            }
+            let why = "who voted for it may not any more";
+            let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
+            let note = Note::own("pause").why(Some(why)).data(json!({"code": "ERR_ACTION_DENIED"}));
+            self.ask(move |desk| desk.step(id, &event, note)).await?;
+        }
+    }
+
+    /// Where calls to a rack find a place.
+    pub(super) fn places_of(&self, rack: &RackId) -> Arc<Semaphore> {
+        let mut all = self.rack_places.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Semaphore::new(self.options.in_flight_per_rack));
+        Arc::clone(all.entry(rack.clone()).or_insert_with(new))
+    }
+}
+
+/// Ends every call of an action that has not begun, as failed with `code`.
+pub(super) fn end_waiting(
+    desk: &mut crate::action::desk::Desk,
+    id: ActionId,
+    code: &'static str,
+    by: Option<&Text>,
+) -> Result<u32> {
+    let waiting: Vec<(u32, u16)> = desk.calls(id).ok_or_else(unknown)?.waiting().collect();
+    let ts = desk.now();
+    let mut ended = 0;
+    for (n, attempt) in waiting {
+        let error = Some(code.into());
+        let outcome =
+            Outcome { n, attempt, ts, fate: Fate::Failed, result: None, error, receipt: None, by: by.cloned() };
+        desk.journal(id, Step::Outcome(outcome))?;
+        ended += 1;
+    }
+    Ok(ended)
+}

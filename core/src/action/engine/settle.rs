@@ -1,0 +1,138 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{By, Engine, run};
+use crate::{
+    Error, ErrorKind, Result,
+    action::{
+        ActionId, Status, Voter,
+        desk::{Note, by},
+        id::unknown,
+        record::{Fate, Outcome, Step},
+        state::{Event, Header},
+    },
+    model::{RackId, Text},
+};
+
+/// What a person says became of a call of which nobody knew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settled {
+    /// It had its effect.
+    Ok,
+    /// It had none.
+    Failed,
+    /// It will never be known.
+    Unknown,
+}
+
+impl Engine {
+    /// Says what became of a call whose fate is unknown. When no call of an interrupted action is unknown any more, it
+    /// ends.
+    ///
+    /// # Errors
+    /// `ERR_ACTION_ID_NOT_FOUND`; `ERR_THING_NOTFOUND` when the action has no such call; `ERR_CALL_DECIDED` when its fate is
+    /// known; `ERR_ACTION_DENIED` without the right to write to it; those of the store.
+    pub async fn settle(
+        &self,
+        id: ActionId,
+        (rack, target): (&RackId, &str),
+        settled: Settled,
+        why: Option<&str>,
+        who: &By,
+    ) -> Result<Arc<Header>> {
+        let header = self.0.shared.header(id).ok_or_else(unknown)?;
+        let voter = self.entitled(&header, who).await?;
+        let found = self.0.targets(id)?.into_iter().find(|(_, (r, t))| r == rack && *t == *target);
+        let missing = || {
+            let e = Error::new(ErrorKind::NotFound, "action.settle", "the action has no such call");
+            e.code_as("ERR_THING_NOTFOUND")
+        };
+        let n = found.ok_or_else(missing)?.0;
+        let (shown, why) = (by(&voter.person), why.map(Text::from));
+        let outcome = move |attempt, ts, shown: &str| {
+            let (fate, error, result) = match settled {
+                Settled::Ok => (Fate::Ok, None, Some(json!({"success": true, "settled": true}))),
+                Settled::Failed => (Fate::Failed, Some("ERR_NOT_CONFIRMED".into()), None),
+                Settled::Unknown => (Fate::Unknown, Some("ERR_OUTCOME_UNKNOWN".into()), None),
+            };
+            Outcome { n, attempt, ts, fate, result, error, receipt: None, by: Some(shown.into()) }
+        };
+        self.0
+            .ask(move |desk| {
+                let attempt = desk.calls(id).and_then(|calls| calls.attempt(n)).ok_or_else(missing)?;
+                let ts = desk.now();
+                desk.journal(id, Step::Outcome(outcome(attempt, ts, &shown)))?;
+                let note = Note::new(&shown, "settle").why(why.as_deref());
+                desk.note(Some(id), note.data(json!({"call": n, "settled": settled})), None);
+                Ok(())
+            })
+            .await?;
+        self.0.shared.header(id).ok_or_else(unknown)
+    }
+
+    /// Holds an action: calls that have not begun do not begin. What was sent goes on.
+    ///
+    /// # Errors
+    /// `ERR_ACTION_ID_NOT_FOUND`, `ERR_ACTION_DECIDED`, `ERR_ACTION_DENIED`; those of the store.
+    pub async fn pause(&self, id: ActionId, why: Option<&str>, who: &By) -> Result<Arc<Header>> {
+        let header = self.0.shared.header(id).ok_or_else(unknown)?;
+        let voter = self.entitled(&header, who).await?;
+        let shown = by(&voter.person);
+        let event = Event::Pause { by: shown.as_str().into(), why: why.map(Text::from) };
+        let note = Note::new(&shown, "pause").why(why);
+        self.0.ask(move |desk| desk.step(id, &event, note)).await
+    }
+
+    /// Lets a held action go on.
+    ///
+    /// # Errors
+    /// As [`pause`](Self::pause).
+    pub async fn resume(&self, id: ActionId, who: &By) -> Result<Arc<Header>> {
+        let header = self.0.shared.header(id).ok_or_else(unknown)?;
+        let voter = self.entitled(&header, who).await?;
+        let note = Note::new(&by(&voter.person), "resume");
+        self.0.ask(move |desk| desk.step(id, &Event::Resume, note)).await
+    }
+
+    /// Ends an executing action early: calls that have not begun end as failed with `ERR_ACTION_STOPPED`.
+    ///
+    /// # Errors
+    /// As [`pause`](Self::pause).
+    pub async fn stop(&self, id: ActionId, why: Option<&str>, who: &By) -> Result<Arc<Header>> {
+        let header = self.0.shared.header(id).ok_or_else(unknown)?;
+        let voter = self.entitled(&header, who).await?;
+        let (shown, why) = (by(&voter.person), why.map(Text::from));
+        self.0
+            .ask(move |desk| {
+                let header = desk.current(id).ok_or_else(unknown)?;
+                if header.status != Status::Executing {
+                    let text = "only an action that executes is stopped";
+                    let e = Error::new(ErrorKind::Conflict, "action.stop", text).code_as("ERR_ACTION_DECIDED");
+                    return Err(e.with("status", header.status.as_str()));
+                }
+                let ended = run::end_waiting(desk, id, "ERR_ACTION_STOPPED", Some(&shown.as_str().into()))?;
+                let note = Note::new(&shown, "stop").why(why.as_deref()).data(json!({"ended": ended}));
+                desk.note(Some(id), note, None);
+                Ok(())
+            })
+            .await?;
+        self.0.shared.header(id).ok_or_else(unknown)
+    }
+
+    /// Somebody who may write to every target.
+    async fn entitled(&self, header: &Header, who: &By) -> Result<Voter> {
+        let voter = self.0.voter(who).await?;
+        self.0.shared.stops().admit(&voter.person)?;
+        let missing = header.order.families.iter().find(|family| !voter.rights.allows_write(family));
+        match missing {
+            None => Ok(voter),
+            Some(family) => {
+                let e = Error::new(ErrorKind::Forbidden, "action", "the caller may not write to every target");
+                Err(e.code_as("ERR_ACTION_DENIED").with("needs", format_args!("{family}:w")))
+            }
+        }
+    }
+}

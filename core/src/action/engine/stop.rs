@@ -1,0 +1,102 @@
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use super::{By, Engine};
+use crate::{
+    Error, ErrorKind, Result,
+    action::{
+        Stop, StopScope, Voter,
+        desk::{Note, by},
+        stops::Stops,
+    },
+    auth::{Access, Area},
+    model::Text,
+};
+
+impl Engine {
+    /// Halts the site: no send begins any more once this returns, of no action. What was sent is not taken back and no power
+    /// is changed. It needs nobody's vote and the right to write actions; two people [lift](Self::lift) it.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden) without the right. When the store cannot keep it, an error that says so, and the
+    /// site is halted all the same as long as this process runs.
+    pub async fn halt(&self, why: Option<&str>, who: &By) -> Result<()> {
+        let voter = self.stopper(who).await?;
+        // Before anything that takes time.
+        self.0.halted.store(true, Ordering::SeqCst);
+        self.begin_stop(StopScope::Halt, why, voter).await
+    }
+
+    /// Freezes, locks a person or a rack: see [`StopScope`]. It needs nobody's vote; two people [lift](Self::lift) it.
+    ///
+    /// # Errors
+    /// As [`halt`](Self::halt).
+    pub async fn begin_stopping(&self, scope: StopScope, why: Option<&str>, who: &By) -> Result<()> {
+        if scope == StopScope::Halt {
+            return self.halt(why, who).await;
+        }
+        let voter = self.stopper(who).await?;
+        self.begin_stop(scope, why, voter).await
+    }
+
+    /// Wants a stop lifted; gives whether it is, which is so when a second person wants it.
+    ///
+    /// # Errors
+    /// `ERR_STOP_NOT_FOUND`, `ERR_VOTER_EXISTS` for a person that wants it already, `ERR_LOCKED` for one that is locked
+    /// by it; [`Forbidden`](ErrorKind::Forbidden) without the right; those of the store.
+    pub async fn lift(&self, scope: StopScope, why: Option<&str>, who: &By) -> Result<bool> {
+        let voter = self.stopper(who).await?;
+        self.0.shared.stops().admit(&voter.person)?;
+        let (shown, why) = (by(&voter.person), why.map(Text::from));
+        let halt = scope == StopScope::Halt;
+        let lifted = self
+            .0
+            .ask_urgently(move |desk| {
+                let mut stops = Stops::clone(&desk.stops());
+                if !voter.counts {
+                    return Err(not_counted());
+                }
+                let lifted = stops.lift(&scope, &voter.person)?;
+                let note = Note::new(&shown, "lift").why(why.as_deref());
+                desk.stop(stops, note.data(json!({"scope": scope, "lifted": lifted})));
+                Ok(lifted)
+            })
+            .await?;
+        if lifted && halt {
+            self.0.halted.store(false, Ordering::SeqCst);
+            self.0.shared.tell();
+        }
+        Ok(lifted)
+    }
+
+    async fn begin_stop(&self, scope: StopScope, why: Option<&str>, voter: Voter) -> Result<()> {
+        let (shown, why) = (by(&voter.person), why.map(Text::from));
+        self.0
+            .ask_urgently(move |desk| {
+                let mut stops = Stops::clone(&desk.stops());
+                let since = desk.now();
+                let stop = Stop { scope: scope.clone(), by: voter.person, why: why.clone(), since, lifts: Vec::new() };
+                stops.begin(stop)?;
+                let note = Note::new(&shown, "stop").why(why.as_deref()).data(json!({"scope": scope}));
+                desk.stop(stops, note);
+                Ok(())
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Somebody who may stop things: who may write actions, or to any family.
+    async fn stopper(&self, who: &By) -> Result<Voter> {
+        let voter = self.0.voter(who).await?;
+        if voter.rights.allows(Area::Actions, Access::Write) || voter.rights.allows_write("miner") {
+            return Ok(voter);
+        }
+        let e = Error::new(ErrorKind::Forbidden, "action.stop", "stopping needs the right to write actions");
+        Err(e.code_as("ERR_WRITE_PERM_REQUIRED").with("needs", "actions:w"))
+    }
+}
+
+fn not_counted() -> Error {
+    Error::new(ErrorKind::Forbidden, "action.lift", "only people lift a stop").code_as("ERR_VOTER_INVALID")
+}
