@@ -2,19 +2,21 @@
 //! audit entries, and only then lets them be seen.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    collections::BTreeMap,
+    sync::Arc,
 };
 
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::{
     ActionId, Status,
     calls::{CallState, Calls},
     id::unknown,
+    note::Note,
     policy::{ActionClass, Recent},
     record::{self, Json, Step},
+    shared::{Shared, Shown},
     state::{Effect, Event, Header, step},
     stops::Stops,
     watch::Summary,
@@ -22,7 +24,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result, Sent,
     audit::{Draft, Log, Rows},
-    io::{Ctx, Timestamp},
+    io::Timestamp,
     planted::{Bug, planted},
     store::{Batch, ControlStore, Expect, Key, Revision, Space},
 };
@@ -32,124 +34,9 @@ const MANY: usize = 4_000;
 /// From so many bytes on.
 const MANY_BYTES: usize = 4 << 20;
 
-/// What everybody sees: what is durable.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub cx: Ctx,
-    pub store: ControlStore,
-    durable: RwLock<Durable>,
-    pub watch: broadcast::Sender<Summary>,
-    /// Rises whenever anything changed.
-    version: watch::Sender<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Durable {
-    actions: BTreeMap<ActionId, Shown>,
-    /// Those that have not ended.
-    unfinished: BTreeSet<ActionId>,
-    stops: Arc<Stops>,
-}
-
-/// A header and the commit that wrote it.
-#[derive(Debug, Clone)]
-pub(super) struct Shown {
-    pub header: Arc<Header>,
-    revision: Revision,
-}
-
-impl Shared {
-    pub fn new(cx: Ctx, store: ControlStore, readers: usize) -> Self {
-        let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
-        Self { cx, store, durable: RwLock::default(), watch, version }
-    }
-
-    pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {
-        self.read(|d| d.actions.get(&id).map(|shown| Arc::clone(&shown.header)))
-    }
-
-    /// Every header of a range of ids, in their order.
-    pub fn headers(&self, range: impl std::ops::RangeBounds<ActionId>) -> Vec<Arc<Header>> {
-        self.read(|d| d.actions.range(range).map(|(_, shown)| Arc::clone(&shown.header)).collect())
-    }
-
-    /// The actions that have not ended, in the order of their ids.
-    pub fn unfinished(&self) -> Vec<ActionId> {
-        self.read(|d| d.unfinished.iter().copied().collect())
-    }
-
-    /// Tells of every change from now on.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
-    }
-
-    /// Tells those who wait that something changed.
-    pub fn tell(&self) {
-        self.version.send_modify(|version| *version += 1);
-    }
-
-    fn show(&self, shown: Shown) {
-        let (id, done) = (shown.header.id, shown.header.status.bucket() == super::Bucket::Done);
-        self.write(|d| {
-            if done { d.unfinished.remove(&id) } else { d.unfinished.insert(id) };
-            d.actions.insert(id, shown);
-        });
-    }
-
-    pub fn stops(&self) -> Arc<Stops> {
-        self.read(|d| Arc::clone(&d.stops))
-    }
-
-    fn shown(&self, id: ActionId) -> Option<Shown> {
-        self.read(|d| d.actions.get(&id).cloned())
-    }
-
-    fn last_id(&self) -> ActionId {
-        self.read(|d| d.actions.last_key_value().map_or(ActionId::new(0), |(id, _)| *id))
-    }
-
-    fn read<T>(&self, f: impl FnOnce(&Durable) -> T) -> T {
-        f(&self.durable.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn write<T>(&self, f: impl FnOnce(&mut Durable) -> T) -> T {
-        f(&mut self.durable.write().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 /// A request, and what is left to do when it is durable or failed.
 pub(super) type Work = Box<dyn FnOnce(&mut Desk) -> Done + Send>;
 pub(super) type Done = Box<dyn FnOnce(Result<(), &Error>) + Send>;
-
-/// Who did something, and why; it goes into the audit log.
-#[derive(Debug, Clone)]
-pub(super) struct Note {
-    pub by: String,
-    pub what: &'static str,
-    pub why: Option<String>,
-    pub data: Value,
-}
-
-impl Note {
-    pub fn new(by: &str, what: &'static str) -> Self {
-        Self { by: by.into(), what, why: None, data: Value::Null }
-    }
-
-    /// What the engine concluded by itself.
-    pub fn own(what: &'static str) -> Self {
-        Self::new("headframe", what)
-    }
-
-    pub fn why(mut self, why: Option<&str>) -> Self {
-        self.why = why.map(str::to_owned);
-        self
-    }
-
-    pub fn data(mut self, data: Value) -> Self {
-        self.data = data;
-        self
-    }
-}
 
 /// What is staged for the next commit.
 #[derive(Debug, Default)]
@@ -199,7 +86,7 @@ impl Desk {
         }
         if let Some(stops) = shared.store.get::<Stops>(Space::Meta, Stops::KEY)? {
             now = now.max(stops.value.since());
-            shared.write(|d| d.stops = Arc::new(stops.value));
+            shared.show_stops(Arc::new(stops.value));
         }
         Ok(Self { shared, calls, log, now, staged: Staged::default(), events })
     }
@@ -480,7 +367,7 @@ impl Desk {
         }
         // Every commit has an audit entry of its own, so the log's size tells.
         let durable = Log::open(&self.shared.store)?;
-        if durable.size() == log.size() {
+        if durable.root() == log.root() {
             let revision = self.shared.store.revision();
             self.publish(revision, log);
             return self.reload_revisions();
@@ -509,7 +396,7 @@ impl Desk {
             self.shared.show(Shown { header: Arc::clone(header), revision });
         }
         if let Some(stops) = &staged.stops {
-            self.shared.write(|d| d.stops = Arc::clone(stops));
+            self.shared.show_stops(Arc::clone(stops));
         }
         self.shared.tell();
         for header in staged.headers.values() {
@@ -564,9 +451,4 @@ fn error_not_sent(error: &Error) -> Error {
 pub(super) fn again(error: &Error) -> Error {
     let copy = error_not_sent(error);
     if error.sent() == Sent::Maybe { copy.maybe_sent() } else { copy }
-}
-
-/// A name as it stands in the audit log.
-pub(super) fn by(person: &super::Person) -> String {
-    person.shown().to_owned()
 }

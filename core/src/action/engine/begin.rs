@@ -7,7 +7,7 @@ use crate::{
     Result,
     action::{
         ActionId, Person, RightsSource, Status,
-        desk::Note,
+        note::Note,
         id::unknown,
         policy::Begin,
         record,

@@ -37,7 +37,8 @@ use tokio::{
 
 use super::{
     ActionId, Fleet, Policy, RightsSource,
-    desk::{Desk, Done, Shared, Work, again},
+    desk::{Desk, Done, Work, again},
+    shared::Shared,
     state::{Effect, Header},
     stops::Stops,
     watch::Watch,

@@ -8,7 +8,8 @@ use crate::{
     action::{
         ActionId, Ask, Claims, Excluded, FleetRack, Hands, Policy, Proposal, Rights, RightsSource, Selection, Status, Voter,
         catalogue::{self, RackAction},
-        desk::{Desk, Note, by},
+        desk::Desk,
+        note::{Note, by},
         keys::{self, Answer},
         policy::{ActionClass, Sums},
         record::{self, TargetCall, TargetRow},

@@ -9,7 +9,8 @@ use crate::{
     Result,
     action::{
         ActionId, Before, Call, Status,
-        desk::{Desk, Note},
+        desk::Desk,
+        note::Note,
         id::unknown,
         record::{self, BeforeRow},
         state::Event,

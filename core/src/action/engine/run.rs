@@ -12,7 +12,7 @@ use crate::{
     Result,
     action::{
         ActionId, Call, Status,
-        desk::Note,
+        note::Note,
         id::unknown,
         record::{self, Fate, Outcome, Step},
         state::{Event, Header},

@@ -8,7 +8,7 @@ use crate::{
     Error, ErrorKind, Result,
     action::{
         ActionId, Status, Voter,
-        desk::{Note, by},
+        note::{Note, by},
         id::unknown,
         record::{Fate, Outcome, Step},
         state::{Event, Header},

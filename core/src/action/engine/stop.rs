@@ -7,7 +7,7 @@ use crate::{
     Error, ErrorKind, Result,
     action::{
         Stop, StopScope, Voter,
-        desk::{Note, by},
+        note::{Note, by},
         stops::Stops,
     },
     auth::{Access, Area},

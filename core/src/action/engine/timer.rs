@@ -5,7 +5,7 @@ use std::{sync::Weak, time::Duration};
 use super::Inner;
 use crate::action::{
     Status,
-    desk::Note,
+    note::Note,
     keys,
     state::{Event, is_over},
 };

@@ -7,7 +7,7 @@ use crate::{
     Error, ErrorKind, Result,
     action::{
         ActionId, Status, Voter,
-        desk::{Note, by},
+        note::{Note, by},
         id::unknown,
         keys::{self, Answer},
         state::{Event, Header, Vote},

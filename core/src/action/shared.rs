@@ -1,0 +1,105 @@
+//! What everybody sees of actions: what is durable.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::sync::{broadcast, watch};
+
+use super::{ActionId, state::Header, status::Bucket, stops::Stops, watch::Summary};
+use crate::{
+    io::Ctx,
+    store::{ControlStore, Revision},
+};
+
+/// What everybody sees: what is durable.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub cx: Ctx,
+    pub store: ControlStore,
+    durable: RwLock<Durable>,
+    pub watch: broadcast::Sender<Summary>,
+    /// Rises whenever anything changed.
+    version: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Durable {
+    actions: BTreeMap<ActionId, Shown>,
+    /// Those that have not ended.
+    unfinished: BTreeSet<ActionId>,
+    stops: Arc<Stops>,
+}
+
+/// A header and the commit that wrote it.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    pub header: Arc<Header>,
+    pub revision: Revision,
+}
+
+impl Shared {
+    pub fn new(cx: Ctx, store: ControlStore, readers: usize) -> Self {
+        let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
+        Self { cx, store, durable: RwLock::default(), watch, version }
+    }
+
+    pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {
+        self.read(|d| d.actions.get(&id).map(|shown| Arc::clone(&shown.header)))
+    }
+
+    /// Every header of a range of ids, in their order.
+    pub fn headers(&self, range: impl std::ops::RangeBounds<ActionId>) -> Vec<Arc<Header>> {
+        self.read(|d| d.actions.range(range).map(|(_, shown)| Arc::clone(&shown.header)).collect())
+    }
+
+    /// The actions that have not ended, in the order of their ids.
+    pub fn unfinished(&self) -> Vec<ActionId> {
+        self.read(|d| d.unfinished.iter().copied().collect())
+    }
+
+    /// Tells of every change from now on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Tells those who wait that something changed.
+    pub fn tell(&self) {
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Lets a durable header be seen.
+    pub fn show(&self, shown: Shown) {
+        let (id, done) = (shown.header.id, shown.header.status.bucket() == Bucket::Done);
+        self.write(|d| {
+            if done { d.unfinished.remove(&id) } else { d.unfinished.insert(id) };
+            d.actions.insert(id, shown);
+        });
+    }
+
+    pub fn stops(&self) -> Arc<Stops> {
+        self.read(|d| Arc::clone(&d.stops))
+    }
+
+    pub fn shown(&self, id: ActionId) -> Option<Shown> {
+        self.read(|d| d.actions.get(&id).cloned())
+    }
+
+    pub fn last_id(&self) -> ActionId {
+        self.read(|d| d.actions.last_key_value().map_or(ActionId::new(0), |(id, _)| *id))
+    }
+
+    pub fn show_stops(&self, stops: Arc<Stops>) {
+        self.write(|d| d.stops = stops);
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&Durable) -> T) -> T {
+        f(&self.durable.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, f: impl FnOnce(&mut Durable) -> T) -> T {
+        f(&mut self.durable.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
