@@ -75,7 +75,8 @@ impl Claims {
         let mut granted = None;
         match (levels, bare) {
             (Some(levels), _) => {
-                let all: Permission = format!("*:{levels}").parse().map_err(|_| "has levels other than r, w and rw")?;
+                let all: Permission =
+                    format!("*:{levels}").parse().map_err(|_| "has levels other than r, w and rw")?;
                 match name.parse::<Area>() {
                     _ if name == "*" => granted = Some(all),
                     Ok(area) => granted = Some(Permission { area: Some(area), ..all }),
@@ -184,9 +185,24 @@ mod tests {
             assert_eq!(code(missing, Bare::Refused), "ERR_PAYLOAD_AUTH_PERMS_REQUIRED");
         }
         let entries = [
-            json!("miner:"), json!(":w"), json!("miner:x"), json!("miner:rr"), json!("miner:rwx"), json!("miner:W"),
-            json!("miner :w"), json!(" miner:w"), json!("miner:w "), json!("miner:w:w"), json!("mi*:w"), json!("**:w"),
-            json!(""), json!(":"), json!(7), json!(null), json!(["miner:w"]), json!("ｍiner:w"),
+            json!("miner:"),
+            json!(":w"),
+            json!("miner:x"),
+            json!("miner:rr"),
+            json!("miner:rwx"),
+            json!("miner:W"),
+            json!("miner :w"),
+            json!(" miner:w"),
+            json!("miner:w "),
+            json!("miner:w:w"),
+            json!("mi*:w"),
+            json!("**:w"),
+            json!(""),
+            json!(":"),
+            json!(7),
+            json!(null),
+            json!(["miner:w"]),
+            json!("ｍiner:w"),
             json!("x".repeat(65) + ":w"),
         ];
         for entry in entries {

@@ -175,6 +175,7 @@ impl Desk {
     pub fn insert(&mut self, header: Header, rows: Vec<Json>, effects: Vec<Effect>, note: Note) -> Arc<Header> {
         let id = header.id;
         self.calls.insert(id, Calls::new(header.counts.total));
+        self.staged.urgent |= header.order.shed.is_some();
         self.staged.size += rows.len();
         self.staged.rows.push((id, rows));
         self.stage(Arc::new(header), effects, note)
@@ -219,6 +220,8 @@ impl Desk {
         if matches!(step, Step::Intent(_)) {
             self.may_begin(&header, step.n())?;
         }
+        // What stops things may use the space that is kept for that.
+        self.staged.urgent |= header.order.shed.is_some();
         let calls = self.calls.get_mut(&id).ok_or_else(unknown)?;
         let n = step.n();
         let before = calls.apply(&step)?;
@@ -237,6 +240,9 @@ impl Desk {
         let held = |why: String| Error::new(ErrorKind::Conflict, "action.begin", why).code_as("ERR_ACTION_HELD");
         if header.status != Status::Executing {
             return Err(held("the action is not executing".into()).with("status", header.status.as_str()));
+        }
+        if header.order.shed.is_some() {
+            return Ok(());
         }
         if header.hold.is_some() && !planted(Bug::IgnoreHold) {
             return Err(held("the action is paused".into()));

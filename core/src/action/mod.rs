@@ -22,7 +22,7 @@ mod watch;
 
 pub use claims::{Bare, Claims};
 pub use engine::{
-    ActionQuery, ActionView, Ballot, BatchOptions, By, Draft, Engine, EngineOptions, Group, Listed, Points, Pushed, Settled,
+    ActionQuery, ActionView, Ballot, BatchOptions, By, Draft, Engine, EngineOptions, Group, Listed, Points, Pushed, Settled, Shed,
 };
 pub use fleet::{Ask, Before, Call, Excluded, Fleet, FleetRack, Hands, Look, Pick, Reply, Seen, Selection};
 pub use id::ActionId;

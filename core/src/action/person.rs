@@ -67,12 +67,14 @@ impl Person {
             Value::String(text) => Self::from_text(text),
             Value::Number(number) => {
                 // `7.0` is how some programs write 7.
-                let whole = |n: f64| (n.fract() == 0.0 && (1.0..=MAX_SAFE).contains(&n)).then(|| format!("{n:.0}"));
+                let whole =
+                    |n: f64| (n.fract() == 0.0 && (1.0..=MAX_SAFE).contains(&n)).then(|| format!("{n:.0}"));
                 let text = match number.as_u64() {
                     Some(n) => (n >= 1).then(|| n.to_string()),
                     None => number.as_f64().and_then(whole),
                 };
-                let text = Text::from(text.ok_or_else(|| refused("a number has to be whole, and 1 or more"))?);
+                let text =
+                    Text::from(text.ok_or_else(|| refused("a number has to be whole, and 1 or more"))?);
                 Ok(Self { key: text.clone(), shown: text, number: true })
             }
             _ => Err(refused("a person is a name, or a whole number of 1 or more")),
@@ -96,6 +98,7 @@ impl Person {
         if key.is_empty() {
             return Err(refused("a name has something to see in it"));
         }
+        let key = if planted(Bug::CompareEmailText) { shown.to_owned() } else { key };
         Ok(Self { key: key.into(), shown: shown.into(), number: false })
     }
 
@@ -112,12 +115,13 @@ impl Person {
 }
 
 fn canonical(text: &str) -> String {
-    if planted(Bug::CompareEmailText) {
-        return text.to_owned();
+    if text.is_ascii() {
+        return text.trim().to_ascii_lowercase();
     }
     let mut now = text.to_owned();
     for _ in 0..MAX_PASSES {
-        let folded = now.nfkc().default_case_fold().nfkc().filter(|c| !is_unseen(*c));
+        // Taken apart first: a Greek iota below a letter becomes a letter, and takes no mark of the other one with it.
+        let folded = now.nfkd().default_case_fold().filter(|c| !is_unseen(*c));
         let next: String = folded.nfkc().collect();
         let next = next.trim();
         if next == now {
@@ -221,6 +225,7 @@ mod tests {
         for other in others {
             assert!(!all.contains(&person(json!(other))), "{other}");
         }
+        assert_eq!(person(json!("ᾀ\u{7fd}")), person(json!("α\u{7fd}\u{313}ι")));
         assert_ne!(person(json!("anna")), person(json!("аnna")), "the second begins with a Cyrillic letter");
     }
 
@@ -278,7 +283,9 @@ mod tests {
     fn the_table_of_unseen_characters_is_in_order() {
         assert!(UNSEEN.iter().all(|(first, last)| first <= last));
         assert!(UNSEEN.windows(2).all(|pair| pair[0].1 < pair[1].0));
-        assert!(is_unseen('\u{200e}') && is_unseen('\u{e0041}') && !is_unseen('a') && !is_unseen('\u{10ffff}'));
+        assert!(
+            is_unseen('\u{200e}') && is_unseen('\u{e0041}') && !is_unseen('a') && !is_unseen('\u{10ffff}')
+        );
     }
 
     proptest! {

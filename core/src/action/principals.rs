@@ -194,7 +194,9 @@ impl StaticPrincipals {
     /// person or belongs to another; [`RateLimited`](ErrorKind::RateLimited) beyond 100,000 names.
     pub fn name(&self, name: &Person, kind: Kind, owner: &Person) -> Result<()> {
         self.change(|names| {
-            let Some(Entry::Person { person, .. }) = names.get(owner.key()) else { return Err(unknown(owner)) };
+            let Some(Entry::Person { person, .. }) = names.get(owner.key()) else {
+                return Err(unknown(owner));
+            };
             let owner = person.clone();
             match names.get(name.key()) {
                 Some(Entry::Person { .. }) => return Err(taken(name)),
@@ -343,7 +345,9 @@ mod tests {
     async fn claims_are_used_as_they_came() {
         let claims = Claims::parse(&json!(["miner:w"]), Bare::Refused).unwrap();
         let voter = RightsSource::Claims.of(&person("u1"), &claims).await.unwrap();
-        assert!(voter.counts && voter.rights.allows_write("miner") && !voter.rights.allows_write("container"));
+        assert!(
+            voter.counts && voter.rights.allows_write("miner") && !voter.rights.allows_write("container")
+        );
         assert!(voter.rights.allows(Area::Miner, Access::Write));
     }
 }

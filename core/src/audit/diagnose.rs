@@ -12,7 +12,8 @@ use crate::{Error, ErrorKind};
 /// The first place where a log is not what it should be.
 ///
 /// Entries before the last checkpoint that matched are those that were witnessed. Those between it and [`entry`](Self::entry)
-/// fit each other, and were taken for right.
+/// fit each other, and were taken for right. An entry is vouched for by the one behind it: where several neighbours were
+/// changed, the first of them may be the entry before the one that is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -78,7 +79,9 @@ impl fmt::Display for Fault {
             Why::Missing { found } => write!(f, "entry {entry} is missing, {found} stands in its place"),
             Why::Swapped { found } => write!(f, "entry {found} was put in the place of entry {entry}"),
             Why::OutOfSequence { found } => write!(f, "entry {found} stands in the place of entry {entry}"),
-            Why::Broken => write!(f, "entry {entry} or the one behind it was altered: they do not follow each other"),
+            Why::Broken => {
+                write!(f, "entry {entry} or the one behind it was altered: they do not follow each other")
+            }
             Why::Cut { checkpoint } => {
                 write!(f, "the log ends before entry {entry}, a checkpoint was made of {checkpoint} entries")
             }
@@ -168,7 +171,9 @@ pub(super) fn diagnose(place: &Place<'_>) -> Fault {
         Some(Link { seq, .. }) if seq == *index => broken(place),
         // Only the number is wrong.
         Some(Link { prev, .. }) if prev == *before => fault(*index, Why::Altered),
-        Some(Link { seq, prev }) if index.checked_sub(1) == Some(seq) && prev == place.before[1] => twice(place),
+        Some(Link { seq, prev }) if index.checked_sub(1) == Some(seq) && prev == place.before[1] => {
+            twice(place)
+        }
         Some(Link { seq: found, .. }) => {
             let goes_on = behind.is_some_and(|line| line.is(index + 1));
             fault(
@@ -202,7 +207,11 @@ fn broken(place: &Place<'_>) -> Fault {
     if let (Some(root), Some(claimed)) = (at, claimed) {
         // A checkpoint ends between the two: the line knows the right one's hash, or more is wrong.
         let alone = place.tree_before.root_with(claimed) == *root;
-        return if alone { Fault { entry: last, why: Why::Altered } } else { Fault { entry: *index, why: Why::Broken } };
+        return if alone {
+            Fault { entry: last, why: Why::Altered }
+        } else {
+            Fault { entry: *index, why: Why::Broken }
+        };
     }
     let sure = place.next.first().is_some_and(|next| next.follows(&here.hash));
     Fault { entry: last, why: if sure { Why::Altered } else { Why::Broken } }

@@ -122,7 +122,9 @@ impl Draft {
         let line = serde_json::to_vec(&entry)
             .map_err(|e| refused(format!("the entry cannot be written as JSON ({:?})", e.classify())))?;
         if line.len() > MAX_LINE_BYTES {
-            return Err(refused("an audit entry has at most 64 KiB: give its details a place of their own".into()));
+            return Err(refused(
+                "an audit entry has at most 64 KiB: give its details a place of their own".into(),
+            ));
         }
         if line.windows(SEALED.len()).any(|part| part == SEALED) {
             return Err(refused("an audit entry holds no sealed secret: leave it out".into()));

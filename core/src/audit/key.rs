@@ -76,7 +76,8 @@ impl AuditKey {
             return Err(wrong("others than its owner may read the audit key: chmod 600 it".into()));
         }
         let bytes = from_hex(text.trim_ascii()).and_then(|bytes| bytes.try_into().ok());
-        let bytes = bytes.ok_or_else(|| wrong("the audit key's file does not hold 64 hexadecimal digits".into()))?;
+        let bytes =
+            bytes.ok_or_else(|| wrong("the audit key's file does not hold 64 hexadecimal digits".into()))?;
         Self::from_bytes(name, bytes)
     }
 
@@ -155,9 +156,9 @@ impl VerifierKey {
         let own = note.signatures.iter().find(|s| s.name == self.name && s.id == self.id);
         let own = own.ok_or_else(|| unsigned("the checkpoint has no signature of this key"))?;
         let signature = ed25519_dalek::Signature::from_slice(&own.bytes);
-        signature
-            .and_then(|signature| self.key.verify_strict(note.text.as_bytes(), &signature))
-            .map_err(|_| unsigned("the checkpoint's signature is wrong: it was changed, or made by somebody else"))?;
+        signature.and_then(|signature| self.key.verify_strict(note.text.as_bytes(), &signature)).map_err(
+            |_| unsigned("the checkpoint's signature is wrong: it was changed, or made by somebody else"),
+        )?;
         let checkpoint = Checkpoint::parse(note.text)?;
         if checkpoint.origin() != self.name {
             return Err(unsigned("the checkpoint is about another log"));

@@ -4,7 +4,7 @@ use std::{ops::Bound, sync::Arc};
 
 use super::code;
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind,
     store::{ControlStore, Key, Record, Space},
 };
 
@@ -47,7 +47,11 @@ impl<'a> Lines<'a> {
              it with the last checkpoint",
             self.next
         );
-        Some(Error::new(ErrorKind::Corrupt, "audit.open", text).code_as(code::CORRUPT).with("entry", self.next))
+        Some(
+            Error::new(ErrorKind::Corrupt, "audit.open", text)
+                .code_as(code::CORRUPT)
+                .with("entry", self.next),
+        )
     }
 }
 

@@ -109,7 +109,11 @@ impl Walk {
         while let Some(mark) = marks.front().filter(|mark| mark.size() == size) {
             if self.tree.root() != mark.root() {
                 let twice = self.sound == size;
-                let why = if twice { Why::Contradiction { checkpoint: size } } else { Why::Rebuilt { checkpoint: size } };
+                let why = if twice {
+                    Why::Contradiction { checkpoint: size }
+                } else {
+                    Why::Rebuilt { checkpoint: size }
+                };
                 return Some(Fault { entry: self.sound, why });
             }
             self.sound = size;

@@ -95,7 +95,8 @@ impl FileWitness {
             file.set_len(length).and_then(|()| file.sync_all()).map_err(|e| failed(path, e))?;
         }
         let last = found.last;
-        let last = last.map(|note| key.open(&note)).transpose().map_err(|e| e.with("path", path.display()))?;
+        let last =
+            last.map(|note| key.open(&note)).transpose().map_err(|e| e.with("path", path.display()))?;
         Ok(Self::with(key, Kept { path: path.to_owned(), file, length, last }))
     }
 
@@ -134,7 +135,9 @@ impl Witness for FileWitness {
         let (witness, note, proof) = (self.clone(), note.to_owned(), proof.to_vec());
         let work = async {
             let done = tokio::task::spawn_blocking(move || witness.take(&note, &proof)).await;
-            done.map_err(|e| Error::new(ErrorKind::Internal, OP, "the witness ended").caused_by(e).maybe_sent())?
+            done.map_err(|e| {
+                Error::new(ErrorKind::Internal, OP, "the witness ended").caused_by(e).maybe_sent()
+            })?
         };
         // What was begun goes on when the time is over.
         let late = |e: Error| if e.kind() == ErrorKind::Timeout { e.maybe_sent() } else { e };
@@ -149,7 +152,9 @@ impl Witness for FileWitness {
 impl Kept {
     fn append(&mut self, note: &str) -> Result<()> {
         let mut file = &self.file;
-        let written = file.seek(SeekFrom::Start(self.length)).and_then(|_| {
+        // What a failed attempt may have left goes first.
+        let written = file.set_len(self.length).and_then(|()| {
+            file.seek(SeekFrom::Start(self.length))?;
             file.write_all(note.as_bytes())?;
             file.sync_all()
         });
@@ -167,7 +172,8 @@ impl Kept {
 /// Whether `new` may follow `last`.
 fn judge(last: &Checkpoint, new: &Checkpoint, proof: &[Hash]) -> Result<()> {
     let split = |why: &str| {
-        let text = format!("{why}: the log was rolled back or made anew. Compare it with what the witness has");
+        let text =
+            format!("{why}: the log was rolled back or made anew. Compare it with what the witness has");
         let error = Error::new(ErrorKind::Conflict, OP, text).code_as(code::SPLIT);
         Err(error.with("witnessed", last.size()).with("received", new.size()))
     };

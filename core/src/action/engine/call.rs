@@ -35,6 +35,15 @@ pub(super) enum Next {
     Again,
 }
 
+/// By which rules a call is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Approved, and stopped by any stop.
+    Usual,
+    /// Sheds load: stopped by none, and sent even where its journal cannot be written.
+    Shed,
+}
+
 /// How a call ended, before it is journalled.
 #[derive(Debug)]
 pub(super) struct End {
@@ -66,7 +75,7 @@ pub(super) fn text(e: &Error) -> Text {
 
 impl Inner {
     /// Makes one attempt at a call; `attempts` were made before, none of them sent.
-    pub(super) async fn call(&self, rack: &RackId, n: u32, attempts: u16, call: &Call) -> Next {
+    pub(super) async fn call(&self, rack: &RackId, n: u32, attempts: u16, call: &Call, lane: Lane) -> Next {
         let (hands, look) = match self.look(rack, call).await {
             Ok(found) => found,
             Err(e) => return self.end(call.id, n, attempts, End::failed(text(&e))).await,
@@ -79,7 +88,7 @@ impl Inner {
         let before = self.before(&look);
         self.point("before_journal").await;
         if planted(Bug::IntentAfterSend) {
-            let end = self.send(&*hands, call, &look, &before).await;
+            let end = self.send(&*hands, call, &look, &before, lane).await;
             drop(self.intend(call.id, n, attempt, &before).await);
             return match end {
                 Ok(end) | Err((_, end)) => self.end(call.id, n, attempt, end).await,
@@ -89,13 +98,16 @@ impl Inner {
             Ok(()) => {}
             // Held, halted or ended meanwhile; or it could not be made durable, so it must not be sent.
             Err(e) if e.kind() == ErrorKind::Conflict => return Next::Held,
+            Err(error) if lane == Lane::Shed => {
+                tracing::error!(%error, action = %call.id, "load is shed though its journal cannot be written");
+            }
             Err(_) => {
                 self.pause().await;
                 return Next::Held;
             }
         }
         self.point("after_journal_before_send").await;
-        let end = match self.send(&*hands, call, &look, &before).await {
+        let end = match self.send(&*hands, call, &look, &before, lane).await {
             Ok(end) => end,
             Err((e, end)) => {
                 let again = e.kind() == ErrorKind::Unreachable && attempt < self.options.attempts;
@@ -148,8 +160,18 @@ impl Inner {
     }
 
     /// Sends, and finds out what became of it. An error is one of a call that was certainly not sent.
-    async fn send(&self, hands: &dyn Hands, call: &Call, look: &Look, before: &Before) -> Result<End, (Error, End)> {
-        let permit = Permit::of(&look.observed).unless(&self.halted);
+    async fn send(
+        &self,
+        hands: &dyn Hands,
+        call: &Call,
+        look: &Look,
+        before: &Before,
+        lane: Lane,
+    ) -> Result<End, (Error, End)> {
+        let permit = match lane {
+            Lane::Usual => Permit::of(&look.observed).unless(&self.halted),
+            Lane::Shed => Permit::of(&look.observed),
+        };
         let sent = hands.send(&self.cx, call, &permit).await;
         match sent {
             Ok(reply) if is_refused(&reply.result) => {

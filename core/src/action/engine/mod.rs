@@ -9,7 +9,11 @@ mod query;
 mod reconcile;
 mod run;
 mod settle;
+mod shed;
 mod stop;
+#[cfg(test)]
+#[cfg(feature = "testkit")]
+mod tests;
 mod timer;
 mod view;
 mod vote;
@@ -19,6 +23,7 @@ pub use options::{EngineOptions, Points};
 pub use push::Pushed;
 pub use query::{ActionQuery, Group, Listed};
 pub use settle::Settled;
+pub use shed::Shed;
 pub use view::ActionView;
 pub use vote::Ballot;
 
@@ -73,7 +78,9 @@ struct Inner {
     reconciled: watch::Sender<bool>,
     /// Calls under way at the same time, of all actions.
     places: Arc<Semaphore>,
-    /// The same, rack by rack.
+    /// Calls that shed load; nothing else takes these.
+    shed_places: Arc<Semaphore>,
+    /// As `places`, rack by rack.
     rack_places: Mutex<BTreeMap<RackId, Arc<Semaphore>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -108,6 +115,7 @@ impl Engine {
             halted: Arc::new(AtomicBool::new(halted)),
             reconciled: watch::Sender::new(false),
             places: Arc::new(Semaphore::new(options.in_flight)),
+            shed_places: Arc::new(Semaphore::new(options.shed_in_flight)),
             rack_places: Mutex::default(),
             tasks: Mutex::default(),
             options,

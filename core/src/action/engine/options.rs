@@ -19,6 +19,10 @@ pub struct EngineOptions {
     pub in_flight: usize,
     /// The same, to one rack.
     pub in_flight_per_rack: usize,
+    /// Calls that shed load at the same time, beside all others; 1 to 1,000.
+    pub shed_in_flight: usize,
+    /// How fast load is shed at most, kW in each second: as the grid's operator allows it.
+    pub emergency_ramp_kw_per_s: f64,
     /// How long an action may run; calls that have not begun by then fail with `ERR_ACTION_DEADLINE`.
     pub run_within: Duration,
     /// How long one look at a target may take before it is written to.
@@ -44,6 +48,8 @@ impl EngineOptions {
             rights,
             in_flight: 512,
             in_flight_per_rack: 256,
+            shed_in_flight: 128,
+            emergency_ramp_kw_per_s: 2_000.0,
             run_within: Duration::from_secs(6 * 3_600),
             look_within: Duration::from_secs(20),
             select_within: Duration::from_secs(30),
@@ -61,6 +67,12 @@ impl EngineOptions {
         }
         if !(1..=10_000).contains(&self.in_flight_per_rack) {
             return wrong("in_flight_per_rack", "1 to 10,000 calls");
+        }
+        if !(1..=1_000).contains(&self.shed_in_flight) {
+            return wrong("shed_in_flight", "1 to 1,000 calls");
+        }
+        if !(self.emergency_ramp_kw_per_s.is_finite() && self.emergency_ramp_kw_per_s > 0.0) {
+            return wrong("emergency_ramp_kw_per_s", "a number above 0");
         }
         if !(1..=10).contains(&self.attempts) {
             return wrong("attempts", "1 to 10 attempts");

@@ -2,18 +2,18 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{BatchOptions, By, Draft, Engine, Inner};
+use super::{BatchOptions, By, Draft, Engine, Inner, shed::Chosen};
 use crate::{
     Error, ErrorKind, Result,
     action::{
-        ActionId, Ask, Claims, Excluded, FleetRack, Hands, Policy, Proposal, Rights, RightsSource, Selection, Status, Voter,
+        ActionId, Ask, Claims, Excluded, FleetRack, Hands, Policy, Proposal, Rights, RightsSource, Selection, Voter,
         catalogue::{self, RackAction},
         desk::Desk,
         note::{Note, by},
         keys::{self, Answer},
         policy::{ActionClass, Sums},
         record::{self, TargetCall, TargetRow},
-        state::{self, Counts, Header, Order, RackCalls, Vote},
+        state::{self, Header, Order, RackCalls, Ramp, Vote},
     },
     io::Timestamp,
     model::{RackId, Text},
@@ -55,12 +55,12 @@ impl Pushed {
 
 /// What an action would touch, all racks together.
 #[derive(Debug, Default)]
-struct Targets {
+pub(super) struct Targets {
     racks: Vec<RackCalls>,
-    rows: Vec<TargetRow>,
+    pub rows: Vec<TargetRow>,
     families: Vec<Text>,
     errors: Vec<String>,
-    calls: u32,
+    pub calls: u32,
     votes: u32,
     size: Sums,
     known: bool,
@@ -132,6 +132,22 @@ impl Engine {
     }
 }
 
+impl Ready {
+    /// The calls of the draft.
+    pub(super) fn chosen(&self) -> Vec<Chosen> {
+        let mut all = Vec::new();
+        for row in &self.targets.rows {
+            let Some(rack) = &row.rack else { continue };
+            all.extend(row.calls.iter().map(|call| Chosen {
+                rack: rack.clone(),
+                target: call.id.clone(),
+                power_w: call.power_w,
+            }));
+        }
+        all
+    }
+}
+
 impl Inner {
     fn batch_name(&self, batch: &BatchOptions) -> Option<Text> {
         let parts: Vec<&str> = [&batch.uid, &batch.suffix].into_iter().flatten().map(Text::as_str).collect();
@@ -150,7 +166,7 @@ impl Inner {
     }
 
     /// What a draft would do; `Err` is the answer when nothing is to be stored.
-    async fn judge(&self, draft: Draft, by: &By, voter: &Voter) -> Result<Result<Box<Ready>, Pushed>> {
+    pub(super) async fn judge(&self, draft: Draft, by: &By, voter: &Voter) -> Result<Result<Box<Ready>, Pushed>> {
         let mut targets = self.choose(&draft, voter).await?;
         if targets.calls == 0 {
             if !targets.known {
@@ -295,22 +311,44 @@ impl Inner {
     }
 }
 
-/// Stores a push that was judged.
+/// Stores a push that was judged, unless its client key has its answer already.
 fn store(desk: &mut Desk, judged: Result<Box<Ready>, Pushed>, batch: Option<&Text>) -> Result<Pushed> {
     let ready = match judged {
         Ok(ready) => *ready,
         Err(pushed) => return Ok(pushed),
     };
-    let Ready { draft, by: who, voter, policy, targets, rows, fingerprint } = ready;
-    desk.stops().admit(&who.person)?;
-    let body = keys::push_body(&draft);
-    if let Some(key) = &draft.client_key
-        && let Some(Answer::Pushed(id, errors)) = keys::staged(desk, &who.person, key, &body)?
+    desk.stops().admit(&ready.voter.person)?;
+    let (person, body) = (ready.by.person.clone(), keys::push_body(&ready.draft));
+    let key = ready.draft.client_key.clone();
+    if let Some(key) = &key
+        && let Some(Answer::Pushed(id, errors)) = keys::staged(desk, &person, key, &body)?
     {
         return Ok(Pushed { id, errors });
     }
-    let id = desk.next_id();
-    let now = desk.now();
+    let shown = by(&person);
+    let pushed = store_as(desk, ready, batch, None, |header, why| {
+        Note::new(&shown, "push").why(why).data(json!({
+            "action": header.order.action,
+            "targets": header.counts.total,
+            "digest": header.order.digest,
+        }))
+    })?;
+    if let Some(key) = &key {
+        keys::remember(desk, &person, key, &body, &Answer::Pushed(pushed.id, pushed.errors.clone()));
+    }
+    Ok(pushed)
+}
+
+/// Stores a push; with a ramp it sheds load, and executes at once.
+pub(super) fn store_as(
+    desk: &mut Desk,
+    ready: Ready,
+    batch: Option<&Text>,
+    shed: Option<Ramp>,
+    note: impl FnOnce(&Header, Option<&str>) -> Note,
+) -> Result<Pushed> {
+    let (id, now) = (desk.next_id(), desk.now());
+    let Ready { draft, voter, policy, targets, rows, fingerprint, .. } = ready;
     let class = ActionClass::of(&draft.action, &draft.params);
     let terms = policy.terms(&Proposal {
         action: &draft.action,
@@ -323,13 +361,15 @@ fn store(desk: &mut Desk, judged: Result<Box<Ready>, Pushed>, batch: Option<&Tex
         recent: desk.recent(class, policy.looks_back_s(&draft.action, class), &voter.person),
     })?;
     let mut errors = targets.errors;
-    errors.extend(terms.raised.as_ref().map(|raised| {
-        format!("{}: {} votes instead of {}", raised.code, terms.votes_for, raised.votes_alone)
-    }));
+    if shed.is_none() {
+        errors.extend(terms.raised.as_ref().map(|raised| {
+            format!("{}: {} votes instead of {}", raised.code, terms.votes_for, raised.votes_alone)
+        }));
+    }
     let (sealer, rng) = (desk.shared.store.sealer(), &*desk.shared.cx.rng);
     let params = catalogue::seal(sealer, rng, &id.key(), &draft.action, &draft.params)?;
     let mut order = Order {
-        action: draft.action.clone(),
+        action: draft.action,
         params,
         query: draft.query,
         creator: voter.person.clone(),
@@ -338,46 +378,27 @@ fn store(desk: &mut Desk, judged: Result<Box<Ready>, Pushed>, batch: Option<&Tex
         racks: targets.racks,
         targets: fingerprint,
         terms,
-        pushed_ms: now,
+        shed,
         class,
         size: targets.size,
+        pushed_ms: now,
         digest: None,
     };
     order.digest = Some(record::digest(&order)?);
-    let vote = Vote {
+    let mut header = Header::new(id, order, targets.calls);
+    header.batch = batch.cloned();
+    header.votes.push(Vote {
         person: voter.person.clone(),
         approve: true,
         ts: now,
         why: draft.why.clone(),
-        factors: order.terms.factors_of(&voter.rights),
+        factors: header.order.terms.factors_of(&voter.rights),
         counts: voter.counts,
         claims: claims(&voter),
-    };
-    let counts = Counts { total: targets.calls, ..Counts::default() };
-    let mut header = Header {
-        id,
-        batch: batch.cloned(),
-        order,
-        status: Status::Voting,
-        votes: vec![vote],
-        counts,
-        hold: None,
-        decided_ms: None,
-        begun_ms: None,
-        ended_ms: None,
-        rev: 1,
-    };
+    });
     let effects = state::first(&mut header, now);
-    let note = Note::new(&by(&who.person), "push").why(draft.why.as_deref()).data(json!({
-        "action": header.order.action,
-        "targets": counts.total,
-        "digest": header.order.digest,
-        "errors": errors.len(),
-    }));
+    let note = note(&header, draft.why.as_deref());
     desk.insert(header, rows, effects, note);
-    if let Some(key) = &draft.client_key {
-        keys::remember(desk, &who.person, key, &body, &Answer::Pushed(Some(id), errors.clone()));
-    }
     Ok(Pushed { id: Some(id), errors })
 }
 

@@ -7,7 +7,12 @@ use std::{
 use serde_json::json;
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{Inner, call::Next, push};
+use super::{
+    Inner,
+    call::{Lane, Next},
+    push,
+    shed::Pace,
+};
 use crate::{
     Result,
     action::{
@@ -35,10 +40,22 @@ pub(super) struct Run {
     action: Text,
     params: Arc<[serde_json::Value]>,
     places: Arc<Semaphore>,
+    /// How fast it goes, when it sheds load.
+    pace: Option<Pace>,
 }
 
-/// Calls of one rack that wait: place and target, and attempts so far.
-type Queue = Vec<(u32, u16, Text)>;
+/// Calls of one rack that wait.
+type Queue = Vec<Waiting>;
+
+/// A call that waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    n: u32,
+    /// Made so far.
+    attempts: u16,
+    target: Text,
+    pub power_w: Option<f64>,
+}
 
 impl Inner {
     /// Carries a begun action out.
@@ -65,9 +82,14 @@ impl Inner {
             action: header.order.action.clone(),
             params: push::params(&self, &header)?,
             places: Arc::new(Semaphore::new(at_once)),
+            pace: header.order.shed.map(|ramp| Pace::new(ramp, self.cx.clock.mono())),
         });
         let mut racks = JoinSet::new();
-        for (rack, queue) in self.queues(&header).await? {
+        for (rack, mut queue) in self.queues(&header).await? {
+            if run.pace.is_some() {
+                // What relieves most goes first.
+                queue.sort_by(|a, b| b.power_w.unwrap_or(0.0).total_cmp(&a.power_w.unwrap_or(0.0)));
+            }
             racks.spawn(Arc::clone(&self).run_rack(Arc::clone(&run), rack, queue));
         }
         let watch = self.watch_rights(id);
@@ -89,7 +111,10 @@ impl Inner {
         for row in record::load_rows(&self.shared.store, id)?.0 {
             let Some(rack) = row.rack else { continue };
             let calls = (row.first..).zip(row.calls);
-            let left = calls.filter_map(|(n, call)| Some((n, *waiting.get(&n)?, call.id)));
+            let left = calls.filter_map(|(n, call)| {
+                let attempts = *waiting.get(&n)?;
+                Some(Waiting { n, attempts, target: call.id, power_w: call.power_w })
+            });
             queues.entry(rack).or_default().extend(left);
         }
         queues.retain(|_, queue| !queue.is_empty());
@@ -99,21 +124,25 @@ impl Inner {
     async fn run_rack(self: Arc<Self>, run: Arc<Run>, rack: RackId, queue: Queue) {
         let places = self.places_of(&rack);
         let mut under_way = JoinSet::new();
-        for (n, attempts, target) in queue {
+        for waiting in queue {
             if !self.may_go(&run).await {
                 break;
             }
             let one = async {
                 let own = Arc::clone(&run.places).acquire_owned().await.ok()?;
+                if let Some(pace) = &run.pace {
+                    pace.wait(&self.cx, waiting.power_w).await;
+                    return Some((own, Arc::clone(&self.shed_places).acquire_owned().await.ok()?, None));
+                }
                 let rack = Arc::clone(&places).acquire_owned().await.ok()?;
                 let site = Arc::clone(&self.places).acquire_owned().await.ok()?;
-                Some((own, rack, site))
+                Some((own, rack, Some(site)))
             };
             // Closed places: the engine ends.
             let Some(place) = one.await else { break };
             let (inner, run, rack) = (Arc::clone(&self), Arc::clone(&run), rack.clone());
             under_way.spawn(async move {
-                inner.calls(&run, rack, n, attempts, target).await;
+                inner.calls(&run, rack, waiting).await;
                 drop(place);
             });
             while under_way.try_join_next().is_some() {}
@@ -122,7 +151,9 @@ impl Inner {
     }
 
     /// Makes a call, and makes it again while it is certain that it was not sent.
-    async fn calls(&self, run: &Run, rack: RackId, n: u32, mut attempts: u16, target: Text) {
+    async fn calls(&self, run: &Run, rack: RackId, waiting: Waiting) {
+        let Waiting { n, mut attempts, target, .. } = waiting;
+        let lane = if run.pace.is_some() { Lane::Shed } else { Lane::Usual };
         loop {
             let call = Call {
                 id: run.id,
@@ -131,7 +162,7 @@ impl Inner {
                 params: Arc::clone(&run.params),
                 target: target.clone(),
             };
-            match self.call(&rack, n, attempts, &call).await {
+            match self.call(&rack, n, attempts, &call, lane).await {
                 Next::Ended => return,
                 Next::Held => {}
                 Next::Again => {
@@ -159,7 +190,7 @@ impl Inner {
                 return false;
             }
             let stopped = self.halted.load(Ordering::SeqCst) || self.shared.stops().holds(&crate::action::StopScope::Halt);
-            if header.hold.is_none() && !stopped {
+            if run.pace.is_some() || header.hold.is_none() && !stopped {
                 return true;
             }
             drop(header);

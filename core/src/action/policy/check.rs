@@ -39,7 +39,11 @@ impl At<'_> {
     }
 
     fn at_most(&self, member: &str, len: usize, most: usize) -> Result<()> {
-        if len <= most { Ok(()) } else { self.wrong(member, &format!("has {len} entries; at most {most} are allowed")) }
+        if len <= most {
+            Ok(())
+        } else {
+            self.wrong(member, &format!("has {len} entries; at most {most} are allowed"))
+        }
     }
 }
 
@@ -120,7 +124,8 @@ fn window(at: &At<'_>, window: &Window) -> Result<()> {
         return at.wrong("to", "is not after from; a window over midnight is two windows");
     }
     if window.zone().is_err() {
-        return at.wrong("zone", "is no time zone that is known here; take an IANA name such as Europe/Berlin");
+        return at
+            .wrong("zone", "is no time zone that is known here; take an IANA name such as Europe/Berlin");
     }
     Ok(())
 }
@@ -162,6 +167,12 @@ fn size(at: &At<'_>, size: &Size) -> Result<()> {
     if !size.by_kw.windows(2).all(kw) {
         return at.wrong("by_kw", "does not rise from step to step");
     }
+    if !size.by_kw.is_empty() && size.kw_of_unknown == 0.0 {
+        return at.wrong(
+            "kw_of_unknown",
+            "is 0: a target whose power nobody can say would count nothing in by_kw",
+        );
+    }
     let Some(rolling) = size.rolling else { return Ok(()) };
     let at = At(Some(at), &"rolling");
     at.within("window_s", rolling.window_s, 1, MAX_S)?;
@@ -182,4 +193,138 @@ fn freeze(at: &At<'_>, freeze: &Freeze) -> Result<()> {
         return at.wrong("reason", "is longer than 256 characters");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Rules with one member set.
+    fn with(path: &str, value: Value) -> Value {
+        let mut rules = json!({"profile": "safe", "default": {"size": {}}, "rows": [], "freezes": []});
+        let (parent, member) = path.rsplit_once('/').unwrap();
+        rules.pointer_mut(parent).unwrap()[member] = value;
+        rules
+    }
+
+    fn refuses<const N: usize>(cases: [(&str, Value, &str); N]) {
+        for (path, value, field) in cases {
+            let e = Rules::parse(&with(path, value)).expect_err(path);
+            assert_eq!((e.code(), e.fact("field")), ("ERR_POLICY_INVALID", Some(field)), "{path} {e}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_nobody_can_mean_is_refused_by_field() {
+        let factor = |right: &str, votes: u32| json!({"right": right, "votes": votes});
+        let window = |from: &str, to: &str, days: Value, zone: &str| json!([{"from": from, "to": to, "days": days, "zone": zone}]);
+        refuses([
+            ("/default/votes_for", json!(0), "default.votes_for"),
+            ("/default/votes_for", json!(65), "default.votes_for"),
+            ("/default/votes_against", json!(0), "default.votes_against"),
+            ("/default/votes_for", json!("2"), "default.votes_for"),
+            ("/default/expires_s", json!(0), "default.expires_s"),
+            ("/default/expires_s", json!(30 * 86_400 + 1), "default.expires_s"),
+            ("/default/begin_within_s", json!(0), "default.begin_within_s"),
+            ("/default/wait_s", json!(30 * 86_400 + 1), "default.wait_s"),
+            ("/default/max_in_flight", json!(0), "default.max_in_flight"),
+            ("/default/vote_for", json!(1), "default.vote_for"),
+            ("/default/voters", json!("miner"), "default.voters"),
+            ("/default/voters", json!("miner:rw"), "default.voters"),
+            ("/default/voters", json!("*:w"), "default.voters"),
+            ("/default/factors", json!([factor("miner:w", 0)]), "default.factors[0].votes"),
+            (
+                "/default/factors",
+                json!([factor("miner:w", 1), factor("miner:w", 1)]),
+                "default.factors[1].right",
+            ),
+            ("/default/factors", json!([factor("miner:w", 60), factor("temp:w", 5)]), "default.factors"),
+            ("/default/windows", window("10:00", "09:00", json!(["mon"]), "UTC"), "default.windows[0].to"),
+            ("/default/windows", window("10:00", "10:00", json!(["mon"]), "UTC"), "default.windows[0].to"),
+            ("/default/windows", window("10:00", "11:00", json!([]), "UTC"), "default.windows[0].days"),
+            (
+                "/default/windows",
+                window("10:00", "11:00", json!(["mon"]), "CEST+5"),
+                "default.windows[0].zone",
+            ),
+            ("/default/windows", window("10h", "11:00", json!(["mon"]), "UTC"), "default.windows[0].from"),
+        ]);
+    }
+
+    #[test]
+    fn steps_of_size_rise_and_count_something() {
+        refuses([
+            ("/default/size/kw_of_unknown", json!(-1.0), "default.size.kw_of_unknown"),
+            ("/default/size/by_kw", json!([{"from_kw": 5.0, "votes": 2}]), "default.size.kw_of_unknown"),
+            (
+                "/default/size/by_targets",
+                json!([{"from_targets": 0, "votes": 2}]),
+                "default.size.by_targets[0].from_targets",
+            ),
+            ("/default/size/by_kw", json!([{"from_kw": 0.0, "votes": 2}]), "default.size.by_kw[0].from_kw"),
+            ("/default/size/by_kw", json!([{"from_kw": 1.0, "votes": 0}]), "default.size.by_kw[0].votes"),
+            (
+                "/default/size/by_targets",
+                json!([{"from_targets": 5, "votes": 3}, {"from_targets": 9, "votes": 2}]),
+                "default.size.by_targets",
+            ),
+            (
+                "/default/size/by_kw",
+                json!([{"from_kw": 9.0, "votes": 2}, {"from_kw": 5.0, "votes": 3}]),
+                "default.size.by_kw",
+            ),
+            (
+                "/default/size/rolling",
+                json!({"window_s": 0, "per_creator": true, "per_site": true}),
+                "default.size.rolling.window_s",
+            ),
+            (
+                "/default/size/rolling",
+                json!({"window_s": 60, "per_creator": false, "per_site": false}),
+                "default.size.rolling.per_creator",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn rows_and_freezes_are_for_something() {
+        let row = |names: Value| json!([{"actions": names, "rule": {}}]);
+        let freeze =
+            |from: &str, to: &str, classes: Value| json!([{"from": from, "to": to, "classes": classes}]);
+        refuses([
+            ("/freezes", freeze("2026-12-24T00:00:00Z", "2026-12-24T00:00:00Z", json!([])), "freezes[0].to"),
+            ("/freezes", freeze("2026-12-24", "2026-12-25", json!([])), "freezes[0].from"),
+            (
+                "/freezes",
+                freeze("2026-12-24T00:00:00Z", "2026-12-25T00:00:00Z", json!(["policy"])),
+                "freezes[0].classes",
+            ),
+            (
+                "/freezes",
+                freeze("2026-12-24T00:00:00Z", "2026-12-25T00:00:00Z", json!(["tea"])),
+                "freezes[0].classes[0]",
+            ),
+            ("/rows", row(json!([])), "rows[0].actions"),
+            ("/rows", row(json!([" "])), "rows[0].actions"),
+            (
+                "/rows",
+                json!([{"actions": ["a"], "rule": {}}, {"actions": ["a"], "rule": {}}]),
+                "rows[1].actions",
+            ),
+            (
+                "/rows",
+                json!([{"classes": ["logs"], "rule": {}}, {"classes": ["logs"], "rule": {}}]),
+                "rows[1].classes",
+            ),
+            ("/rows", json!([{"actions": ["a"], "rule": {"votes_for": 0}}]), "rows[0].rule.votes_for"),
+            ("/rows", json!([{"actions": ["a"]}]), "rows[0]"),
+            ("/rows", json!(vec![json!({"actions": ["a"], "rule": {}}); 1_001]), "rows"),
+            ("/profile", json!("open"), "profile"),
+            ("/extra", json!(1), "extra"),
+        ]);
+        assert!(Rules::parse(&with("/freezes", json!([]))).is_ok());
+        assert_eq!(Rules::parse(&json!(null)).unwrap_err().code(), "ERR_POLICY_INVALID");
+    }
 }

@@ -172,7 +172,9 @@ mod tests {
     #[test]
     fn an_update_of_what_opens_a_thing_is_about_credentials() {
         let class = |record: Value| ActionClass::of("updateThing", &[record]);
-        for record in [json!({"opts": {"password": "x"}}), json!({"opts": {"address": "10.0.0.7"}}), json!({"opts": 1})] {
+        for record in
+            [json!({"opts": {"password": "x"}}), json!({"opts": {"address": "10.0.0.7"}}), json!({"opts": 1})]
+        {
             assert_eq!(class(record.clone()), ActionClass::Credentials, "{record}");
         }
         for record in [json!({}), json!({"opts": {}}), json!({"opts": null, "tags": ["a"]}), json!("opts")] {

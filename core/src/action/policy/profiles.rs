@@ -36,12 +36,7 @@ impl Rules {
         };
         let rows = vec![
             row(
-                &[
-                    ActionClass::Pools,
-                    ActionClass::Firmware,
-                    ActionClass::Credentials,
-                    ActionClass::Deletion,
-                ],
+                &[ActionClass::Pools, ActionClass::Firmware, ActionClass::Credentials, ActionClass::Deletion],
                 second,
             ),
             row(&[ActionClass::ContainerPower], Rule { size: containers, ..Rule::default() }),
@@ -75,7 +70,10 @@ fn row(classes: &[ActionClass], rule: Rule) -> Row {
 }
 
 fn targets(steps: &[(u64, u32)]) -> Vec<TargetStep> {
-    steps.iter().map(|(from_targets, votes)| TargetStep { from_targets: *from_targets, votes: *votes }).collect()
+    steps
+        .iter()
+        .map(|(from_targets, votes)| TargetStep { from_targets: *from_targets, votes: *votes })
+        .collect()
 }
 
 fn kw(steps: &[(f64, u32)]) -> Vec<KwStep> {

@@ -14,6 +14,8 @@ use super::{
 use crate::{Error, Result, io::Timestamp, model::Text};
 
 const OP: &str = "action.policy";
+/// How much of what is wrong an error repeats.
+const SHOWN_CHARS: usize = 200;
 
 /// What has to be so before an action is carried out, as data. JSON; unknown members are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -168,7 +170,11 @@ pub struct Freeze {
 
 impl Freeze {
     fn holds(&self, class: ActionClass, now: Timestamp) -> bool {
-        let named = if self.classes.is_empty() { class != ActionClass::Policy } else { self.classes.contains(&class) };
+        let named = if self.classes.is_empty() {
+            class != ActionClass::Policy
+        } else {
+            self.classes.contains(&class)
+        };
         named && (self.from..self.to).contains(&now)
     }
 }
@@ -180,8 +186,8 @@ impl Rules {
     /// [`Invalid`](crate::ErrorKind::Invalid) with code `ERR_POLICY_INVALID`, naming the wrong field.
     pub fn parse(json: &Value) -> Result<Self> {
         let rules: Self = serde_path_to_error::deserialize(json).map_err(|e| {
-            let field = e.path().to_string();
-            Error::invalid(OP, &field, e.into_inner().to_string()).code_as(check::CODE)
+            let (field, why) = (shortened(&e.path().to_string()), shortened(&e.inner().to_string()));
+            Error::invalid(OP, &field, why).code_as(check::CODE)
         })?;
         rules.check()?;
         Ok(rules)
@@ -203,11 +209,18 @@ impl Rules {
     }
 }
 
+/// As much of a text as an error repeats.
+fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS).collect()
+}
+
 impl Size {
     /// How many people approve so much.
     fn votes(&self, of: Sums) -> u32 {
         #[expect(clippy::cast_precision_loss, reason = "no site has so many targets that it would matter")]
         let kw = of.kw + of.unknown as f64 * self.kw_of_unknown;
+        // No number is not a small number.
+        let kw = if kw.is_nan() { f64::INFINITY } else { kw };
         let by_targets = self.by_targets.iter().filter(|step| of.targets >= step.from_targets);
         let by_kw = self.by_kw.iter().filter(|step| kw >= step.from_kw);
         by_targets.map(|step| step.votes).chain(by_kw.map(|step| step.votes)).max().unwrap_or(0)
@@ -234,18 +247,17 @@ impl Policy for Rules {
             }
         }
         Ok(Terms {
-            profile: self.profile,
             votes_for,
             votes_against: rule.votes_against,
             own_vote: rule.own_vote,
             voters: rule.voters,
             factors: rule.factors.clone(),
             raised,
-            expires_at_ms: later(proposal.now, rule.expires_s).0,
             begin_within_s: rule.begin_within_s,
             wait_s: rule.wait_s,
             windows: rule.windows.clone(),
             max_in_flight: rule.max_in_flight,
+            ..Terms::new(self.profile, later(proposal.now, rule.expires_s))
         })
     }
 

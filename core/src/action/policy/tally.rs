@@ -61,10 +61,7 @@ impl Tally {
 }
 
 /// Those whose vote counts, each once, with the factors that any of their votes can stand for.
-fn people<'a>(
-    votes: impl Iterator<Item = &'a Vote<'a>>,
-    terms: &Terms,
-) -> BTreeMap<&'a Person, Vec<bool>> {
+fn people<'a>(votes: impl Iterator<Item = &'a Vote<'a>>, terms: &Terms) -> BTreeMap<&'a Person, Vec<bool>> {
     let mut people: BTreeMap<&Person, Vec<bool>> = BTreeMap::new();
     for vote in votes.filter(|vote| vote.counts) {
         let can = people.entry(vote.person).or_insert_with(|| vec![false; terms.factors.len()]);

@@ -49,7 +49,8 @@ impl FromStr for Right {
 
     fn from_str(text: &str) -> Result<Self> {
         let Permission { area, read, write } = text.parse()?;
-        let wrong = || Error::invalid("action.policy", "right", "takes one area and one level, such as miner:w");
+        let wrong =
+            || Error::invalid("action.policy", "right", "takes one area and one level, such as miner:w");
         let access = match (read, write) {
             (true, false) => Access::Read,
             (false, true) => Access::Write,
@@ -169,12 +170,32 @@ pub enum Begin {
 }
 
 impl Terms {
+    /// One other person until `expires_at`, to begin within an hour; the members can be changed.
+    pub const fn new(profile: Profile, expires_at: Timestamp) -> Self {
+        Self {
+            profile,
+            votes_for: 1,
+            votes_against: 1,
+            own_vote: false,
+            voters: None,
+            factors: Vec::new(),
+            raised: None,
+            expires_at_ms: expires_at.0,
+            begin_within_s: 3_600,
+            wait_s: 0,
+            windows: Vec::new(),
+            max_in_flight: None,
+        }
+    }
+
     /// Whether somebody with `rights` may vote on targets of `families`. Without a target and without a right that
     /// votes need nobody may.
     pub fn may_vote<S: AsRef<str>>(&self, rights: &Rights, families: &[S]) -> bool {
         match self.voters {
             Some(right) => rights.allows(right.area, right.access),
-            None => !families.is_empty() && families.iter().all(|family| rights.allows_write(family.as_ref())),
+            None => {
+                !families.is_empty() && families.iter().all(|family| rights.allows_write(family.as_ref()))
+            }
         }
     }
 

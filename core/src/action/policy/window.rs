@@ -155,7 +155,7 @@ impl Window {
         if let Some(from) = self.from.civil() {
             for date in now.date().series(jiff::Span::new().days(1)).take(DAYS_AHEAD) {
                 let local = zone.to_ambiguous_timestamp(date.to_datetime(from));
-                moments.extend(local.clone().earlier().into_iter().chain(local.later()));
+                moments.extend(local.earlier().into_iter().chain(local.later()));
             }
         }
         let opens = moments.into_iter().filter(|m| *m > at && self.is_open_at(zone.to_datetime(*m)));
@@ -163,7 +163,8 @@ impl Window {
     }
 
     fn is_open_at(&self, local: DateTime) -> bool {
-        let minute = u16::try_from(local.hour()).unwrap_or(0) * 60 + u16::try_from(local.minute()).unwrap_or(0);
+        let minute =
+            u16::try_from(local.hour()).unwrap_or(0) * 60 + u16::try_from(local.minute()).unwrap_or(0);
         self.days.contains(&Day::of(local)) && (self.from.0..self.to.0).contains(&minute)
     }
 
@@ -185,7 +186,8 @@ pub fn next_open(windows: &[Window], at: Timestamp) -> Result<Option<Timestamp>>
 }
 
 pub(super) fn instant(at: Timestamp) -> Result<Instant> {
-    Instant::from_millisecond(at.0).map_err(|_| Error::invalid(OP, "time", "is outside of the years that can be shown"))
+    Instant::from_millisecond(at.0)
+        .map_err(|_| Error::invalid(OP, "time", "is outside of the years that can be shown"))
 }
 
 #[cfg(test)]
@@ -230,17 +232,24 @@ mod tests {
         let night = window(&["sun"], "02:30", "04:00", "Europe/Berlin");
         assert_eq!(night.next_open(at("2026-03-28T12:00:00Z")).unwrap(), Some(at("2026-03-29T01:00:00Z")));
         let swallowed = window(&["sun"], "02:10", "02:50", "Europe/Berlin");
-        assert_eq!(swallowed.next_open(at("2026-03-28T12:00:00Z")).unwrap(), Some(at("2026-04-05T00:10:00Z")));
-        assert_eq!(swallowed.next_open(at("2026-10-25T00:00:00Z")).unwrap(), Some(at("2026-10-25T00:10:00Z")));
-        assert_eq!(swallowed.next_open(at("2026-10-25T00:55:00Z")).unwrap(), Some(at("2026-10-25T01:10:00Z")));
+        assert_eq!(
+            swallowed.next_open(at("2026-03-28T12:00:00Z")).unwrap(),
+            Some(at("2026-04-05T00:10:00Z"))
+        );
+        assert_eq!(
+            swallowed.next_open(at("2026-10-25T00:00:00Z")).unwrap(),
+            Some(at("2026-10-25T00:10:00Z"))
+        );
+        assert_eq!(
+            swallowed.next_open(at("2026-10-25T00:55:00Z")).unwrap(),
+            Some(at("2026-10-25T01:10:00Z"))
+        );
     }
 
     #[test]
     fn the_first_of_several_counts_and_none_is_always() {
-        let both = [
-            window(&["mon"], "08:00", "09:00", "UTC"),
-            window(&["fri"], "08:00", "09:00", "Asia/Tokyo"),
-        ];
+        let both =
+            [window(&["mon"], "08:00", "09:00", "UTC"), window(&["fri"], "08:00", "09:00", "Asia/Tokyo")];
         let now = at("2026-11-25T12:00:00Z");
         assert_eq!(next_open(&both, now).unwrap(), Some(at("2026-11-26T23:00:00Z")));
         assert_eq!(next_open(&[], now).unwrap(), Some(now));
@@ -248,7 +257,9 @@ mod tests {
 
     #[test]
     fn times_are_read_strictly_and_unknown_zones_are_errors() {
-        for text in ["24:01", "25:00", "8:00", "08:0", "08:60", "0800", "", "-1:00", "+1:00", "08:00:00", "８:00"] {
+        for text in
+            ["24:01", "25:00", "8:00", "08:0", "08:60", "0800", "", "-1:00", "+1:00", "08:00:00", "８:00"]
+        {
             assert!(text.parse::<LocalTime>().is_err(), "{text}");
         }
         assert_eq!("24:00".parse::<LocalTime>().unwrap().to_string(), "24:00");

@@ -68,6 +68,25 @@ pub struct Header {
     pub rev: u64,
 }
 
+impl Header {
+    /// An action without a vote, of so many calls.
+    pub fn new(id: ActionId, order: Order, total: u32) -> Self {
+        Self {
+            id,
+            batch: None,
+            order,
+            status: Status::Voting,
+            votes: Vec::new(),
+            counts: Counts { total, ..Counts::default() },
+            hold: None,
+            decided_ms: None,
+            begun_ms: None,
+            ended_ms: None,
+            rev: 1,
+        }
+    }
+}
+
 /// What an action is for. A vote is bound to it by its digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -91,6 +110,9 @@ pub struct Order {
     pub targets: Text,
     /// What is asked before it may be done.
     pub terms: Terms,
+    /// It sheds load: begun by one person, paced, and stopped by no stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed: Option<Ramp>,
     /// Its class.
     pub class: ActionClass,
     /// How much it touches.
@@ -100,6 +122,13 @@ pub struct Order {
     /// SHA-256 over all of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+}
+
+/// How fast load is shed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ramp {
+    /// At most so many kW in each second.
+    pub kw_per_s: f64,
 }
 
 impl Order {

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | – | pushed | `VOTING` | more votes are needed |
 //! | – | pushed | `APPROVED` | the creator's own vote is enough |
+//! | – | shed | `EXECUTING` | always: it is the emergency stop |
 //! | `VOTING` | vote | `VOTING`, `APPROVED` or `DENIED` | as the tally says |
 //! | `VOTING` | vote taken back | `VOTING` | the person voted, and is not the creator |
 //! | `VOTING`, `APPROVED` | cancel | `CANCELLED` | by the creator |
@@ -29,6 +30,6 @@ mod step;
 mod tests;
 
 pub use event::{Effect, Event};
-pub use header::{Counts, Digest, Header, Hold, Order, RackCalls, Vote};
+pub use header::{Counts, Digest, Header, Hold, Order, RackCalls, Ramp, Vote};
 pub use step::step;
 pub(super) use step::{first, is_over};

@@ -49,6 +49,11 @@ pub fn step(state: &Header, event: &Event, now: i64) -> Result<(Header, Vec<Effe
 
 /// Where an action begins, the vote of its creator with it.
 pub(in crate::action) fn first(state: &mut Header, now: i64) -> Vec<Effect> {
+    if state.order.shed.is_some() {
+        state.status = Status::Executing;
+        (state.decided_ms, state.begun_ms) = (Some(now), Some(now));
+        return Vec::new();
+    }
     decide(state, now)
 }
 

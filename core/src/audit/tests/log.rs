@@ -18,8 +18,7 @@ fn a_line_has_its_members_in_order_and_leaves_out_what_is_absent() {
     let mut log = Log::new();
     let line = log.append(Draft::new(-5, "Ä\n\u{1}\"", "push")).unwrap();
     let zeros = "0".repeat(64);
-    let expected =
-        format!(r#"{{"seq":0,"ts":-5,"by":"Ä\n\u0001\"","what":"push","prev":"{zeros}"}}"#);
+    let expected = format!(r#"{{"seq":0,"ts":-5,"by":"Ä\n\u0001\"","what":"push","prev":"{zeros}"}}"#);
     assert_eq!(std::str::from_utf8(&line).unwrap(), expected);
     let prev = Hash::leaf(&line);
     let rows = Rows::new().add(Space::Actions, &Key::number(7), br#"{"a":1}"#);
@@ -48,7 +47,10 @@ async fn what_is_staged_committed_and_opened_again_is_the_same() {
     assert_eq!(Log::open(&store).unwrap(), log);
     // The bytes that were hashed are the bytes that are stored and exported.
     let export = exported(&store);
-    assert_eq!(export, lines.iter().flat_map(|l| [l.as_slice(), b"\n"]).flatten().copied().collect::<Vec<_>>());
+    assert_eq!(
+        export,
+        lines.iter().flat_map(|l| [l.as_slice(), b"\n"]).flatten().copied().collect::<Vec<_>>()
+    );
     let verified = verify(super::super::lines(&export), &[checkpoint(&log)]).unwrap();
     assert_eq!((verified.size, verified.root, verified.witnessed), (1_234, log.root(), 1_234));
 }
@@ -106,7 +108,14 @@ async fn a_wrong_entry_is_named_when_the_log_is_opened() {
         (put(0, changed(0, "by", Value::Null)), 0),
         (put(1_024, line(3).to_string()), 1_024),
         (Batch::new().delete(Space::Audit, stored::key(0)), 0),
-        (Batch::new().delete(Space::Audit, stored::key(1_999)).put(Space::Audit, "log/00000000000000001999x", &1), 1_999),
+        (
+            Batch::new().delete(Space::Audit, stored::key(1_999)).put(
+                Space::Audit,
+                "log/00000000000000001999x",
+                &1,
+            ),
+            1_999,
+        ),
         (Batch::new().delete(Space::Audit, stored::key(1_998)), 1_998),
         (put(2_001, changed(1_999, "seq", json!(2_001))), 2_000),
     ] {
@@ -114,7 +123,11 @@ async fn a_wrong_entry_is_named_when_the_log_is_opened() {
         grow(&store, &Log::new(), 2_000).await;
         store.commit(batch).await.unwrap();
         let e = Log::open(&store).unwrap_err();
-        assert_eq!((e.kind(), e.code(), e.fact("entry")), (ErrorKind::Corrupt, code::CORRUPT, Some(&*format!("{entry}"))), "{e}");
+        assert_eq!(
+            (e.kind(), e.code(), e.fact("entry")),
+            (ErrorKind::Corrupt, code::CORRUPT, Some(&*format!("{entry}"))),
+            "{e}"
+        );
     }
 }
 
@@ -130,7 +143,8 @@ fn what_cannot_be_an_entry_is_refused() {
     }
     // As text it is no sealed value.
     assert!(log.stage(Batch::new(), vec![Draft::new(1, "ada", "\"$sealed\"")]).is_ok());
-    for text in ["", "{}", "[]", "{\"seq\":0}", "{\"seq\":0,\"ts\":1,\"by\":\"a\",\"what\":\"b\",\"prev\":1}"] {
+    for text in ["", "{}", "[]", "{\"seq\":0}", "{\"seq\":0,\"ts\":1,\"by\":\"a\",\"what\":\"b\",\"prev\":1}"]
+    {
         assert_eq!(Entry::parse(text.as_bytes()).unwrap_err().code(), code::CORRUPT);
     }
 }

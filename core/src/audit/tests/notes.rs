@@ -61,7 +61,10 @@ fn other_signatures_and_extensions_are_let_pass() {
     let other = format!("— witness.example {}\n", STANDARD.encode([1; 80]));
     let note = format!("{note}{other}");
     let checkpoint = key().verifier().open(note.as_bytes()).unwrap();
-    assert_eq!((checkpoint.size(), checkpoint.extensions()), (7, ["later lines".to_owned(), "and more".into()].as_slice()));
+    assert_eq!(
+        (checkpoint.size(), checkpoint.extensions()),
+        (7, ["later lines".to_owned(), "and more".into()].as_slice())
+    );
     // Of the same name, but another key.
     let same = format!("— {NAME} {}\n", STANDARD.encode([1; 68]));
     assert!(key().verifier().open(format!("{note}{same}").as_bytes()).is_ok());
@@ -77,15 +80,30 @@ fn hostile_notes_are_typed_errors() {
     assert!(verifier.open(good.as_bytes()).is_ok());
     let long = signed(&format!("{NAME}\n7\n{root}\n{}\n", "x".repeat(16 << 10)));
     for bad in [
-        String::new(), "\n\n".into(), good.trim_end().into(), good.replace("\n\n", "\n"), good.replace('\n', "\r\n"),
-        format!("{good}\n"), format!("{good}{line}\n"), format!("{good}{many}"), format!("{good}— x %%%\n"),
-        format!("{good}— x {}\n", STANDARD.encode([1; 4])), format!("{good}-- x {}\n", STANDARD.encode([1; 68])),
-        format!("{good}— a+b {}\n", STANDARD.encode([1; 68])), format!("{good}—  {}\n", STANDARD.encode([1; 68])),
-        format!("{good}\u{1}"), long,
-        signed(&format!("{NAME}\n7\n")), signed(&format!("{NAME}\n07\n{root}\n")), signed(&format!("{NAME}\n+7\n{root}\n")),
-        signed(&format!("{NAME}\n-7\n{root}\n")), signed(&format!("{NAME}\n99999999999999999999\n{root}\n")),
-        signed(&format!("{NAME}\n7\n{}\n", &root[..40])), signed(&format!("{NAME}\n0\n{root}\n")),
-        signed(&format!("{NAME}\n7\n{root}\n\nx\n")), signed(&format!("\n7\n{root}\n")),
+        String::new(),
+        "\n\n".into(),
+        good.trim_end().into(),
+        good.replace("\n\n", "\n"),
+        good.replace('\n', "\r\n"),
+        format!("{good}\n"),
+        format!("{good}{line}\n"),
+        format!("{good}{many}"),
+        format!("{good}— x %%%\n"),
+        format!("{good}— x {}\n", STANDARD.encode([1; 4])),
+        format!("{good}-- x {}\n", STANDARD.encode([1; 68])),
+        format!("{good}— a+b {}\n", STANDARD.encode([1; 68])),
+        format!("{good}—  {}\n", STANDARD.encode([1; 68])),
+        format!("{good}\u{1}"),
+        long,
+        signed(&format!("{NAME}\n7\n")),
+        signed(&format!("{NAME}\n07\n{root}\n")),
+        signed(&format!("{NAME}\n+7\n{root}\n")),
+        signed(&format!("{NAME}\n-7\n{root}\n")),
+        signed(&format!("{NAME}\n99999999999999999999\n{root}\n")),
+        signed(&format!("{NAME}\n7\n{}\n", &root[..40])),
+        signed(&format!("{NAME}\n0\n{root}\n")),
+        signed(&format!("{NAME}\n7\n{root}\n\nx\n")),
+        signed(&format!("\n7\n{root}\n")),
     ] {
         let e = verifier.open(bad.as_bytes()).unwrap_err();
         assert_eq!((e.kind(), e.code()), (ErrorKind::Invalid, code::NOTE), "{bad:?}: {e}");
@@ -95,7 +113,13 @@ fn hostile_notes_are_typed_errors() {
         signed(&format!("headframe/other\n7\n{root}\n")),
         good.replace("\n7\n", "\n8\n"),
         good.replace(&format!("— {NAME}"), "— headframe/other"),
-        good.replace(&line, &format!("— {NAME} {}", STANDARD.encode([hash::from_hex(key_id().as_bytes()).unwrap(), vec![1; 9]].concat()))),
+        good.replace(
+            &line,
+            &format!(
+                "— {NAME} {}",
+                STANDARD.encode([hash::from_hex(key_id().as_bytes()).unwrap(), vec![1; 9]].concat())
+            ),
+        ),
     ] {
         let e = verifier.open(unsigned.as_bytes()).unwrap_err();
         assert_eq!((e.kind(), e.code()), (ErrorKind::Unauthenticated, code::SIGNATURE), "{unsigned:?}: {e}");
@@ -103,6 +127,7 @@ fn hostile_notes_are_typed_errors() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_bytes_are_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>()) {
         let verifier = key().verifier();
@@ -122,7 +147,9 @@ fn a_verifier_key_is_text_with_a_check() {
     let text = key().verifier().to_string();
     assert_eq!(text.parse::<VerifierKey>().unwrap(), key().verifier());
     let weak = format!("{NAME}+00000000+{}", STANDARD.encode([[1].as_slice(), &[0; 32]].concat()));
-    for bad in [&text[1..], &text[..text.len() - 1], &text.replace('+', " "), &weak, "", "a+b", &format!("{text}x")] {
+    for bad in
+        [&text[1..], &text[..text.len() - 1], &text.replace('+', " "), &weak, "", "a+b", &format!("{text}x")]
+    {
         let e = bad.parse::<VerifierKey>().unwrap_err();
         assert_eq!((e.kind(), e.code()), (ErrorKind::Invalid, code::KEY), "{bad}");
     }
@@ -141,7 +168,7 @@ fn a_key_file_is_for_its_owner_and_shows_nowhere() {
     assert_eq!(again.verifier(), key.verifier());
     assert_eq!(format!("{key:?}"), "AuditKey(headframe/test, ***)");
     assert_eq!(key.save(&path).unwrap_err().kind(), ErrorKind::Conflict);
-    let refused = |path| {
+    let refused = |path: &std::path::Path| {
         let e = AuditKey::load(path, NAME).unwrap_err();
         assert_eq!((e.kind(), e.code()), (ErrorKind::Unauthenticated, code::KEY), "{e}");
         e.to_string()

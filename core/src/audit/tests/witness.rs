@@ -52,7 +52,9 @@ async fn roll_backs_and_split_views_are_refused() {
     longer.append(Draft::new(1, "eve", "push")).unwrap();
     let right = grow(&store, &log, 20).await;
     let proof = tree.consistency(&store, &right, 40, 60).unwrap();
-    for (log, proof) in [(&heads[39], &[][..]), (&other, &[]), (&longer, &proof), (&right, &[]), (&right, &proof[1..])] {
+    for (log, proof) in
+        [(&heads[39], &[][..]), (&other, &[]), (&longer, &proof), (&right, &[]), (&right, &proof[1..])]
+    {
         let e = witness.receive(&cx(), &key().checkpoint(log), proof).await.unwrap_err();
         assert_eq!((e.kind(), e.code()), (ErrorKind::Conflict, code::SPLIT), "{e}");
         assert_eq!(e.fact("witnessed"), Some("40"));

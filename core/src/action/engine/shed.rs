@@ -1,0 +1,186 @@
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::{By, Draft, Engine, Inner, Pushed, push};
+use crate::{
+    Error, ErrorKind, Result,
+    action::{
+        ActionId, Call,
+        note::{Note, by},
+        state::{Header, Ramp},
+    },
+    driver::Permit,
+    io::{Ctx, Mono},
+    model::{RackId, Text},
+    query::Filter,
+};
+
+const OP: &str = "action.shed";
+/// What a target counts of which nobody knows the power, kW: more than any miner takes, so that the ramp is kept.
+const UNKNOWN_KW: f64 = 10.0;
+
+/// Load that has to go at once.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Shed {
+    /// Which things, in the query language; `{}` for all.
+    pub query: Value,
+    /// How fast at most, kW in each second; the site's emergency ramp when absent, which it cannot exceed.
+    pub kw_per_s: Option<f64>,
+    /// Why; it goes into the audit log.
+    pub why: Text,
+}
+
+impl Shed {
+    /// The things that match `query`.
+    pub fn new(query: Value, why: &str) -> Self {
+        Self { query, kw_per_s: None, why: why.into() }
+    }
+}
+
+impl Engine {
+    /// Puts miners to sleep at once, without anybody's vote: the emergency stop of a site's power. One person with the
+    /// right to write to miners is enough; it is kept apart from all other actions, is not held up by stops, by what an
+    /// earlier engine left unfinished or by a full disk, and goes no faster than the emergency ramp, because a site that
+    /// drops at once is an event for the grid itself. Cooling is not touched.
+    ///
+    /// It is an action like others afterwards: [`Engine::get`] tells what became of each target.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden) without the right; [`Invalid`](ErrorKind::Invalid) for a query or ramp that is
+    /// none; `ERR_ORK_ACTION_CALLS_EMPTY` when nothing matches; those of the store, where nothing could be recorded: load
+    /// is shed all the same, and the error says so.
+    pub async fn shed(&self, shed: Shed, who: &By) -> Result<Pushed> {
+        let inner = &self.0;
+        let voter = inner.voter(who).await?;
+        inner.shared.stops().admit(&voter.person)?;
+        if !voter.rights.allows_write("miner") {
+            let e = Error::new(ErrorKind::Forbidden, OP, "shedding load needs the right to write to miners");
+            return Err(e.code_as("ERR_ACTION_DENIED").with("needs", "miner:w"));
+        }
+        let ramp = inner.ramp(&shed)?;
+        Filter::parse(&shed.query).map_err(|e| e.code_as("ERR_QUERY_INVALID"))?;
+        let mut draft = Draft::new("setPowerMode", vec!["sleep".into()], shed.query)?;
+        draft.why = Some(shed.why);
+        let ready = match inner.judge(draft, who, &voter).await? {
+            Ok(ready) => ready,
+            Err(pushed) => return Ok(pushed),
+        };
+        let shown = by(&voter.person);
+        let targets = ready.chosen();
+        let stored = inner
+            .ask_urgently(move |desk| {
+                push::store_as(desk, *ready, None, Some(ramp), |header: &Header, why: Option<&str>| {
+                    Note::new(&shown, "shed").why(why).data(json!({
+                        "targets": header.counts.total,
+                        "kw": header.order.size.kw,
+                        "kwPerS": ramp.kw_per_s,
+                        "digest": header.order.digest,
+                    }))
+                })
+            })
+            .await;
+        match stored {
+            Ok(Pushed { id: Some(id), .. }) => inner.run(id),
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::Invalid => return Err(e),
+            Err(e) => {
+                let told = e.with("shed", "load is shed all the same, without a record");
+                tracing::error!(error = %told, "load is shed though it cannot be recorded");
+                inner.shed_unrecorded(targets, ramp, voter.person.shown());
+                return Err(told);
+            }
+        }
+        stored
+    }
+}
+
+impl Inner {
+    /// Sheds load while the store is of no use. What becomes of it is only logged.
+    fn shed_unrecorded(self: &Arc<Self>, mut targets: Vec<Chosen>, ramp: Ramp, user: &str) {
+        targets.sort_by(|a, b| b.power_w.unwrap_or(0.0).total_cmp(&a.power_w.unwrap_or(0.0)));
+        let (inner, user) = (Arc::clone(self), Text::from(user));
+        let id = ActionId::new(u64::try_from(inner.cx.clock.wall().0).unwrap_or_default());
+        let params: Arc<[Value]> = Arc::new(["sleep".into()]);
+        let pace = Pace::new(ramp, inner.cx.clock.mono());
+        tokio::spawn(async move {
+            let mut calls = JoinSet::new();
+            for Chosen { rack, target, power_w } in targets {
+                pace.wait(&inner.cx, power_w).await;
+                let Ok(place) = Arc::clone(&inner.shed_places).acquire_owned().await else { return };
+                let action = "setPowerMode".into();
+                let call = Call { id, user: user.clone(), action, params: Arc::clone(&params), target };
+                let inner = Arc::clone(&inner);
+                calls.spawn(async move {
+                    match inner.call_unrecorded(&rack, &call).await {
+                        Ok(()) => tracing::error!(%rack, thing = %call.target, "put to sleep, without a record"),
+                        Err(error) => tracing::error!(%rack, thing = %call.target, %error, "not put to sleep"),
+                    }
+                    drop(place);
+                });
+            }
+            while calls.join_next().await.is_some() {}
+        });
+    }
+
+    async fn call_unrecorded(&self, rack: &RackId, call: &Call) -> Result<()> {
+        let hands = self.hands(rack)?;
+        let cx = self.cx.deadline_in(self.options.look_within);
+        let look = cx.within(OP, hands.look(&cx, call)).await?;
+        if !look.already {
+            hands.send(&self.cx, call, &Permit::of(&look.observed)).await?;
+        }
+        Ok(())
+    }
+
+    fn ramp(&self, shed: &Shed) -> Result<Ramp> {
+        let most = self.options.emergency_ramp_kw_per_s;
+        let kw_per_s = shed.kw_per_s.unwrap_or(most);
+        if kw_per_s.is_finite() && kw_per_s > 0.0 && kw_per_s <= most {
+            return Ok(Ramp { kw_per_s });
+        }
+        let why = format!("takes a number above 0, and at most the emergency ramp of {most} kW per second");
+        Err(Error::invalid(OP, "kw_per_s", why))
+    }
+}
+
+/// A target of which the power is shed.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub rack: RackId,
+    pub target: Text,
+    pub power_w: Option<f64>,
+}
+
+/// Lets calls go no faster than a ramp allows.
+#[derive(Debug)]
+pub(super) struct Pace {
+    kw_per_s: f64,
+    /// Until when what went so far fills the ramp.
+    busy: Mutex<Mono>,
+}
+
+impl Pace {
+    pub fn new(ramp: Ramp, now: Mono) -> Self {
+        Self { kw_per_s: ramp.kw_per_s, busy: Mutex::new(now) }
+    }
+
+    /// Waits until a target of so many W fits. The first goes at once.
+    pub async fn wait(&self, cx: &Ctx, power_w: Option<f64>) {
+        let kw = power_w.filter(|w| w.is_finite()).map_or(UNKNOWN_KW, |w| w.abs() / 1_000.0);
+        let takes = Duration::try_from_secs_f64(kw / self.kw_per_s).unwrap_or(Duration::from_secs(60));
+        let begins = {
+            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            let begins = (*busy).max(cx.clock.mono());
+            *busy = begins + takes;
+            begins
+        };
+        cx.clock.sleep_until(begins).await;
+    }
+}
+

@@ -1,0 +1,86 @@
+use super::*;
+use crate::{
+    ErrorKind,
+    action::{Shed, StopScope},
+    testkit::MemFault,
+};
+
+#[tokio::test(start_paused = true)]
+async fn nothing_begins_after_a_halt_until_two_people_lift_it() {
+    let mut lab = Lab::mos(50).await;
+    lab.options.in_flight = 4;
+    (0..50).for_each(|n| lab.rack.fault(&thing(n), MemFault::Hangs));
+    let engine = lab.start().await;
+    let id = push(&engine, "reboot", json!({}), "ann").await;
+    until(&engine, id, Status::Executing).await;
+    lab.pass(2_000).await;
+    engine.halt(Some("smoke"), &by("eve")).await.unwrap();
+    let sent = lab.rack.sent();
+    let later = push(&engine, "reboot", one(0), "ann").await;
+    lab.pass(48 * 3_600 * 1_000).await;
+    assert_eq!(lab.rack.sent(), sent);
+    // The stop outlives the process.
+    lab.kill(engine).await;
+    let engine = lab.start().await;
+    engine.reconciled().await;
+    lab.pass(10_000).await;
+    assert_eq!((lab.rack.sent(), engine.header(later).unwrap().counts.open), (sent, 0));
+    (0..50).for_each(|n| lab.rack.fault(&thing(n), MemFault::None));
+    assert!(!engine.lift(StopScope::Halt, None, &by("eve")).await.unwrap());
+    let again = engine.lift(StopScope::Halt, None, &by(" Eve ")).await.unwrap_err();
+    assert_eq!(again.code(), "ERR_VOTER_EXISTS");
+    assert!(engine.lift(StopScope::Halt, None, &by("bob")).await.unwrap());
+    until(&engine, id, Status::Completed).await;
+    (0..50).for_each(|n| assert_eq!(lab.rack.received(&thing(n)).iter().filter(|a| **a == id).count(), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_freeze_lets_what_runs_go_on() {
+    let lab = Lab::mos(2).await;
+    let engine = lab.start().await;
+    engine.begin_stopping(StopScope::Freeze, None, &by("eve")).await.unwrap();
+    let id = push(&engine, "reboot", json!({}), "ann").await;
+    lab.pass(20_000).await;
+    assert_eq!(engine.header(id).unwrap().status, Status::Approved);
+    for name in ["bob", "eve"] {
+        engine.lift(StopScope::Freeze, None, &by(name)).await.unwrap();
+    }
+    until(&engine, id, Status::Completed).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locked_person_neither_pushes_nor_votes_nor_unlocks() {
+    let lab = Lab::mos(1).await;
+    let engine = lab.start().await;
+    let id = push(&engine, "setUpfreqSpeed", json!({}), "ann").await;
+    let scope = StopScope::Person(Person::from_text("bob").unwrap());
+    engine.begin_stopping(scope.clone(), None, &by("eve")).await.unwrap();
+    let code = |e: Error| (e.kind(), e.code());
+    assert_eq!(code(vote(&engine, id, true, "BOB").await.unwrap_err()), (ErrorKind::Forbidden, "ERR_LOCKED"));
+    let pushed = engine.push(draft("reboot", json!({})), &by("bob")).await;
+    assert_eq!(code(pushed.unwrap_err()), (ErrorKind::Forbidden, "ERR_LOCKED"));
+    let lifted = engine.lift(scope, None, &by("bob")).await;
+    assert_eq!(code(lifted.unwrap_err()), (ErrorKind::Forbidden, "ERR_LOCKED"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn load_is_shed_at_once_and_no_faster_than_the_ramp() {
+    let mut lab = Lab::mos(100).await;
+    lab.options.emergency_ramp_kw_per_s = 30.0;
+    let engine = lab.start().await;
+    engine.halt(None, &by("eve")).await.unwrap();
+    let pushed = engine.shed(Shed::new(json!({}), "grid signal"), &by("bob")).await.unwrap();
+    let id = pushed.into_id().unwrap();
+    lab.pass(500).await;
+    assert!(lab.rack.sent() >= 1);
+    // 3 kW each, 30 kW in each second.
+    for second in 1..=9_u64 {
+        lab.pass(1_000).await;
+        let most = (second + 1) * 10 + 1;
+        assert!(lab.rack.sent() <= most, "{} after {second} s", lab.rack.sent());
+    }
+    let header = until(&engine, id, Status::Completed).await;
+    assert_eq!((header.counts.ok, header.order.action.as_str()), (100, "setPowerMode"));
+    let refused = engine.shed(Shed { kw_per_s: Some(31.0), ..Shed::new(json!({}), "x") }, &by("bob")).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+}
