@@ -19,21 +19,7 @@ pub enum Bug {
     UncheckedLength,
     /// Things that hang share the lanes of the healthy ones, for as long as they like.
     SharedSemaphore,
-    /// A vote counts after its action was cancelled.
-    VoteAfterCancel,
-    /// Actions are judged by what is durable, not by what is about to be, and written without a look at their revision.
-    StaleRead,
-    /// A call is journalled only after it was sent.
-    IntentAfterSend,
-    /// An action that is paused goes on.
-    IgnoreHold,
-    /// What an action touches is not compared with what was voted for.
-    DigestWithoutTargets,
-    /// The rights of those who voted are looked at once.
-    CachedRights,
-    /// The audit log is judged by its chain alone, without checkpoints.
-    ChainOnly,
-    /// People are compared by their names as they were written.
+    /// People are compared by the text of their names as it was written.
     CompareEmailText,
 }
 
@@ -48,13 +34,6 @@ pub fn planted(bug: Bug) -> bool {
         Bug::ReadToEnd => "read-to-end",
         Bug::UncheckedLength => "unchecked-length",
         Bug::SharedSemaphore => "shared-semaphore",
-        Bug::VoteAfterCancel => "vote-after-cancel",
-        Bug::StaleRead => "stale-read",
-        Bug::IntentAfterSend => "intent-after-send",
-        Bug::IgnoreHold => "ignore-hold",
-        Bug::DigestWithoutTargets => "digest-without-targets",
-        Bug::CachedRights => "cached-rights",
-        Bug::ChainOnly => "chain-only",
         Bug::CompareEmailText => "compare-text",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)

@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use headframe_core::{
     ThingId,
+    action::{Bare, Claims, Person, policy::Rules},
     discover::{AddressRange, ReportListener, ReportPorts},
     io::Net,
     model::{Command, ThingConf},
@@ -36,11 +37,43 @@ pub fn words(data: &[u8]) {
             if let Ok(rack) = RackId::new(text) {
                 assert_eq!(rack.as_str(), text);
             }
+            votes(text);
             let (kind, name) = text.split_once(' ').unwrap_or((text, ""));
             if let Err(e) = RackInfo::new(kind, name) {
                 shown(&e);
             }
         }
+    }
+}
+
+/// What comes with votes: people, their rights, and the rules.
+fn votes(text: &str) {
+    match Person::from_text(text) {
+        Ok(person) => {
+            // A key can be longer than a name may be: there are letters for whole sentences.
+            if let Ok(again) = Person::from_text(person.key()) {
+                assert_eq!(again, person, "its key is another person");
+            }
+            assert_eq!(Person::from_json(&person.shown().into()).ok(), Some(person));
+        }
+        Err(e) => shown(&e),
+    }
+    let Ok(value) = serde_json::from_str(text) else { return };
+    for bare in [Bare::Refused, Bare::CountAsWrite, Bare::GrantNothing] {
+        match Claims::parse(&value, bare) {
+            Ok(claims) => {
+                let kept = serde_json::to_value(&claims).and_then(serde_json::from_value::<Claims>);
+                assert_eq!(kept.ok(), Some(claims), "what is kept grants something else");
+            }
+            Err(e) => shown(&e),
+        }
+    }
+    match Rules::parse(&value) {
+        Ok(rules) => {
+            let kept = serde_json::to_value(&rules).ok().and_then(|json| Rules::parse(&json).ok());
+            assert_eq!(kept, Some(rules), "what is kept are other rules");
+        }
+        Err(e) => shown(&e),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The checks.
 
 mod cut;
+mod eyes;
 mod full;
 mod fuzz;
 mod hang;
@@ -71,6 +72,7 @@ pub const ALL: &[Check] = &[
     ioerr::CHECK,
     refuse::CHECK,
     secret::CHECK,
+    eyes::CHECK,
     fuzz::CHECK,
     hang::CHECK,
     hostile::CHECK,
