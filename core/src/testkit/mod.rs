@@ -11,12 +11,14 @@
 
 mod cases;
 mod faults;
+mod permits;
 mod rig;
 mod trace;
 mod writes;
 
 pub use cases::*;
 pub use faults::*;
+pub use permits::permit_of;
 pub use rig::{Rig, RigFault, RigTruth, WriteFault, run};
 pub use trace::TraceNet;
 pub use writes::*;
