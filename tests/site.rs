@@ -11,10 +11,11 @@ use std::{
 
 use headframe::{
     ErrorKind, ThingId,
+    action::Fleet as _,
     auth::{Permissions, Principal},
     driver::Ports,
     io::Ctx,
-    ork::ThingMap,
+    ork::{OrkFleet, ThingMap},
     query::Query,
     rack::{Caller, CollectorOptions, HeldReason, HistoryKind, Link, Partial, RackId, RackOptions},
     site::{FindReport, Login, Site, SiteBuilder},
@@ -171,6 +172,8 @@ async fn miningos_methods_are_spoken_over_the_site() {
     let unknown = site.orchestrator().call(&who, "dropTables", "{}").await.unwrap_err();
     assert_eq!(unknown.code(), "UNKNOWN_METHOD");
     assert_eq!(site.things().len(), 1);
+    let racks = OrkFleet::new(site.orchestrator().clone()).racks().unwrap();
+    assert!(racks.len() == 2 && racks.iter().all(|rack| rack.hands.is_some()), "{racks:?}");
     site.shutdown(Duration::from_secs(5)).await.unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! Approved writes. An action is a write on selected things; people vote for it, and only then it is carried out, at
 //! most once per target, with every step in the audit log.
 
-mod claims;
+pub mod catalogue;
 mod fleet;
 mod id;
 mod person;

@@ -19,6 +19,8 @@ pub use poll::{Aged, REFRESH, ShareMeter};
 pub use probe::{Evidence, Match, PortRole, Ports, ProbeReply, ProbeRequest, ProbeSpec};
 pub use registry::Registry;
 pub use write::NOT_CONFIRMED;
+#[cfg(feature = "store")]
+pub(crate) use write::{Confirmed, confirm, look, look_back, send, to_confirm};
 
 use std::{fmt, sync::Arc};
 

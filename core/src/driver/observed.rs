@@ -30,8 +30,29 @@ impl Observed {
     /// Adds for how long the device is up at this moment.
     #[must_use]
     pub fn up_for(mut self, cx: &Ctx, uptime: Option<Duration>) -> Self {
-        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        self.up_since_ms = uptime.map(|up| ms(cx.clock.mono().since_origin()).saturating_sub(ms(up)));
+        self.up_since_ms = uptime.map(|up| mono_ms(cx).saturating_sub(ms(up)));
+        self
+    }
+
+    /// When the device came up, ms since 1970: what a journal keeps, as the clock's origin is another one after a
+    /// restart of this process.
+    pub fn up_since_wall_ms(&self, cx: &Ctx) -> Option<i64> {
+        let ago = mono_ms(cx).saturating_sub(self.up_since_ms?);
+        Some(cx.clock.wall().0.saturating_sub(ago))
+    }
+
+    /// The same observation in this process, of which a journal kept when the device came up on the wall clock. A
+    /// device that came up after `since` ago, when it was told to restart, did so since whatever the wall clock did
+    /// meanwhile.
+    #[cfg(feature = "store")]
+    #[must_use]
+    pub(crate) fn came_up(mut self, cx: &Ctx, wall_ms: Option<i64>, since: Duration) -> Self {
+        if let (None, Some(wall_ms)) = (self.up_since_ms, wall_ms) {
+            let now = mono_ms(cx);
+            let up = now.saturating_sub(cx.clock.wall().0.saturating_sub(wall_ms));
+            let told = now.saturating_sub(ms(since));
+            self.up_since_ms = Some(up.max(told.saturating_sub(Self::UPTIME_SLACK_MS)));
+        }
         self
     }
 
@@ -49,4 +70,12 @@ impl Observed {
             _ => false,
         }
     }
+}
+
+fn ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn mono_ms(cx: &Ctx) -> i64 {
+    ms(cx.clock.mono().since_origin())
 }

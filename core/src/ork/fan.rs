@@ -4,6 +4,7 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{
     Error, ErrorKind, Result,
+    action::Hands,
     auth::Access,
     io::Ctx,
     rack::{Partial, Rack, RackId, RackInfo},
@@ -18,6 +19,8 @@ pub(super) struct Attached {
     pub conf: RackConf,
     /// Whether it runs in this process and needs no registration.
     pub local: bool,
+    /// How the action engine writes to its things.
+    pub hands: Option<Arc<dyn Hands>>,
     /// Places for calls at the same time. They are the rack's own, so a silent one fills no place of another.
     places: Arc<Semaphore>,
 }
@@ -25,7 +28,7 @@ pub(super) struct Attached {
 impl Attached {
     pub fn new(rack: Arc<dyn Rack>, conf: RackConf, local: bool, places: usize) -> Self {
         let places = Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { rack, conf, local, places }
+        Self { rack, conf, local, hands: None, places }
     }
 }
 

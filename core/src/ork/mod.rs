@@ -4,6 +4,7 @@
 
 pub mod call;
 mod fan;
+mod hands;
 mod history;
 mod reassign;
 mod registry;
@@ -13,6 +14,7 @@ mod tests;
 mod thing_map;
 mod things;
 
+pub use hands::{LocalHands, OrkFleet};
 pub use reassign::Holder;
 pub use registry::RackRecord;
 use registry::Registry;
@@ -29,6 +31,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Error, ErrorKind, Result,
+    action::Hands,
     auth::{Access, Permissions},
     io::Ctx,
     rack::{Rack, RackId, RackInfo, Things},
@@ -125,11 +128,35 @@ impl Orchestrator {
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) with `ERR_RACK_EXISTS` when there is a rack of this id.
     pub async fn attach(&self, rack: Arc<dyn Rack>, conf: RackConf) -> Result<()> {
+        self.attach_local(rack, conf, None).await
+    }
+
+    /// As [`attach`](Self::attach), for a rack to whose things the action engine may write: see [`OrkFleet`].
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub async fn attach_with_hands(
+        &self,
+        rack: Arc<dyn Rack>,
+        conf: RackConf,
+        hands: Arc<dyn Hands>,
+    ) -> Result<()> {
+        self.attach_local(rack, conf, Some(hands)).await
+    }
+
+    async fn attach_local(
+        &self,
+        rack: Arc<dyn Rack>,
+        conf: RackConf,
+        hands: Option<Arc<dyn Hands>>,
+    ) -> Result<()> {
         let _changing = self.0.changing.lock().await;
         if self.0.registry.get(&rack.info().id)?.is_some() {
             return Err(exists(&rack.info().id));
         }
-        self.add(Attached::new(rack, conf, true, self.0.calls_per_rack))
+        let mut attached = Attached::new(rack, conf, true, self.0.calls_per_rack);
+        attached.hands = hands;
+        self.add(attached)
     }
 
     /// Attaches the connection to a registered rack that runs elsewhere.

@@ -53,6 +53,8 @@ mod tags;
 mod things;
 #[cfg(feature = "store")]
 mod watch;
+#[cfg(feature = "store")]
+mod writes;
 
 #[cfg(test)]
 #[cfg(all(feature = "store", feature = "testkit"))]
@@ -90,3 +92,5 @@ pub(crate) use secrets::first_secret;
 pub use sightings::Sighting;
 #[cfg(feature = "store")]
 pub use things::Things;
+#[cfg(feature = "store")]
+pub use writes::{IDENTITY_UNKNOWN, IN_MAINTENANCE, NOT_POLLED, READ_ONLY, THING_HELD};

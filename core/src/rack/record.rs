@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Result, ThingId,
+    driver::Identity,
     model::{Text, ThingConf},
     store::{Record, Sealer},
 };
@@ -241,6 +242,13 @@ impl ThingRecord {
         known.mac = known.mac.or_else(|| self.info.text("macAddress").map(|mac| normal_mac(&mac)));
         known.serial = known.serial.or_else(|| self.info.text("serialNum").map(Text::from));
         known
+    }
+
+    /// Who its device must be for a write; empty when nothing is known of it.
+    pub(crate) fn identity(&self) -> Identity {
+        let known = self.known();
+        // People type serial numbers by hand.
+        Identity::new(known.mac, known.serial.map(|serial| serial.trim().into()))
     }
 
     pub(super) fn stored(&self) -> Stored<'_> {

@@ -8,9 +8,11 @@ use serde_json::{Map, Value};
 
 use super::Site;
 use crate::{
-    Error, ErrorKind, Result, driver,
+    Error, ErrorKind, Result,
+    action::catalogue::{FirmwareStore, Images},
+    driver,
     io::Ctx,
-    ork::{Orchestrator, OrkOptions, RackConf},
+    ork::{LocalHands, Orchestrator, OrkOptions, RackConf},
     rack::{LastRows, LocalRack, Rack, RackId, RackInfo, RackOptions, Things},
     store::{ControlStore, LastStore, StoreOptions, code},
 };
@@ -22,12 +24,13 @@ pub struct SiteBuilder {
     racks: Vec<(String, String, RackOptions, RackConf)>,
     store: StoreOptions,
     orchestrator: OrkOptions,
+    firmware: Option<Arc<dyn FirmwareStore>>,
 }
 
 impl SiteBuilder {
     pub(super) fn new(drivers: driver::Registry) -> Self {
         let (store, orchestrator) = (StoreOptions::default(), OrkOptions::default());
-        Self { drivers, racks: Vec::new(), store, orchestrator }
+        Self { drivers, racks: Vec::new(), store, orchestrator, firmware: None }
     }
 
     /// Adds the rack called `name` for things of `thing_type`; its id is `<thing_type>-<name>`.
@@ -54,6 +57,13 @@ impl SiteBuilder {
     #[must_use]
     pub fn global_config(mut self, config: Map<String, Value>) -> Self {
         self.orchestrator.global_config = Some(config);
+        self
+    }
+
+    /// Where actions find firmware images; without it no firmware is updated.
+    #[must_use]
+    pub fn firmware(mut self, images: Arc<dyn FirmwareStore>) -> Self {
+        self.firmware = Some(images);
         self
     }
 
@@ -142,6 +152,7 @@ impl SiteBuilder {
             store,
             OrkOptions { things: Some(Arc::clone(&things)), ..self.orchestrator },
         )?;
+        let images = Arc::new(Images::new(self.firmware));
         let mut racks = BTreeMap::new();
         for (thing_type, name, options, conf) in self.racks {
             let info = RackInfo::new(&thing_type, &name)?;
@@ -154,7 +165,8 @@ impl SiteBuilder {
                 Some(last.clone()),
             );
             let rack = Arc::new(rack.await.map_err(|e| e.with("rack", &info.id))?);
-            orchestrator.attach(Arc::clone(&rack) as Arc<dyn Rack>, conf).await?;
+            let hands = LocalHands::new(cx, Arc::clone(&rack), conf.pools.clone(), Arc::clone(&images));
+            orchestrator.attach_with_hands(Arc::clone(&rack) as Arc<dyn Rack>, conf, Arc::new(hands)).await?;
             racks.insert(info.id, rack);
         }
         let mut left: BTreeMap<RackId, usize> = BTreeMap::new();

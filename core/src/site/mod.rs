@@ -23,7 +23,7 @@ use crate::{
 
 /// A site: racks that collect their things, one registry over the control store, and an orchestrator over them.
 ///
-/// Nothing of it can write to a device.
+/// Nothing of it writes to a device: its racks have hands, but only an approved action has the permit that they need.
 ///
 /// ```no_run
 /// # async fn example(drivers: headframe_core::driver::Registry) -> headframe_core::Result<()> {

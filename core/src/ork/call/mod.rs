@@ -23,6 +23,7 @@ use crate::{
 
 use super::Orchestrator;
 use params::Params;
+pub(super) use params::code_of_member;
 
 const OP: &str = "ork.call";
 /// How much of an unknown method's name an error repeats.

@@ -127,16 +127,9 @@ impl<'a> Params<'a> {
 
     /// Members of a thing, with the codes that a rack has for them.
     pub fn thing_members<T: DeserializeOwned>(&self) -> Result<T> {
-        self.read().map_err(|e| {
-            let code = match e.fact("field").and_then(|field| field.split(['.', '[']).next()) {
-                Some("id") => "ERR_THING_ID_INVALID",
-                Some("code") => "ERR_THING_CODE_INVALID",
-                Some("tags") => "ERR_THING_TAGS_INVALID",
-                Some("opts") => "ERR_THING_VALIDATE_OPTS_INVALID",
-                Some("info") => "ERR_THING_VALIDATE_INFO_INVALID",
-                _ => return e,
-            };
-            e.code_as(code)
+        self.read().map_err(|e| match e.fact("field").and_then(code_of_member) {
+            Some(code) => e.code_as(code),
+            None => e,
         })
     }
 
@@ -147,6 +140,18 @@ impl<'a> Params<'a> {
             // Its text can quote a password.
             Error::invalid(OP, &e.path().to_string(), "has the wrong type")
         })
+    }
+}
+
+/// Code of the error for a member of a thing that has the wrong form; `path` begins with the member.
+pub(in crate::ork) fn code_of_member(path: &str) -> Option<&'static str> {
+    match path.split(['.', '[']).next() {
+        Some("id") => Some("ERR_THING_ID_INVALID"),
+        Some("code") => Some("ERR_THING_CODE_INVALID"),
+        Some("tags") => Some("ERR_THING_TAGS_INVALID"),
+        Some("opts") => Some("ERR_THING_VALIDATE_OPTS_INVALID"),
+        Some("info") => Some("ERR_THING_VALIDATE_INFO_INVALID"),
+        _ => None,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{Error, ErrorKind, Result, ThingId, driver::Registry, io::Ctx, model:
 /// [`shutdown`](Self::shutdown) ends it in order.
 #[derive(Debug)]
 pub struct Collector {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     tasks: Mutex<Tasks>,
     abort: [AbortHandle; 2],
 }

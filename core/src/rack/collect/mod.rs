@@ -2,7 +2,8 @@
 //!
 //! `schedule` and `lanes` are pure: they say when and in which order, and never wait. `state` joins them with
 //! what is known of each thing, under one lock. `runner` is the task that waits, starts polls and takes their
-//! ends. `hub` hands readings on without ever waiting for a reader.
+//! ends. `hub` hands readings on without ever waiting for a reader. `writer` lends opened things to whoever may write to
+//! them.
 
 mod collector;
 mod counts;
@@ -17,6 +18,8 @@ mod state;
 #[cfg(test)]
 #[cfg(feature = "testkit")]
 mod tests;
+#[cfg(feature = "store")]
+mod writer;
 
 pub use collector::{Collector, ShutdownReport};
 pub use counts::Counts;

@@ -228,8 +228,7 @@ async fn poll(shared: Arc<Shared>, flight: Flight) -> Landed {
             Target::Open(thing) => thing,
             Target::Closed(conf) => {
                 let thing = shared.registry.open(&cx, &conf?).await?;
-                shared.with(|state, _| state.opened(flight.place, Arc::clone(&thing)));
-                thing
+                shared.with(|state, _| state.opened(flight.place, thing))
             }
         };
         thing.snapshot(&cx).await

@@ -39,6 +39,12 @@ impl PackedConf {
         Self(serde_json::to_vec(conf).unwrap_or_default().into())
     }
 
+    /// Whether it is this configuration.
+    #[cfg(feature = "store")]
+    pub fn is(&self, conf: &ThingConf) -> bool {
+        self.0 == Self::new(conf).0
+    }
+
     fn unpack(&self) -> Result<ThingConf> {
         serde_json::from_slice(&self.0).map_err(|e| {
             // The error's own text can quote a password.

@@ -62,7 +62,7 @@ impl State {
         }
     }
 
-    fn slot(&mut self, place: Place) -> Option<&mut Slot> {
+    pub(super) fn slot(&mut self, place: Place) -> Option<&mut Slot> {
         self.slots.get_mut(usize::try_from(place).ok()?)?.as_mut()
     }
 
@@ -74,7 +74,7 @@ impl State {
         self.places.keys().cloned().collect()
     }
 
-    fn must_run(&self, op: &'static str) -> Result<()> {
+    pub(super) fn must_run(&self, op: &'static str) -> Result<()> {
         if self.stopping {
             return Err(Error::new(ErrorKind::Closed, op, "the collector was shut down"));
         }
@@ -115,16 +115,32 @@ impl State {
     pub fn update(&mut self, conf: ThingConf, now: Mono) -> Result<()> {
         self.must_run("collector.update")?;
         let place = self.place("collector.update", &conf.id)?;
+        if let Some(slot) = self.slot(place) {
+            slot.conf = PackedConf::new(&conf);
+        }
+        self.reopen(place, now);
+        Ok(())
+    }
+
+    /// Closes a thing, so that the next poll, which comes as soon as that of an added thing, opens it anew.
+    fn reopen(&mut self, place: Place, now: Mono) {
         let idle = self.halt(place);
-        let Some(slot) = self.slot(place) else { return Ok(()) };
-        slot.conf = PackedConf::new(&conf);
+        let Some(slot) = self.slot(place) else { return };
         (slot.misses, slot.proven) = (0, false);
         let old = slot.thing.take();
         self.closing.extend(old);
         if idle {
             self.schedule.plan_first(place, now);
         }
-        Ok(())
+    }
+
+    /// Does so with all of them; says how many there are.
+    #[cfg(feature = "store")]
+    pub fn reopen_all(&mut self, now: Mono) -> Result<usize> {
+        self.must_run("collector.restart")?;
+        let places: Vec<Place> = self.places.values().copied().collect();
+        places.iter().for_each(|place| self.reopen(*place, now));
+        Ok(places.len())
     }
 
     pub fn remove(&mut self, id: &ThingId) -> Result<()> {
@@ -144,7 +160,7 @@ impl State {
         Ok(())
     }
 
-    fn place(&self, op: &'static str, id: &ThingId) -> Result<Place> {
+    pub(super) fn place(&self, op: &'static str, id: &ThingId) -> Result<Place> {
         let unknown = || Error::new(ErrorKind::NotFound, op, "no such thing").with("thing", id);
         self.places.get(id).copied().ok_or_else(unknown)
     }
@@ -239,13 +255,20 @@ impl State {
         }
     }
 
-    /// A flight opened its thing.
-    pub fn opened(&mut self, place: Place, thing: Arc<dyn Thing>) {
+    /// A flight opened its thing; gives the one to poll. A writer may have opened it meanwhile.
+    pub fn opened(&mut self, place: Place, thing: Arc<dyn Thing>) -> Arc<dyn Thing> {
         match self.slot(place) {
             Some(slot) if !matches!(slot.run, Run::Flying { fate: Fate::Unwanted, .. }) => {
-                slot.thing = Some(thing)
+                let kept = Arc::clone(slot.thing.get_or_insert_with(|| Arc::clone(&thing)));
+                if !Arc::ptr_eq(&kept, &thing) {
+                    self.closing.push_back(thing);
+                }
+                kept
             }
-            _ => self.closing.push_back(thing),
+            _ => {
+                self.closing.push_back(Arc::clone(&thing));
+                thing
+            }
         }
     }
 

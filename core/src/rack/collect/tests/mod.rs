@@ -5,6 +5,8 @@ mod life;
 mod readers;
 mod state;
 mod timing;
+#[cfg(feature = "store")]
+mod writer;
 
 use std::{
     collections::BTreeMap,
@@ -36,6 +38,9 @@ enum Answer {
     HangOpen,
     /// Opening is refused.
     FailOpen,
+    /// Opening takes this long.
+    #[cfg(feature = "store")]
+    SlowOpen(Duration),
     /// Good, but closing hangs.
     HangClose,
 }
@@ -138,6 +143,11 @@ impl Driver for Rig {
         match self.answer(id) {
             Answer::HangOpen => std::future::pending().await,
             Answer::FailOpen => Err(Error::invalid("dummy.open", "address", "missing")),
+            #[cfg(feature = "store")]
+            Answer::SlowOpen(time) => {
+                self.pass(time).await;
+                Ok(Arc::new(Dummy { rig: self.clone(), id: id.into() }))
+            }
             _ => Ok(Arc::new(Dummy { rig: self.clone(), id: id.into() })),
         }
     }
@@ -193,6 +203,8 @@ impl Thing for Dummy {
             }
             Answer::Panic => panic!("as told"),
             Answer::HangClose => Ok(MinerSnapshot::default().into()),
+            #[cfg(feature = "store")]
+            Answer::SlowOpen(_) => Ok(MinerSnapshot::default().into()),
             Answer::Hang | Answer::HangOpen | Answer::FailOpen => std::future::pending().await,
         }
     }
