@@ -21,6 +21,20 @@ pub enum Bug {
     SharedSemaphore,
     /// People are compared by the text of their names as it was written.
     CompareEmailText,
+    /// A vote counts after its action was cancelled.
+    VoteAfterCancel,
+    /// Actions are judged by what is durable, not by what is about to be, and written without a look at their revision.
+    StaleRead,
+    /// A call is journalled only after it was sent.
+    IntentAfterSend,
+    /// An action that is paused goes on.
+    IgnoreHold,
+    /// What an action touches is not compared with what was voted for.
+    DigestWithoutTargets,
+    /// The rights of those who voted are looked at once.
+    CachedRights,
+    /// The audit log is judged by its chain alone, without checkpoints.
+    ChainOnly,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -35,6 +49,13 @@ pub fn planted(bug: Bug) -> bool {
         Bug::UncheckedLength => "unchecked-length",
         Bug::SharedSemaphore => "shared-semaphore",
         Bug::CompareEmailText => "compare-text",
+        Bug::VoteAfterCancel => "vote-after-cancel",
+        Bug::StaleRead => "stale-read",
+        Bug::IntentAfterSend => "intent-after-send",
+        Bug::IgnoreHold => "ignore-hold",
+        Bug::DigestWithoutTargets => "digest-without-targets",
+        Bug::CachedRights => "cached-rights",
+        Bug::ChainOnly => "chain-only",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{ActionId, Person, desk::Desk, engine::Draft, record::hex};
+use super::{ActionId, Person, desk::Desk, engine::Draft, hex::hex};
 use crate::{
     Error, ErrorKind, Result,
     store::{ControlStore, Key, Space},

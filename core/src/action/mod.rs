@@ -1,20 +1,35 @@
 //! Approved writes. An action is a write on selected things; people vote for it, and only then it is carried out, at
 //! most once per target, with every step in the audit log.
 
+mod calls;
 pub mod catalogue;
+mod claims;
+mod desk;
+mod engine;
 mod fleet;
+mod hex;
 mod id;
+mod keys;
+mod note;
 mod person;
 pub mod policy;
 mod principals;
+mod record;
+mod shared;
+pub mod state;
 mod status;
 mod stops;
 mod watch;
 
 pub use claims::{Bare, Claims};
+pub use engine::{
+    ActionQuery, ActionView, Ballot, BatchOptions, By, Draft, Engine, EngineOptions, Group, Listed, Points, Pushed,
+    Settled, Shed,
+};
 pub use fleet::{Ask, Before, Call, Excluded, Fleet, FleetRack, Hands, Look, Pick, Reply, Seen, Selection};
 pub use id::ActionId;
 pub use person::Person;
+pub use policy::{Policy, Proposal};
 pub use principals::{Kind, Principals, Rights, RightsSource, Standing, StaticPrincipals, Voter};
 pub use status::{Bucket, Status};
 pub use stops::{LIFTERS, Stop, StopScope, Stops};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{
     ActionId, Before, Excluded,
     fleet::Pick,
-    state::{Digest, Order},
+    hex::hex,
 };
 use crate::{
     Result,
@@ -106,13 +106,6 @@ pub(super) fn load_rows(store: &ControlStore, id: ActionId) -> Result<(Vec<Targe
 /// What the keys of an action's rows begin with.
 pub(super) fn prefix(id: ActionId) -> String {
     format!("{}/", id.key())
-}
-
-/// The digest of an order. Its targets are in it by their fingerprint.
-pub(super) fn digest(order: &Order) -> Result<Digest> {
-    let bare = Order { digest: None, ..order.clone() };
-    let json = Batch::json(Space::Actions, "order", &bare)?;
-    Ok(Digest(hex(&Sha256::digest(&json)).into()))
 }
 
 /// One thing that happened to a call.
@@ -217,15 +210,4 @@ pub(super) fn load_journal(store: &ControlStore, id: ActionId) -> Result<Vec<Ste
         steps.extend(record.parse::<Vec<Step>>()?);
     }
     Ok(steps)
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    out
 }

@@ -71,7 +71,7 @@ impl Inner {
                 if desk.stops().against(&header.order).is_some() {
                     return Ok(header);
                 }
-                desk.step(id, &event, Note::own("begin").data(json!({"digest": header.order.digest})))
+                desk.step(id, &event, Note::own("begin").data(json!({"digest": header.digest})))
             })
             .await?;
         self.point("after_begin").await;
@@ -97,8 +97,7 @@ impl Inner {
     /// Why what is to be done is not what was voted for.
     fn changed(&self, header: &Header) -> Result<Option<&'static str>> {
         let (_, targets) = record::load_rows(&self.shared.store, header.id)?;
-        let same = targets == header.order.targets
-            && header.order.digest.as_ref() == Some(&record::digest(&header.order)?);
+        let same = targets == header.order.targets && header.digest == header.order.digest();
         Ok(if same || planted(Bug::DigestWithoutTargets) { None } else { Some("ERR_ACTION_CHANGED") })
     }
 

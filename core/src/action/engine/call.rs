@@ -201,7 +201,13 @@ impl Inner {
     async fn confirm(&self, hands: &dyn Hands, call: &Call, before: &Before, reply: Reply) -> End {
         self.point("before_confirm").await;
         match hands.confirm(&self.cx, call, before, Duration::ZERO).await {
-            Seen::Applied => End::ok(reply.result, reply.receipt),
+            Seen::Applied => {
+                let mut result = reply.result;
+                if let Some(state) = result.get_mut("state") {
+                    *state = "verified".into();
+                }
+                End::ok(result, reply.receipt)
+            }
             Seen::NotApplied => End { receipt: reply.receipt, ..End::failed(not_confirmed()) },
             Seen::Unknown => End::unknown(reply.receipt),
         }

@@ -13,7 +13,7 @@ use crate::{
         keys::{self, Answer},
         policy::{ActionClass, Sums},
         record::{self, TargetCall, TargetRow},
-        state::{self, Header, Order, RackCalls, Ramp, Vote},
+        state::{self, Fixed, Header, Order, RackCalls, Ramp, Vote},
     },
     io::Timestamp,
     model::{RackId, Text},
@@ -330,7 +330,7 @@ fn store(desk: &mut Desk, judged: Result<Box<Ready>, Pushed>, batch: Option<&Tex
         Note::new(&shown, "push").why(why).data(json!({
             "action": header.order.action,
             "targets": header.counts.total,
-            "digest": header.order.digest,
+            "digest": header.digest,
         }))
     })?;
     if let Some(key) = &key {
@@ -368,7 +368,7 @@ pub(super) fn store_as(
     }
     let (sealer, rng) = (desk.shared.store.sealer(), &*desk.shared.cx.rng);
     let params = catalogue::seal(sealer, rng, &id.key(), &draft.action, &draft.params)?;
-    let mut order = Order {
+    let order = Order {
         action: draft.action,
         params,
         query: draft.query,
@@ -382,10 +382,8 @@ pub(super) fn store_as(
         class,
         size: targets.size,
         pushed_ms: now,
-        digest: None,
     };
-    order.digest = Some(record::digest(&order)?);
-    let mut header = Header::new(id, order, targets.calls);
+    let mut header = Header::new(id, Fixed::new(order)?, targets.calls);
     header.batch = batch.cloned();
     header.votes.push(Vote {
         person: voter.person.clone(),

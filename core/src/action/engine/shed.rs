@@ -80,7 +80,7 @@ impl Engine {
                         "targets": header.counts.total,
                         "kw": header.order.size.kw,
                         "kwPerS": ramp.kw_per_s,
-                        "digest": header.order.digest,
+                        "digest": header.digest,
                     }))
                 })
             })

@@ -66,7 +66,7 @@ fn view(header: &Header, rows: Vec<TargetRow>, mut outcomes: BTreeMap<u32, Outco
         "reqVotesPos": order.terms.votes_for,
         "reqVotesNeg": order.terms.votes_against,
         "status": header.status,
-        "digest": order.digest,
+        "digest": header.digest,
         "counts": header.counts,
         "terms": order.terms,
         "query": order.query,

@@ -86,7 +86,7 @@ impl Engine {
                 };
                 let note = Note::new(&shown, "vote")
                     .why(ballot.why.as_deref())
-                    .data(json!({"approve": ballot.approve, "digest": header.order.digest}));
+                    .data(json!({"approve": ballot.approve, "digest": header.digest}));
                 let header = desk.step(id, &Event::Vote(Box::new(vote)), note)?;
                 if let Some(key) = &ballot.client_key {
                     keys::remember(desk, &voter.person, key, &body, &Answer::Voted(id));
@@ -126,7 +126,7 @@ fn may_vote(header: &Header, ballot: &Ballot, voter: &Voter) -> Result<()> {
         return Ok(());
     }
     if let Some(digest) = &ballot.digest
-        && header.order.digest.as_ref().is_none_or(|own| own.as_str() != digest.as_str())
+        && header.digest.as_str() != digest.as_str()
     {
         let e = Error::new(ErrorKind::Conflict, OP, "the vote is for another content than this action has");
         return Err(e.code_as("ERR_ACTION_CHANGED"));

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{action::Person, io::Timestamp, model::Text};
 
 /// Into how many parts a window is divided: sums reach back by one part more at most, never less.
@@ -10,7 +12,8 @@ const PARTS: i64 = 60;
 const MAX_CREATORS: usize = 4_096;
 
 /// How much an action touches, or several.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sums {
     /// Targets.
     pub targets: u64,

@@ -1,11 +1,14 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, value::RawValue};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
+    Error, Result,
     action::{
         ActionId, Claims, Person, Status,
+        hex::hex,
         policy::{ActionClass, Sums, Terms},
     },
     model::{RackId, Text},
@@ -45,7 +48,9 @@ pub struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "batchActionUID")]
     pub batch: Option<Text>,
     /// What is to be done; never changed.
-    pub order: Order,
+    pub order: Fixed,
+    /// SHA-256 over the order as it is stored: what a vote is for.
+    pub digest: Digest,
     /// Where it stands.
     pub status: Status,
     /// The votes that count or counted, in their order. The creator's stands first.
@@ -70,10 +75,11 @@ pub struct Header {
 
 impl Header {
     /// An action without a vote, of so many calls.
-    pub fn new(id: ActionId, order: Order, total: u32) -> Self {
+    pub fn new(id: ActionId, order: Fixed, total: u32) -> Self {
         Self {
             id,
             batch: None,
+            digest: order.digest(),
             order,
             status: Status::Voting,
             votes: Vec::new(),
@@ -119,9 +125,62 @@ pub struct Order {
     pub size: Sums,
     /// When it was pushed, ms.
     pub pushed_ms: i64,
-    /// SHA-256 over all of this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<Digest>,
+}
+
+/// An order in the bytes in which it was stored first. They are what its digest is over, so they are kept: a number that is
+/// read and written again can differ.
+#[derive(Clone)]
+pub struct Fixed(Arc<(Order, Box<RawValue>)>);
+
+impl Fixed {
+    /// Fixes an order.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) when it cannot be written as JSON.
+    pub fn new(order: Order) -> Result<Self> {
+        let raw = serde_json::value::to_raw_value(&order)
+            .map_err(|e| Error::invalid("action.order", "order", "cannot be written as JSON").caused_by(e))?;
+        Ok(Self(Arc::new((order, raw))))
+    }
+
+    /// The digest of its bytes.
+    pub fn digest(&self) -> Digest {
+        Digest(hex(&Sha256::digest(self.0.1.get())).into())
+    }
+}
+
+impl std::ops::Deref for Fixed {
+    type Target = Order;
+
+    fn deref(&self) -> &Order {
+        &self.0.0
+    }
+}
+
+impl PartialEq for Fixed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.1.get() == other.0.1.get()
+    }
+}
+
+impl fmt::Debug for Fixed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.0.fmt(f)
+    }
+}
+
+impl Serialize for Fixed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.0.1.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fixed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let order = serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
+        Ok(Self(Arc::new((order, raw))))
+    }
 }
 
 /// How fast load is shed.

@@ -30,6 +30,6 @@ mod step;
 mod tests;
 
 pub use event::{Effect, Event};
-pub use header::{Counts, Digest, Header, Hold, Order, RackCalls, Ramp, Vote};
+pub use header::{Counts, Digest, Fixed, Header, Hold, Order, RackCalls, Ramp, Vote};
 pub use step::step;
 pub(super) use step::{first, is_over};

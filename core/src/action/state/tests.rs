@@ -46,9 +46,8 @@ fn action(votes: u32, total: u32) -> Header {
         size: Sums::default(),
         pushed_ms: NOW,
         shed: None,
-        digest: None,
     };
-    let mut header = Header::new(ActionId::new(1), order, total);
+    let mut header = Header::new(ActionId::new(1), Fixed::new(order).unwrap(), total);
     header.votes.push(vote("ann", true));
     first(&mut header, NOW);
     header

@@ -63,7 +63,7 @@ async fn a_vote_is_for_one_digest() {
     let lab = Lab::mos(1).await;
     let engine = lab.start().await;
     let id = push(&engine, "setUpfreqSpeed", json!({}), "ann").await;
-    let digest = engine.header(id).unwrap().order.digest.clone().unwrap();
+    let digest = engine.header(id).unwrap().digest.clone();
     let ballot = |digest: &str| Ballot { digest: Some(digest.into()), ..Ballot::new(true) };
     let e = engine.vote(id, ballot("00"), &by("bob")).await.unwrap_err();
     assert_eq!(e.code(), "ERR_ACTION_CHANGED");
