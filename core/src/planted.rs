@@ -19,6 +19,8 @@ pub enum Bug {
     UncheckedLength,
     /// Things that hang share the lanes of the healthy ones, for as long as they like.
     SharedSemaphore,
+    /// An audit log is checked without its checkpoints.
+    ChainOnly,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -32,6 +34,7 @@ pub fn planted(bug: Bug) -> bool {
         Bug::ReadToEnd => "read-to-end",
         Bug::UncheckedLength => "unchecked-length",
         Bug::SharedSemaphore => "shared-semaphore",
+        Bug::ChainOnly => "chain-only",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }

@@ -1,0 +1,79 @@
+//! The log's records in the control store: their keys, and reading them in order.
+
+use std::{ops::Bound, sync::Arc};
+
+use super::code;
+use crate::{
+    Error, ErrorKind,
+    store::{ControlStore, Key, Record, Space},
+};
+
+/// The space also holds the history of racks, under other keys.
+const PREFIX: &str = "log";
+/// How many records are taken from the store at once.
+const CHUNK: usize = 1_024;
+
+/// The key of an entry.
+pub(super) fn key(seq: u64) -> Key {
+    Key::from(PREFIX).join(Key::number(seq))
+}
+
+/// The lines of the entries `from..to`, where the store has them.
+pub(super) fn some(store: &ControlStore, from: u64, to: u64) -> Vec<Arc<[u8]>> {
+    store.scan(Space::Audit, key(from)..key(to), usize::MAX).into_iter().map(|record| record.json).collect()
+}
+
+/// The lines of all entries in order, a chunk at a time. What is appended meanwhile may be seen.
+#[derive(Debug)]
+pub(super) struct Lines<'a> {
+    store: &'a ControlStore,
+    chunk: std::vec::IntoIter<Record>,
+    after: Bound<Key>,
+    next: u64,
+    strange: Option<Key>,
+}
+
+impl<'a> Lines<'a> {
+    pub fn of(store: &'a ControlStore) -> Self {
+        let begin = Bound::Included(Key::from(format!("{PREFIX}/")));
+        Self { store, chunk: Vec::new().into_iter(), after: begin, next: 0, strange: None }
+    }
+
+    /// The error about the first record that stands under a key that is not its turn; the lines end before it.
+    pub fn strange(&self) -> Option<Error> {
+        let key = self.strange.as_ref()?;
+        let text = format!(
+            "the audit log has no entry {}: after the one before comes '{key}'. Restore the latest backup, and compare \
+             it with the last checkpoint",
+            self.next
+        );
+        Some(
+            Error::new(ErrorKind::Corrupt, "audit.open", text)
+                .code_as(code::CORRUPT)
+                .with("entry", self.next),
+        )
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Arc<[u8]>;
+
+    fn next(&mut self) -> Option<Arc<[u8]>> {
+        if self.strange.is_some() {
+            return None;
+        }
+        if self.chunk.len() == 0 {
+            // '0' follows '/'.
+            let end = Bound::Excluded(Key::from(format!("{PREFIX}0")));
+            self.chunk = self.store.scan(Space::Audit, (self.after.clone(), end), CHUNK).into_iter();
+        }
+        let record = self.chunk.next()?;
+        if record.key != key(self.next) {
+            self.strange = Some(record.key);
+            return None;
+        }
+        self.next += 1;
+        self.after = Bound::Excluded(record.key);
+        Some(record.json)
+    }
+}
