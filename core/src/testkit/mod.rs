@@ -11,6 +11,8 @@
 
 mod cases;
 mod faults;
+#[cfg(feature = "store")]
+mod fleet;
 mod permits;
 mod rig;
 mod trace;
@@ -18,6 +20,8 @@ mod writes;
 
 pub use cases::*;
 pub use faults::*;
+#[cfg(feature = "store")]
+pub use fleet::{MemFault, MemFleet, MemRack};
 pub use permits::permit_of;
 pub use rig::{Rig, RigFault, RigTruth, WriteFault, run};
 pub use trace::TraceNet;

@@ -1,5 +1,6 @@
 //! The checks.
 
+mod audit;
 mod cut;
 mod eyes;
 mod full;
@@ -76,6 +77,7 @@ pub const ALL: &[Check] = &[
     fuzz::CHECK,
     hang::CHECK,
     hostile::CHECK,
+    audit::CHECK,
 ];
 
 /// The workloads that take turns in a check of the store.

@@ -85,7 +85,8 @@ impl Inner {
             return self.end(call.id, n, attempts, End::ok(result, None)).await;
         }
         let attempt = attempts.saturating_add(1);
-        let before = self.before(&look);
+        let up_since_wall_ms = look.observed.up_since_wall_ms(&self.cx);
+        let before = Before { observed: look.observed.clone(), up_since_wall_ms };
         self.point("before_journal").await;
         if planted(Bug::IntentAfterSend) {
             let end = self.send(&*hands, call, &look, &before, lane).await;
@@ -140,14 +141,6 @@ impl Inner {
         found.hands.ok_or_else(|| {
             Error::new(ErrorKind::Unreachable, OP, "there is no connection to the rack").code_as("ERR_RACK_UNREACHABLE")
         })
-    }
-
-    fn before(&self, look: &Look) -> Before {
-        let origin = self.cx.clock.wall().0.saturating_sub(
-            i64::try_from(self.cx.clock.mono().since_origin().as_millis()).unwrap_or(i64::MAX),
-        );
-        let up = look.observed.up_since_ms.map(|up| origin.saturating_add(up));
-        Before { observed: look.observed.clone(), up_since_wall_ms: up }
     }
 
     async fn intend(&self, id: ActionId, n: u32, attempt: u16, before: &Before) -> Result<()> {

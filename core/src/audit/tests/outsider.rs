@@ -7,6 +7,9 @@ use super::{super::*, Folder, key, made, write};
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/audit-verify.py");
 const SIZE: usize = 300;
 
+/// Something that is done to the lines of a log.
+type Change<'a> = &'a dyn Fn(&mut Vec<Vec<u8>>);
+
 /// What the script prints, and whether it ended well; `None` without Python.
 fn run(folder: &Folder, lines: &[Vec<u8>], notes: &str, verifier: &str) -> Option<(String, bool)> {
     let (log, marks) = (folder.file("log.jsonl"), folder.file("notes.txt"));
@@ -53,7 +56,7 @@ fn a_program_of_its_own_finds_the_same() {
             "{said}: {text}"
         );
     };
-    let changes: [&dyn Fn(&mut Vec<Vec<u8>>); 8] = [
+    let changes: [Change<'_>; 8] = [
         &|l| l[77] = String::from_utf8(l[77].clone()).unwrap().replacen("person", "nobody", 1).into_bytes(),
         &|l| drop(l.remove(200)),
         &|l| l.insert(50, lines[51].clone()),
