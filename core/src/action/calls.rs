@@ -77,10 +77,14 @@ impl Calls {
                 }
             }
             // It ends without ever having been sent.
-            (CallState::Waiting { attempts }, Step::Outcome(o)) if o.attempt == *attempts && o.fate == Fate::Failed => {
+            (CallState::Waiting { attempts }, Step::Outcome(o))
+                if o.attempt == *attempts && o.fate == Fate::Failed =>
+            {
                 CallState::Ended { attempt: o.attempt, fate: o.fate }
             }
-            (CallState::Waiting { attempts }, Step::Outcome(o)) if o.attempt == *attempts && o.fate == Fate::Ok => {
+            (CallState::Waiting { attempts }, Step::Outcome(o))
+                if o.attempt == *attempts && o.fate == Fate::Ok =>
+            {
                 CallState::Ended { attempt: o.attempt, fate: o.fate }
             }
             (CallState::Open { attempt, .. }, Step::Outcome(o)) if o.attempt == *attempt => match o.fate {
@@ -89,11 +93,13 @@ impl Calls {
             },
             // A person settles what nobody knew.
             (CallState::Ended { attempt, fate: Fate::Unknown | Fate::Lost }, Step::Outcome(o))
-                if o.attempt == *attempt && o.by.is_some() && !matches!(o.fate, Fate::Lost | Fate::NotSent) =>
+                if o.attempt == *attempt
+                    && o.by.is_some()
+                    && !matches!(o.fate, Fate::Lost | Fate::NotSent) =>
             {
                 CallState::Ended { attempt: *attempt, fate: o.fate }
             }
-            _ => return Err(refused("the call is past that")),
+            _ => return Err(decided()),
         };
         Ok(self.put(at, next))
     }
@@ -127,6 +133,11 @@ fn count(counts: &mut Counts, state: &CallState, more: bool) {
             change(&mut counts.lost);
         }
     }
+}
+
+/// The fate of a call is known.
+pub(super) fn decided() -> Error {
+    refused("the call is past that")
 }
 
 fn refused(why: &'static str) -> Error {

@@ -1,10 +1,7 @@
 //! The one place where actions change: judges requests one after the other, makes many durable together with their
 //! audit entries, and only then lets them be seen.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -172,7 +169,13 @@ impl Desk {
     }
 
     /// Stages a new action.
-    pub fn insert(&mut self, header: Header, rows: Vec<Json>, effects: Vec<Effect>, note: Note) -> Arc<Header> {
+    pub fn insert(
+        &mut self,
+        header: Header,
+        rows: Vec<Json>,
+        effects: Vec<Effect>,
+        note: Note,
+    ) -> Arc<Header> {
         let id = header.id;
         self.calls.insert(id, Calls::new(header.counts.total));
         self.staged.urgent |= header.order.shed.is_some();
@@ -237,7 +240,8 @@ impl Desk {
     }
 
     fn may_begin(&self, header: &Header, n: u32) -> Result<()> {
-        let held = |why: String| Error::new(ErrorKind::Conflict, "action.begin", why).code_as("ERR_ACTION_HELD");
+        let held =
+            |why: String| Error::new(ErrorKind::Conflict, "action.begin", why).code_as("ERR_ACTION_HELD");
         if header.status != Status::Executing {
             return Err(held("the action is not executing".into()).with("status", header.status.as_str()));
         }
@@ -291,7 +295,8 @@ impl Desk {
             let counts = calls.counts();
             let json = Batch::json(Space::Journal, &key, &steps)?;
             let rows = Rows::new().add(Space::Journal, &key, &json);
-            batch = batch.require(Space::Journal, &key, Expect::Absent).put_json(Space::Journal, key, Ok(json));
+            batch =
+                batch.require(Space::Journal, &key, Expect::Absent).put_json(Space::Journal, key, Ok(json));
             let by = steps.iter().find_map(|s| match s {
                 Step::Outcome(o) => o.by.clone(),
                 Step::Intent(_) => None,
@@ -312,7 +317,8 @@ impl Desk {
             batch = record::put_rows(batch, *id, rows);
         }
         for (id, header) in &self.staged.headers {
-            let expect = self.shared.shown(*id).map_or(Expect::Absent, |shown| Expect::Revision(shown.revision));
+            let expect =
+                self.shared.shown(*id).map_or(Expect::Absent, |shown| Expect::Revision(shown.revision));
             if !planted(Bug::StaleRead) {
                 batch = batch.require(Space::Actions, id.key(), expect);
             }

@@ -71,7 +71,8 @@ pub(super) fn staged(desk: &Desk, person: &Person, key: &str, body: &Value) -> R
     let place = place(person, key);
     let Some(held) = desk.beside(Space::Meta, &place) else { return Ok(None) };
     let held = serde_json::from_value(held);
-    let held = held.map_err(|_| Error::new(ErrorKind::Corrupt, "action.key", "a client key's record is damaged"))?;
+    let held =
+        held.map_err(|_| Error::new(ErrorKind::Corrupt, "action.key", "a client key's record is damaged"))?;
     answer(&place, held, body).map(Some)
 }
 

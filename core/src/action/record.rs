@@ -7,11 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use std::sync::Arc;
 
-use super::{
-    ActionId, Before, Excluded,
-    fleet::Pick,
-    hex::hex,
-};
+use super::{ActionId, Before, Excluded, fleet::Pick, hex::hex};
 use crate::{
     Result,
     driver::{Identity, Observed},
@@ -54,7 +50,12 @@ impl From<Pick> for TargetCall {
 }
 
 /// The rows of a rack's targets; calls first.
-pub(super) fn rows(rack: &RackId, first: u32, calls: Vec<TargetCall>, excluded: Vec<Excluded>) -> Vec<TargetRow> {
+pub(super) fn rows(
+    rack: &RackId,
+    first: u32,
+    calls: Vec<TargetCall>,
+    excluded: Vec<Excluded>,
+) -> Vec<TargetRow> {
     let mut out = Vec::new();
     let mut at = first;
     let mut calls = calls.into_iter().peekable();
@@ -87,7 +88,11 @@ pub(super) fn pack(rows: &[TargetRow]) -> Result<(Vec<Json>, Text)> {
 pub(super) fn put_rows(mut batch: Batch, id: ActionId, rows: &[Json]) -> Batch {
     for (n, json) in rows.iter().enumerate() {
         let key = id.key().join(Key::number(n as u64));
-        batch = batch.require(Space::Targets, &key, Expect::Absent).put_json(Space::Targets, key, Ok(json.clone()));
+        batch = batch.require(Space::Targets, &key, Expect::Absent).put_json(
+            Space::Targets,
+            key,
+            Ok(json.clone()),
+        );
     }
     batch
 }

@@ -73,7 +73,11 @@ impl Shared {
     pub fn show(&self, shown: Shown) {
         let (id, done) = (shown.header.id, shown.header.status.bucket() == Bucket::Done);
         self.write(|d| {
-            if done { d.unfinished.remove(&id) } else { d.unfinished.insert(id) };
+            if done {
+                d.unfinished.remove(&id)
+            } else {
+                d.unfinished.insert(id)
+            };
             d.actions.insert(id, shown);
         });
     }
@@ -102,4 +106,3 @@ impl Shared {
         f(&mut self.durable.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
-

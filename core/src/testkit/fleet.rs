@@ -78,8 +78,15 @@ impl MemFleet {
     ///
     /// # Errors
     /// As [`RackId::new`].
-    pub fn rack(&self, id: &str, thing_type: &str, things: u32, actions: &[(&str, u32)]) -> Result<Arc<MemRack>> {
-        let device = |n| (format!("{id}-{n:06}").into(), Mutex::new(Device { power_w: 3_000.0, ..Device::default() }));
+    pub fn rack(
+        &self,
+        id: &str,
+        thing_type: &str,
+        things: u32,
+        actions: &[(&str, u32)],
+    ) -> Result<Arc<MemRack>> {
+        let device =
+            |n| (format!("{id}-{n:06}").into(), Mutex::new(Device { power_w: 3_000.0, ..Device::default() }));
         let rack = Arc::new(MemRack {
             id: RackId::new(id)?,
             thing_type: thing_type.into(),
@@ -192,7 +199,8 @@ impl Hands for MemRack {
     }
 
     async fn look(&self, _: &Ctx, call: &Call) -> Result<Look> {
-        let gone = || Error::new(ErrorKind::NotFound, OP, "there is no such thing").code_as("ERR_THING_NOTFOUND");
+        let gone =
+            || Error::new(ErrorKind::NotFound, OP, "there is no such thing").code_as("ERR_THING_NOTFOUND");
         if call.target == *self.id.as_str() {
             return Ok(Look::default());
         }
@@ -205,7 +213,9 @@ impl Hands for MemRack {
     async fn send(&self, cx: &Ctx, call: &Call, permit: &Permit) -> Result<Reply> {
         let lost = || Error::new(ErrorKind::Unreachable, OP, "the connection was lost");
         let fault = {
-            let gone = || Error::new(ErrorKind::NotFound, OP, "there is no such thing").code_as("ERR_THING_NOTFOUND");
+            let gone = || {
+                Error::new(ErrorKind::NotFound, OP, "there is no such thing").code_as("ERR_THING_NOTFOUND")
+            };
             let mut device = self.device(&call.target).ok_or_else(gone)?;
             if device.fault == MemFault::LosesRequest {
                 return Err(lost());

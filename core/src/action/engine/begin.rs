@@ -7,8 +7,8 @@ use crate::{
     Result,
     action::{
         ActionId, Person, RightsSource, Status,
-        note::Note,
         id::unknown,
+        note::Note,
         policy::Begin,
         record,
         state::{Event, Header},

@@ -139,7 +139,8 @@ impl Inner {
         let gone = || Error::new(ErrorKind::NotFound, OP, "the rack is not registered any more");
         let found = found.ok_or_else(|| gone().code_as("ERR_RACK_NOTFOUND"))?;
         found.hands.ok_or_else(|| {
-            Error::new(ErrorKind::Unreachable, OP, "there is no connection to the rack").code_as("ERR_RACK_UNREACHABLE")
+            Error::new(ErrorKind::Unreachable, OP, "there is no connection to the rack")
+                .code_as("ERR_RACK_UNREACHABLE")
         })
     }
 
@@ -165,11 +166,19 @@ impl Inner {
             Lane::Usual => Permit::of(&look.observed).unless(&self.halted),
             Lane::Shed => Permit::of(&look.observed),
         };
-        let sent = hands.send(&self.cx, call, &permit).await;
+        let cx = self.cx.deadline_in(self.options.call_within);
+        let sent = async { Ok(hands.send(&cx, call, &permit).await) };
+        // Hands that do not keep the deadline themselves cannot say how far they came.
+        let sent = cx.within(OP, sent).await.map_err(Error::maybe_sent).and_then(|sent| sent);
         match sent {
             Ok(reply) if is_refused(&reply.result) => {
                 let error = refusal(&reply.result);
-                Ok(End { fate: Fate::Failed, result: Some(reply.result), error: Some(error), receipt: reply.receipt })
+                Ok(End {
+                    fate: Fate::Failed,
+                    result: Some(reply.result),
+                    error: Some(error),
+                    receipt: reply.receipt,
+                })
             }
             Ok(reply) if !reply.confirm => Ok(End::ok(reply.result, reply.receipt)),
             Ok(reply) => Ok(self.confirm(hands, call, before, reply).await),
@@ -207,7 +216,13 @@ impl Inner {
     }
 
     /// What a look after a crash shows of a call that was journalled as about to be sent.
-    pub(super) async fn look_back(&self, rack: &RackId, call: &Call, before: &Before, since: Duration) -> End {
+    pub(super) async fn look_back(
+        &self,
+        rack: &RackId,
+        call: &Call,
+        before: &Before,
+        since: Duration,
+    ) -> End {
         let seen = match self.hands(rack) {
             Ok(hands) => hands.confirm(&self.cx, call, before, since).await,
             Err(_) => Seen::Unknown,
@@ -226,7 +241,10 @@ impl Inner {
             let (fate, result, error, receipt) = (*fate, result.clone(), error.clone(), receipt.clone());
             let journal = move |desk: &mut crate::action::desk::Desk| {
                 let ts = desk.now();
-                desk.journal(id, Step::Outcome(Outcome { n, attempt, ts, fate, result, error, receipt, by: None }))
+                desk.journal(
+                    id,
+                    Step::Outcome(Outcome { n, attempt, ts, fate, result, error, receipt, by: None }),
+                )
             };
             match self.ask(journal).await {
                 Ok(()) => return Next::Ended,

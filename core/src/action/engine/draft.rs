@@ -99,7 +99,14 @@ impl Draft {
             return refused("query", "takes an object", "ERR_QUERY_INVALID");
         }
         Filter::parse(&query).map_err(|e| e.code_as("ERR_QUERY_INVALID"))?;
-        Ok(Self { action: action.into(), params: params.into(), query, rack_type: None, client_key: None, why: None })
+        Ok(Self {
+            action: action.into(),
+            params: params.into(),
+            query,
+            rack_type: None,
+            client_key: None,
+            why: None,
+        })
     }
 
     /// The draft in the body of a push: `query`, `action`, `params`, `rackType?`, `clientKey?`, `why?`.
@@ -128,7 +135,9 @@ impl Draft {
 /// A text of the body that is there and not null.
 pub(super) fn text(body: &Value, member: &'static str) -> Result<Option<Text>> {
     let Some(value) = body.get(member).filter(|value| !value.is_null()) else { return Ok(None) };
-    let fits = |text: &&str| !text.is_empty() && text.chars().count() <= KEY_CHARS && !text.contains(char::is_control);
+    let fits = |text: &&str| {
+        !text.is_empty() && text.chars().count() <= KEY_CHARS && !text.contains(char::is_control)
+    };
     let text = value.as_str().filter(fits);
     text.map(|text| Some(text.into())).ok_or_else(|| {
         Error::invalid(OP, member, "takes a text of 1 to 128 characters").code_as("ERR_PAYLOAD_INVALID")

@@ -92,7 +92,12 @@ impl Engine {
     /// # Errors
     /// [`Corrupt`](ErrorKind::Corrupt) when the store's actions or audit log are damaged; [`Invalid`](ErrorKind::Invalid)
     /// for options that make no sense, or when no tokio runtime is running.
-    pub fn open(cx: &Ctx, store: ControlStore, fleet: Arc<dyn Fleet>, options: EngineOptions) -> Result<Self> {
+    pub fn open(
+        cx: &Ctx,
+        store: ControlStore,
+        fleet: Arc<dyn Fleet>,
+        options: EngineOptions,
+    ) -> Result<Self> {
         let op = "engine.open";
         options.check()?;
         let runtime = Handle::try_current()

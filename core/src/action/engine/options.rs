@@ -25,6 +25,8 @@ pub struct EngineOptions {
     pub emergency_ramp_kw_per_s: f64,
     /// How long an action may run; calls that have not begun by then fail with `ERR_ACTION_DEADLINE`.
     pub run_within: Duration,
+    /// How long one call may take to be sent and answered; longer than any driver takes by its own rules.
+    pub call_within: Duration,
     /// How long one look at a target may take before it is written to.
     pub look_within: Duration,
     /// How long a rack may take to say what an action would touch.
@@ -51,6 +53,7 @@ impl EngineOptions {
             shed_in_flight: 128,
             emergency_ramp_kw_per_s: 2_000.0,
             run_within: Duration::from_secs(6 * 3_600),
+            call_within: Duration::from_secs(3_600),
             look_within: Duration::from_secs(20),
             select_within: Duration::from_secs(30),
             attempts: 2,

@@ -6,11 +6,12 @@ use super::{BatchOptions, By, Draft, Engine, Inner, shed::Chosen};
 use crate::{
     Error, ErrorKind, Result,
     action::{
-        ActionId, Ask, Claims, Excluded, FleetRack, Hands, Policy, Proposal, Rights, RightsSource, Selection, Voter,
+        ActionId, Ask, Claims, Excluded, FleetRack, Hands, Policy, Proposal, Rights, RightsSource, Selection,
+        Voter,
         catalogue::{self, RackAction},
         desk::Desk,
-        note::{Note, by},
         keys::{self, Answer},
+        note::{Note, by},
         policy::{ActionClass, Sums},
         record::{self, TargetCall, TargetRow},
         state::{self, Fixed, Header, Order, RackCalls, Ramp, Vote},
@@ -46,7 +47,11 @@ impl Pushed {
     /// [`Rejected`](ErrorKind::Rejected); the code is the reason when all reasons are the same.
     pub fn into_id(self) -> Result<ActionId> {
         let Some(id) = self.id else {
-            let e = Error::new(ErrorKind::Rejected, OP, format!("nothing was stored: {}", self.errors.join("; ")));
+            let e = Error::new(
+                ErrorKind::Rejected,
+                OP,
+                format!("nothing was stored: {}", self.errors.join("; ")),
+            );
             return Err(e.code_as(EMPTY));
         };
         Ok(id)
@@ -166,7 +171,12 @@ impl Inner {
     }
 
     /// What a draft would do; `Err` is the answer when nothing is to be stored.
-    pub(super) async fn judge(&self, draft: Draft, by: &By, voter: &Voter) -> Result<Result<Box<Ready>, Pushed>> {
+    pub(super) async fn judge(
+        &self,
+        draft: Draft,
+        by: &By,
+        voter: &Voter,
+    ) -> Result<Result<Box<Ready>, Pushed>> {
         let mut targets = self.choose(&draft, voter).await?;
         if targets.calls == 0 {
             if !targets.known {
@@ -177,7 +187,8 @@ impl Inner {
         }
         let (rows, fingerprint) = record::pack(&targets.rows)?;
         if targets.calls as usize > MOST || rows.iter().map(|row| row.len()).sum::<usize>() > MOST_BYTES {
-            let e = Error::invalid(OP, "query", format!("an action has at most {MOST} targets: ask for fewer"));
+            let e =
+                Error::invalid(OP, "query", format!("an action has at most {MOST} targets: ask for fewer"));
             return Err(e.code_as("ERR_TOO_MANY_TARGETS").with("targets", targets.calls));
         }
         let (by, voter, policy) = (by.clone(), voter.clone(), Arc::clone(&self.policy));
@@ -244,14 +255,18 @@ fn gone() -> Error {
 
 fn of_type(rack: &FleetRack, wanted: Option<&str>) -> bool {
     wanted.is_none_or(|wanted| {
-        rack.thing_type == *wanted || rack.thing_type.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('-'))
+        rack.thing_type == *wanted
+            || rack.thing_type.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('-'))
     })
 }
 
 impl Targets {
     fn add(&mut self, rack: &FleetRack, answer: Result<Option<Selection>>, allowed: bool) {
         let unreachable = |e: &Error| {
-            matches!(e.kind(), ErrorKind::Unreachable | ErrorKind::Timeout | ErrorKind::Closed | ErrorKind::Internal)
+            matches!(
+                e.kind(),
+                ErrorKind::Unreachable | ErrorKind::Timeout | ErrorKind::Closed | ErrorKind::Internal
+            )
         };
         let selection = match answer {
             Ok(None) => return,
@@ -277,7 +292,8 @@ impl Targets {
         self.name(&rack.id, &selection.excluded);
         let Ok(calls) = u32::try_from(selection.picks.len()) else { return };
         let excluded = u32::try_from(selection.excluded.len()).unwrap_or(u32::MAX);
-        let error = if calls == 0 { selection.excluded.first().map(|first| first.error.clone()) } else { None };
+        let error =
+            if calls == 0 { selection.excluded.first().map(|first| first.error.clone()) } else { None };
         if calls > 0 {
             self.families.push(rack.family().into());
             self.votes = self.votes.max(selection.votes);
@@ -411,6 +427,7 @@ pub(super) fn claims(voter: &Voter) -> Option<Claims> {
 /// The parameters of an action as they are sent.
 pub(super) fn params(inner: &Inner, header: &Header) -> Result<Arc<[Value]>> {
     let order = &header.order;
-    let opened = catalogue::open(inner.shared.store.sealer(), &header.id.key(), &order.action, &order.params)?;
+    let opened =
+        catalogue::open(inner.shared.store.sealer(), &header.id.key(), &order.action, &order.params)?;
     Ok(opened.into())
 }

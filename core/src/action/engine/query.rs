@@ -86,7 +86,8 @@ impl Engine {
         if query.reverse {
             headers.reverse();
         }
-        let ends = |batch: Option<&Text>, suffix: &Text| batch.is_some_and(|batch| batch.ends_with(suffix.as_str()));
+        let ends =
+            |batch: Option<&Text>, suffix: &Text| batch.is_some_and(|batch| batch.ends_with(suffix.as_str()));
         let mut found = Vec::new();
         for header in headers {
             let named = query.suffix.as_ref().is_none_or(|suffix| ends(header.batch.as_ref(), suffix));

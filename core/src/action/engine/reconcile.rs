@@ -10,8 +10,8 @@ use crate::{
     action::{
         ActionId, Before, Call, Status,
         desk::Desk,
-        note::Note,
         id::unknown,
+        note::Note,
         record::{self, BeforeRow},
         state::Event,
     },

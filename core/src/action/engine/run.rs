@@ -17,8 +17,8 @@ use crate::{
     Result,
     action::{
         ActionId, Call, Status,
-        note::Note,
         id::unknown,
+        note::Note,
         record::{self, Fate, Outcome, Step},
         state::{Event, Header},
     },
@@ -42,6 +42,13 @@ pub(super) struct Run {
     places: Arc<Semaphore>,
     /// How fast it goes, when it sheds load.
     pace: Option<Pace>,
+}
+
+impl Run {
+    /// How long calls may still begin.
+    fn left(&self, now: i64) -> Duration {
+        Duration::from_millis(u64::try_from(self.until.saturating_sub(now)).unwrap_or_default())
+    }
 }
 
 /// Calls of one rack that wait.
@@ -74,7 +81,8 @@ impl Inner {
     async fn run_action(self: Arc<Self>, id: ActionId) -> Result<()> {
         let header = self.shared.header(id).ok_or_else(unknown)?;
         let within = i64::try_from(self.options.run_within.as_millis()).unwrap_or(i64::MAX);
-        let at_once = header.order.terms.max_in_flight.map_or(Semaphore::MAX_PERMITS, |most| most.max(1) as usize);
+        let at_once =
+            header.order.terms.max_in_flight.map_or(Semaphore::MAX_PERMITS, |most| most.max(1) as usize);
         let run = Arc::new(Run {
             id,
             until: header.begun_ms.unwrap_or_default().saturating_add(within),
@@ -104,7 +112,10 @@ impl Inner {
     async fn queues(&self, header: &Header) -> Result<BTreeMap<RackId, Queue>> {
         let id = header.id;
         let waiting = move |desk: &mut crate::action::desk::Desk| {
-            Ok(desk.calls(id).map(|calls| calls.waiting().collect::<BTreeMap<u32, u16>>()).unwrap_or_default())
+            Ok(desk
+                .calls(id)
+                .map(|calls| calls.waiting().collect::<BTreeMap<u32, u16>>())
+                .unwrap_or_default())
         };
         let waiting = self.ask(waiting).await?;
         let mut queues: BTreeMap<RackId, Queue> = BTreeMap::new();
@@ -125,7 +136,7 @@ impl Inner {
         let places = self.places_of(&rack);
         let mut under_way = JoinSet::new();
         for waiting in queue {
-            if !self.may_go(&run).await {
+            if !self.may_go(&run, waiting.n).await {
                 break;
             }
             let one = async {
@@ -138,8 +149,17 @@ impl Inner {
                 let site = Arc::clone(&self.places).acquire_owned().await.ok()?;
                 Some((own, rack, Some(site)))
             };
+            let over = self.cx.clock.mono() + run.left(self.cx.clock.wall().0);
+            let place = tokio::select! {
+                biased;
+                place = one => place,
+                () = self.cx.clock.sleep_until(over) => {
+                    self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
+                    break;
+                }
+            };
             // Closed places: the engine ends.
-            let Some(place) = one.await else { break };
+            let Some(place) = place else { break };
             let (inner, run, rack) = (Arc::clone(&self), Arc::clone(&run), rack.clone());
             under_way.spawn(async move {
                 inner.calls(&run, rack, waiting).await;
@@ -170,14 +190,14 @@ impl Inner {
                     self.cx.clock.sleep_until(self.cx.clock.mono() + AGAIN).await;
                 }
             }
-            if !self.may_go(run).await {
+            if !self.may_go(run, n).await {
                 return;
             }
         }
     }
 
-    /// Waits until calls of the action may begin; `false` when none will.
-    async fn may_go(&self, run: &Run) -> bool {
+    /// Waits until this call may begin; `false` when it never will.
+    async fn may_go(&self, run: &Run, n: u32) -> bool {
         let mut changes = self.shared.changes();
         loop {
             changes.borrow_and_update();
@@ -185,11 +205,12 @@ impl Inner {
             if header.status != Status::Executing {
                 return false;
             }
-            if self.cx.clock.wall().0 >= run.until {
+            if run.left(self.cx.clock.wall().0).is_zero() {
                 self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
                 return false;
             }
-            let stopped = self.halted.load(Ordering::SeqCst) || self.shared.stops().holds(&crate::action::StopScope::Halt);
+            let stopped = self.halted.load(Ordering::SeqCst)
+                || self.shared.stops().against_call(&header.order, n).is_some();
             if run.pace.is_some() || header.hold.is_none() && !stopped {
                 return true;
             }
@@ -247,8 +268,16 @@ pub(super) fn end_waiting(
     let mut ended = 0;
     for (n, attempt) in waiting {
         let error = Some(code.into());
-        let outcome =
-            Outcome { n, attempt, ts, fate: Fate::Failed, result: None, error, receipt: None, by: by.cloned() };
+        let outcome = Outcome {
+            n,
+            attempt,
+            ts,
+            fate: Fate::Failed,
+            result: None,
+            error,
+            receipt: None,
+            by: by.cloned(),
+        };
         desk.journal(id, Step::Outcome(outcome))?;
         ended += 1;
     }

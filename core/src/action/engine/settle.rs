@@ -7,9 +7,9 @@ use super::{By, Engine, run};
 use crate::{
     Error, ErrorKind, Result,
     action::{
-        ActionId, Status, Voter,
-        note::{Note, by},
+        ActionId, Status, Voter, calls,
         id::unknown,
+        note::{Note, by},
         record::{Fate, Outcome, Step},
         state::{Event, Header},
     },
@@ -62,7 +62,9 @@ impl Engine {
         };
         self.0
             .ask(move |desk| {
-                let attempt = desk.calls(id).and_then(|calls| calls.attempt(n)).ok_or_else(missing)?;
+                // Those of an action of which everything is known are not kept.
+                let calls = desk.calls(id).ok_or_else(calls::decided)?;
+                let attempt = calls.attempt(n).ok_or_else(missing)?;
                 let ts = desk.now();
                 desk.journal(id, Step::Outcome(outcome(attempt, ts, &shown)))?;
                 let note = Note::new(&shown, "settle").why(why.as_deref());
@@ -110,7 +112,8 @@ impl Engine {
                 let header = desk.current(id).ok_or_else(unknown)?;
                 if header.status != Status::Executing {
                     let text = "only an action that executes is stopped";
-                    let e = Error::new(ErrorKind::Conflict, "action.stop", text).code_as("ERR_ACTION_DECIDED");
+                    let e =
+                        Error::new(ErrorKind::Conflict, "action.stop", text).code_as("ERR_ACTION_DECIDED");
                     return Err(e.with("status", header.status.as_str()));
                 }
                 let ended = run::end_waiting(desk, id, "ERR_ACTION_STOPPED", Some(&shown.as_str().into()))?;
@@ -130,7 +133,8 @@ impl Engine {
         match missing {
             None => Ok(voter),
             Some(family) => {
-                let e = Error::new(ErrorKind::Forbidden, "action", "the caller may not write to every target");
+                let e =
+                    Error::new(ErrorKind::Forbidden, "action", "the caller may not write to every target");
                 Err(e.code_as("ERR_ACTION_DENIED").with("needs", format_args!("{family}:w")))
             }
         }

@@ -118,8 +118,12 @@ impl Inner {
                 let inner = Arc::clone(&inner);
                 calls.spawn(async move {
                     match inner.call_unrecorded(&rack, &call).await {
-                        Ok(()) => tracing::error!(%rack, thing = %call.target, "put to sleep, without a record"),
-                        Err(error) => tracing::error!(%rack, thing = %call.target, %error, "not put to sleep"),
+                        Ok(()) => {
+                            tracing::error!(%rack, thing = %call.target, "put to sleep, without a record")
+                        }
+                        Err(error) => {
+                            tracing::error!(%rack, thing = %call.target, %error, "not put to sleep")
+                        }
                     }
                     drop(place);
                 });
@@ -183,4 +187,3 @@ impl Pace {
         cx.clock.sleep_until(begins).await;
     }
 }
-

@@ -76,7 +76,13 @@ impl Engine {
             .ask_urgently(move |desk| {
                 let mut stops = Stops::clone(&desk.stops());
                 let since = desk.now();
-                let stop = Stop { scope: scope.clone(), by: voter.person, why: why.clone(), since, lifts: Vec::new() };
+                let stop = Stop {
+                    scope: scope.clone(),
+                    by: voter.person,
+                    why: why.clone(),
+                    since,
+                    lifts: Vec::new(),
+                };
                 stops.begin(stop)?;
                 let note = Note::new(&shown, "stop").why(why.as_deref()).data(json!({"scope": scope}));
                 desk.stop(stops, note);

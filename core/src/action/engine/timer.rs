@@ -4,9 +4,8 @@ use std::{sync::Weak, time::Duration};
 
 use super::Inner;
 use crate::action::{
-    Status,
+    Status, keys,
     note::Note,
-    keys,
     state::{Event, is_over},
 };
 

@@ -86,7 +86,12 @@ fn view(header: &Header, rows: Vec<TargetRow>, mut outcomes: BTreeMap<u32, Outco
     doc
 }
 
-fn targets(header: &Header, rows: Vec<TargetRow>, outcomes: &mut BTreeMap<u32, Outcome>, tags: bool) -> Value {
+fn targets(
+    header: &Header,
+    rows: Vec<TargetRow>,
+    outcomes: &mut BTreeMap<u32, Outcome>,
+    tags: bool,
+) -> Value {
     let mut racks: BTreeMap<RackId, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
     for row in rows {
         let Some(rack) = row.rack else { continue };

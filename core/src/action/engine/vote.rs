@@ -7,9 +7,9 @@ use crate::{
     Error, ErrorKind, Result,
     action::{
         ActionId, Status, Voter,
-        note::{Note, by},
         id::unknown,
         keys::{self, Answer},
+        note::{Note, by},
         state::{Event, Header, Vote},
     },
     model::Text,
@@ -135,6 +135,7 @@ fn may_vote(header: &Header, ballot: &Ballot, voter: &Voter) -> Result<()> {
         return Ok(());
     }
     let e = Error::new(ErrorKind::Forbidden, OP, "the voter lacks a right that this action asks for");
-    let needs = header.order.terms.voters.map_or_else(|| "w on the family of every target".into(), |r| r.to_string());
+    let needs =
+        header.order.terms.voters.map_or_else(|| "w on the family of every target".into(), |r| r.to_string());
     Err(e.code_as("ERR_ACTION_DENIED").with("needs", needs))
 }

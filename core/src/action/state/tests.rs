@@ -54,7 +54,15 @@ fn action(votes: u32, total: u32) -> Header {
 }
 
 fn vote(name: &str, approve: bool) -> Vote {
-    Vote { person: person(name), approve, ts: NOW, why: None, claims: None, counts: true, factors: Vec::new() }
+    Vote {
+        person: person(name),
+        approve,
+        ts: NOW,
+        why: None,
+        claims: None,
+        counts: true,
+        factors: Vec::new(),
+    }
 }
 
 fn votes(name: &str, approve: bool) -> Event {
@@ -166,10 +174,10 @@ fn any_event() -> impl Strategy<Value = Event> {
         name.clone().prop_map(|name| Event::Withdraw { person: person(name) }),
         name.clone().prop_map(|name| Event::Cancel { person: person(name) }),
         Just(Event::Time),
-        prop::option::of(name).prop_map(|void| Event::Begin { void: void.iter().map(|n| person(n)).collect() }),
-        (0_u32..3, 0_u32..3, 0_u32..3, 0_u32..2).prop_map(|(open, ok, failed, unknown)| {
-            calls(3, open, ok, failed, unknown, unknown)
-        }),
+        prop::option::of(name)
+            .prop_map(|void| Event::Begin { void: void.iter().map(|n| person(n)).collect() }),
+        (0_u32..3, 0_u32..3, 0_u32..3, 0_u32..2)
+            .prop_map(|(open, ok, failed, unknown)| { calls(3, open, ok, failed, unknown, unknown) }),
         Just(Event::Pause { by: "ann".into(), why: None }),
         Just(Event::Resume),
         Just(Event::Restarted),

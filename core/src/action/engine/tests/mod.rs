@@ -14,9 +14,7 @@ use super::{Ballot, By, Draft, Engine, EngineOptions, Points, Pushed};
 use crate::{
     Error,
     action::{
-        ActionId, Claims, Person, RightsSource, StaticPrincipals, Status,
-        policy::Rules,
-        state::Header,
+        ActionId, Claims, Person, RightsSource, StaticPrincipals, Status, policy::Rules, state::Header,
     },
     auth::Permissions,
     io::{Ctx, MemNet, SeededRng, SystemClock, Timestamp},
@@ -51,7 +49,12 @@ impl Lab {
         let clock = Arc::new(SystemClock::starting_at(START));
         let cx = Ctx::new(clock, Arc::new(SeededRng::new(1)), Arc::new(MemNet::new()));
         let disk = CrashBackend::new(1);
-        ControlStore::create_on(&cx, Arc::new(disk.clone()), &store_options()).await.unwrap().close().await.unwrap();
+        ControlStore::create_on(&cx, Arc::new(disk.clone()), &store_options())
+            .await
+            .unwrap()
+            .close()
+            .await
+            .unwrap();
         let fleet = Arc::new(MemFleet::default());
         let rack = fleet.rack(RACK, "miner-wm", things, ACTIONS).unwrap();
         let options = EngineOptions::new(Arc::new(Rules::mos()), RightsSource::Claims);
@@ -66,7 +69,8 @@ impl Lab {
     }
 
     async fn start(&self) -> Engine {
-        let store = ControlStore::open_on(&self.cx, Arc::new(self.disk.clone()), &store_options()).await.unwrap();
+        let store =
+            ControlStore::open_on(&self.cx, Arc::new(self.disk.clone()), &store_options()).await.unwrap();
         Engine::open(&self.cx, store, Arc::clone(&self.fleet) as _, self.options.clone()).unwrap()
     }
 
@@ -104,13 +108,14 @@ async fn vote(engine: &Engine, id: ActionId, approve: bool, who: &str) -> Result
 
 /// Waits until an action has this status.
 async fn until(engine: &Engine, id: ActionId, status: Status) -> Arc<Header> {
-    for _ in 0..100_000 {
+    for tries in 0..100_000 {
         let header = engine.header(id).unwrap();
         if header.status == status {
             return header;
         }
         let clock = &engine.0.cx.clock;
-        clock.sleep_until(clock.mono() + Duration::from_millis(20)).await;
+        let pause = if tries < 1_000 { 20 } else { 1_000 };
+        clock.sleep_until(clock.mono() + Duration::from_millis(pause)).await;
     }
     panic!("{id} is {:?}, not {status:?}", engine.header(id).unwrap());
 }

@@ -10,7 +10,7 @@ async fn every_call_ends_as_the_device_has_it() {
     let faults = [
         (0, MemFault::None, "ok"),
         (1, MemFault::Refuses, "ERR_DEVICE_REFUSED"),
-        (2, MemFault::LosesRequest, "ERR_UNREACHABLE"),
+        (2, MemFault::LosesRequest, "ERR_OFFLINE"),
         (3, MemFault::LosesReply, "ok"),
         (4, MemFault::LosesBoth, "ERR_NOT_CONFIRMED"),
         (5, MemFault::Lies, "ERR_NOT_CONFIRMED"),
@@ -37,7 +37,7 @@ async fn every_call_ends_as_the_device_has_it() {
     let settled = engine.settle(id, target, Settled::Ok, Some("looked at it"), &by("bob")).await.unwrap();
     assert_eq!((settled.status, settled.counts.unknown), (Status::Partial, 0));
     let again = engine.settle(id, target, Settled::Failed, None, &by("bob")).await.unwrap_err();
-    assert_eq!(again.code(), "ERR_ACTION_ID_NOT_FOUND");
+    assert_eq!(again.code(), "ERR_CALL_DECIDED");
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,7 +53,7 @@ async fn a_paused_action_begins_no_call_and_a_stopped_one_ends() {
     engine.pause(id, Some("smoke"), &by("bob")).await.unwrap();
     let header = engine.stop(id, None, &by("bob")).await.unwrap();
     assert_eq!((header.counts.open, header.counts.failed), (2, 18));
-    // Those that hang end at their own time.
+    // Those that hang are given up and looked at.
     let header = until(&engine, id, Status::Partial).await;
     assert_eq!((header.counts.ok, lab.rack.sent()), (2, 2));
     assert_eq!(call(&engine, id, &thing(19))["error"], "ERR_ACTION_STOPPED");

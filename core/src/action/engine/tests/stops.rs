@@ -9,6 +9,7 @@ use crate::{
 async fn nothing_begins_after_a_halt_until_two_people_lift_it() {
     let mut lab = Lab::mos(50).await;
     lab.options.in_flight = 4;
+    lab.options.run_within = Duration::from_secs(7 * 24 * 3_600);
     (0..50).for_each(|n| lab.rack.fault(&thing(n), MemFault::Hangs));
     let engine = lab.start().await;
     let id = push(&engine, "reboot", json!({}), "ann").await;
