@@ -128,9 +128,7 @@ impl Engine {
         }
         let nothing = |e: &Pushed| e.id.is_none();
         let short = |r: &Ready| !r.targets.errors.is_empty();
-        if options.all_or_nothing
-            && judged.iter().any(|j| j.as_ref().map_or_else(|e| nothing(e), |r| short(r)))
-        {
+        if options.all_or_nothing && judged.iter().any(|j| j.as_ref().map_or_else(nothing, |r| short(r))) {
             return Ok(judged.into_iter().map(Inner::not_stored).collect());
         }
         inner.ask(move |desk| judged.into_iter().map(|j| store(desk, j, name.as_ref())).collect()).await

@@ -63,8 +63,8 @@ async fn a_person_settles_what_a_crash_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_in_the_look_after_a_crash_is_one_more_of_the_same() {
-    let (mut lab, engine, id) = killed_at("after_journal_before_send", MemFault::None, false).await;
-    drop(id);
+    let (mut lab, engine, _) = killed_at("after_journal_before_send", MemFault::None, false).await;
+
     lab.kill(engine).await;
     lab.options.points = Some(Arc::new(Dies("after_journal_before_send")));
     let engine = lab.start().await;

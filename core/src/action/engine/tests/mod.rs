@@ -37,10 +37,11 @@ struct Lab {
 }
 
 fn store_options() -> StoreOptions {
-    let mut options = StoreOptions::default();
-    options.writer = Writer::Inline;
-    options.key = Some(SealKey::from_bytes([7; 32]));
-    options
+    StoreOptions {
+        writer: Writer::Inline,
+        key: Some(SealKey::from_bytes([7; 32])),
+        ..StoreOptions::default()
+    }
 }
 
 impl Lab {
