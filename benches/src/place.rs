@@ -1,6 +1,9 @@
 //! Sites for measuring, in a folder that goes away.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use headframe::{
     Error, ErrorKind, Result,
@@ -23,8 +26,27 @@ pub struct Place {
     folder: Folder,
 }
 
+/// A folder for this program, which goes away with it.
 #[derive(Debug)]
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Its place; it is made by who writes there.
+    pub fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("headframe-bench-{}", std::process::id())))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -40,11 +62,11 @@ impl Place {
     /// # Errors
     /// When the folder or the stores cannot be made.
     pub async fn new(cx: &Ctx, interval: Duration) -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("headframe-bench-{}", std::process::id()));
+        let folder = Folder::new();
         let mut options = RackOptions::new("whatsminer");
         options.collector = CollectorOptions::every(interval);
-        let folder = Folder(path.clone());
-        let site = Site::builder(headframe::registry()).rack(TYPE, NAME, options).create(cx, &path).await?;
+        let site =
+            Site::builder(headframe::registry()).rack(TYPE, NAME, options).create(cx, folder.path()).await?;
         Ok(Self { site, folder })
     }
 
