@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
-    ActionId, Status,
+    ActionId, Points, Status,
     calls::{CallState, Calls},
     id::unknown,
     policy::{ActionClass, Recent},
@@ -41,6 +41,7 @@ pub(super) struct Shared {
     pub watch: broadcast::Sender<Summary>,
     /// Rises whenever anything changed.
     version: watch::Sender<u64>,
+    points: Option<Arc<dyn Points>>,
 }
 
 #[derive(Debug, Default)]
@@ -59,9 +60,16 @@ pub(super) struct Shown {
 }
 
 impl Shared {
-    pub fn new(cx: Ctx, store: ControlStore, readers: usize) -> Self {
+    pub fn new(cx: Ctx, store: ControlStore, readers: usize, points: Option<Arc<dyn Points>>) -> Self {
         let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
-        Self { cx, store, durable: RwLock::default(), watch, version }
+        Self { cx, store, durable: RwLock::default(), watch, version, points }
+    }
+
+    /// Tells whoever wants to know that the engine is here.
+    pub async fn point(&self, name: &'static str) {
+        if let Some(points) = &self.points {
+            points.at(name).await;
+        }
     }
 
     pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {
@@ -167,6 +175,17 @@ struct Staged {
     urgent: bool,
     size: usize,
     bytes: usize,
+}
+
+/// How much was staged at some moment.
+#[derive(Debug)]
+pub(super) struct Mark {
+    newest: ActionId,
+    rows: usize,
+    notes: usize,
+    puts: usize,
+    effects: usize,
+    size: usize,
 }
 
 /// See the module.
@@ -291,6 +310,33 @@ impl Desk {
         self.staged.size += rows.len();
         self.staged.rows.push((id, rows));
         self.stage(Arc::new(header), effects, note)
+    }
+
+    /// How much is staged, before new actions are.
+    pub fn mark(&self) -> Mark {
+        let staged = &self.staged;
+        let newest = staged.headers.last_key_value().map_or_else(|| self.shared.last_id(), |(id, _)| *id);
+        Mark {
+            newest: newest.max(self.shared.last_id()),
+            rows: staged.rows.len(),
+            notes: staged.notes.len(),
+            puts: staged.puts.len(),
+            effects: staged.effects.len(),
+            size: staged.size,
+        }
+    }
+
+    /// Takes back the actions that were staged since, and all that came with them.
+    pub fn back_to(&mut self, mark: &Mark) {
+        let staged = &mut self.staged;
+        staged.headers.retain(|id, _| *id <= mark.newest);
+        for (id, _) in staged.rows.drain(mark.rows..) {
+            self.calls.remove(&id);
+        }
+        staged.notes.truncate(mark.notes);
+        staged.puts.truncate(mark.puts);
+        staged.effects.truncate(mark.effects);
+        staged.size = mark.size;
     }
 
     /// Stages what `event` makes of an action.
@@ -449,8 +495,10 @@ impl Desk {
                 return Err(e);
             }
         };
+        self.shared.point("before_commit").await;
         match self.shared.store.commit(batch).await {
             Ok(revision) => {
+                self.shared.point("after_commit").await;
                 self.publish(revision, log);
                 Ok(())
             }

@@ -19,7 +19,7 @@ use crate::{
 const OP: &str = "action.call";
 /// Nobody can say what became of a call.
 const UNKNOWN: &str = "ERR_OUTCOME_UNKNOWN";
-/// How long is waited before an outcome that could not be journalled is journalled again.
+/// How long is waited before a call is tried again, or an outcome that could not be journalled is journalled again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Most characters of an error's text that are kept.
 const TEXT_CHARS: usize = 300;
@@ -89,10 +89,7 @@ impl Inner {
             Ok(()) => {}
             // Held, halted or ended meanwhile; or it could not be made durable, so it must not be sent.
             Err(e) if e.kind() == ErrorKind::Conflict => return Next::Held,
-            Err(_) => {
-                self.pause().await;
-                return Next::Held;
-            }
+            Err(_) => return Next::Held,
         }
         self.point("after_journal_before_send").await;
         let end = match self.send(&*hands, call, &look, &before).await {
@@ -219,7 +216,7 @@ impl Inner {
         }
     }
 
-    async fn pause(&self) {
+    pub(super) async fn pause(&self) {
         self.cx.clock.sleep_until(self.cx.clock.mono() + AGAIN).await;
     }
 }

@@ -5,7 +5,10 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 
 use super::{Inner, call::Next, push};
 use crate::{
@@ -22,8 +25,6 @@ use crate::{
 
 /// How often the rights of those who voted are looked at while an action runs.
 const RIGHTS_EVERY: Duration = Duration::from_secs(1);
-/// How long is waited before a call is tried again that was certainly not sent.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// One action that runs.
 #[derive(Debug)]
@@ -36,6 +37,9 @@ pub(super) struct Run {
     params: Arc<[serde_json::Value]>,
     places: Arc<Semaphore>,
 }
+
+/// What a call holds while it is under way: one place each of its action, its rack and the site.
+type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// Calls of one rack that wait: place and target, and attempts so far.
 type Queue = Vec<(u32, u16, Text)>;
@@ -73,9 +77,10 @@ impl Inner {
         let watch = self.watch_rights(id);
         tokio::select! {
             biased;
-            () = async { while racks.join_next().await.is_some() {} } => Ok(()),
-            result = watch => result,
+            () = async { while racks.join_next().await.is_some() {} } => {}
+            () = watch => {}
         }
+        Ok(())
     }
 
     /// What waits, by rack.
@@ -97,32 +102,30 @@ impl Inner {
     }
 
     async fn run_rack(self: Arc<Self>, run: Arc<Run>, rack: RackId, queue: Queue) {
-        let places = self.places_of(&rack);
         let mut under_way = JoinSet::new();
         for (n, attempts, target) in queue {
-            if !self.may_go(&run).await {
+            if !self.may_go(&run, n).await {
                 break;
             }
-            let one = async {
-                let own = Arc::clone(&run.places).acquire_owned().await.ok()?;
-                let rack = Arc::clone(&places).acquire_owned().await.ok()?;
-                let site = Arc::clone(&self.places).acquire_owned().await.ok()?;
-                Some((own, rack, site))
-            };
             // Closed places: the engine ends.
-            let Some(place) = one.await else { break };
+            let Some(place) = self.place(&run, &rack).await else { break };
             let (inner, run, rack) = (Arc::clone(&self), Arc::clone(&run), rack.clone());
-            under_way.spawn(async move {
-                inner.calls(&run, rack, n, attempts, target).await;
-                drop(place);
-            });
+            under_way.spawn(async move { inner.calls(&run, rack, n, attempts, target, place).await });
             while under_way.try_join_next().is_some() {}
         }
         while under_way.join_next().await.is_some() {}
     }
 
+    /// A place for one call; `None` when the engine ends.
+    async fn place(&self, run: &Run, rack: &RackId) -> Option<Place> {
+        let own = Arc::clone(&run.places).acquire_owned().await.ok()?;
+        let rack = self.places_of(rack).acquire_owned().await.ok()?;
+        let site = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        Some((own, rack, site))
+    }
+
     /// Makes a call, and makes it again while it is certain that it was not sent.
-    async fn calls(&self, run: &Run, rack: RackId, n: u32, mut attempts: u16, target: Text) {
+    async fn calls(&self, run: &Run, rack: RackId, n: u32, mut attempts: u16, target: Text, mut place: Place) {
         loop {
             let call = Call {
                 id: run.id,
@@ -134,31 +137,37 @@ impl Inner {
             match self.call(&rack, n, attempts, &call).await {
                 Next::Ended => return,
                 Next::Held => {}
-                Next::Again => {
-                    attempts += 1;
-                    self.cx.clock.sleep_until(self.cx.clock.mono() + AGAIN).await;
-                }
+                Next::Again => attempts += 1,
             }
-            if !self.may_go(run).await {
+            // What holds a call may last: others have its place, and its target is not looked at all the time.
+            drop(place);
+            self.pause().await;
+            if !self.may_go(run, n).await {
                 return;
             }
+            place = match self.place(run, &rack).await {
+                Some(place) => place,
+                None => return,
+            };
         }
     }
 
-    /// Waits until calls of the action may begin; `false` when none will.
-    async fn may_go(&self, run: &Run) -> bool {
+    /// Waits until the call `n` of the action may begin; `false` when no more of its calls will.
+    async fn may_go(&self, run: &Run, n: u32) -> bool {
         let mut changes = self.shared.changes();
         loop {
             changes.borrow_and_update();
             let Some(header) = self.shared.header(run.id) else { return false };
-            if header.status != Status::Executing {
+            // Closed places: the engine ends.
+            if header.status != Status::Executing || self.places.is_closed() {
                 return false;
             }
             if self.cx.clock.wall().0 >= run.until {
                 self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
                 return false;
             }
-            let stopped = self.halted.load(Ordering::SeqCst) || self.shared.stops().holds(&crate::action::StopScope::Halt);
+            let against = self.shared.stops().against_call(&header.order, n);
+            let stopped = self.halted.load(Ordering::SeqCst) || against.is_some();
             if header.hold.is_none() && !stopped {
                 return true;
             }
@@ -180,20 +189,27 @@ impl Inner {
         }
     }
 
-    /// Holds the action when those who voted for it may not any more.
-    async fn watch_rights(&self, id: ActionId) -> Result<()> {
+    /// Holds the action when those who voted for it may not any more. It never returns: what was sent is followed to its
+    /// end, whatever goes wrong here.
+    async fn watch_rights(&self, id: ActionId) {
         loop {
             self.cx.clock.sleep_until(self.cx.clock.mono() + RIGHTS_EVERY).await;
-            let Some(header) = self.shared.header(id) else { continue };
-            let live = header.status == Status::Executing && header.hold.is_none();
-            if !live || self.void(&header).await?.is_empty() {
-                continue;
+            if let Err(error) = self.look_at_rights(id).await {
+                tracing::warn!(%error, action = %id, "whether its voters still may could not be found out");
             }
-            let why = "who voted for it may not any more";
-            let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
-            let note = Note::own("pause").why(Some(why)).data(json!({"code": "ERR_ACTION_DENIED"}));
-            self.ask(move |desk| desk.step(id, &event, note)).await?;
         }
+    }
+
+    async fn look_at_rights(&self, id: ActionId) -> Result<()> {
+        let Some(header) = self.shared.header(id) else { return Ok(()) };
+        let live = header.status == Status::Executing && header.hold.is_none();
+        if !live || self.void(&header).await?.is_empty() {
+            return Ok(());
+        }
+        let why = "who voted for it may not any more";
+        let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
+        let note = Note::own("pause").why(Some(why)).data(json!({"code": "ERR_ACTION_DENIED"}));
+        self.ask(move |desk| desk.step(id, &event, note)).await.map(|_| ())
     }
 
     /// Where calls to a rack find a place.
