@@ -53,6 +53,17 @@ struct Staged {
     bytes: usize,
 }
 
+/// How much was staged at some moment.
+#[derive(Debug)]
+pub(super) struct Mark {
+    newest: ActionId,
+    rows: usize,
+    notes: usize,
+    puts: usize,
+    effects: usize,
+    size: usize,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -182,6 +193,33 @@ impl Desk {
         self.staged.size += rows.len();
         self.staged.rows.push((id, rows));
         self.stage(Arc::new(header), effects, note)
+    }
+
+    /// How much is staged, before new actions are.
+    pub fn mark(&self) -> Mark {
+        let staged = &self.staged;
+        let newest = staged.headers.last_key_value().map_or_else(|| self.shared.last_id(), |(id, _)| *id);
+        Mark {
+            newest: newest.max(self.shared.last_id()),
+            rows: staged.rows.len(),
+            notes: staged.notes.len(),
+            puts: staged.puts.len(),
+            effects: staged.effects.len(),
+            size: staged.size,
+        }
+    }
+
+    /// Takes back the actions that were staged since, and all that came with them.
+    pub fn back_to(&mut self, mark: &Mark) {
+        let staged = &mut self.staged;
+        staged.headers.retain(|id, _| *id <= mark.newest);
+        for (id, _) in staged.rows.drain(mark.rows..) {
+            self.calls.remove(&id);
+        }
+        staged.notes.truncate(mark.notes);
+        staged.puts.truncate(mark.puts);
+        staged.effects.truncate(mark.effects);
+        staged.size = mark.size;
     }
 
     /// Stages what `event` makes of an action.
@@ -348,8 +386,10 @@ impl Desk {
                 return Err(e);
             }
         };
+        self.shared.point("before_commit").await;
         match self.shared.store.commit(batch).await {
             Ok(revision) => {
+                self.shared.point("after_commit").await;
                 self.publish(revision, log);
                 Ok(())
             }

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{broadcast, watch};
 
-use super::{ActionId, state::Header, status::Bucket, stops::Stops, watch::Summary};
+use super::{ActionId, Points, state::Header, status::Bucket, stops::Stops, watch::Summary};
 use crate::{
     io::Ctx,
     store::{ControlStore, Revision},
@@ -22,6 +22,7 @@ pub(super) struct Shared {
     pub watch: broadcast::Sender<Summary>,
     /// Rises whenever anything changed.
     version: watch::Sender<u64>,
+    points: Option<Arc<dyn Points>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,9 +41,16 @@ pub(super) struct Shown {
 }
 
 impl Shared {
-    pub fn new(cx: Ctx, store: ControlStore, readers: usize) -> Self {
+    pub fn new(cx: Ctx, store: ControlStore, readers: usize, points: Option<Arc<dyn Points>>) -> Self {
         let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
-        Self { cx, store, durable: RwLock::default(), watch, version }
+        Self { cx, store, durable: RwLock::default(), watch, version, points }
+    }
+
+    /// Tells whoever wants to know that the engine is here.
+    pub async fn point(&self, name: &'static str) {
+        if let Some(points) = &self.points {
+            points.at(name).await;
+        }
     }
 
     pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {

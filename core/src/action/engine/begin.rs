@@ -68,14 +68,17 @@ impl Inner {
         let begun = self
             .ask(move |desk| {
                 let header = desk.current(id).ok_or_else(unknown)?;
-                if desk.stops().against(&header.order).is_some() {
-                    return Ok(header);
+                // Somebody may have been quicker: it is cancelled, held or begun then.
+                let open = header.status == Status::Approved && header.hold.is_none();
+                if !open || desk.stops().against(&header.order).is_some() {
+                    return Ok(false);
                 }
-                desk.step(id, &event, Note::own("begin").data(json!({"digest": header.digest})))
+                let note = Note::own("begin").data(json!({"digest": header.digest}));
+                desk.step(id, &event, note).map(|header| header.status == Status::Executing)
             })
             .await?;
         self.point("after_begin").await;
-        Ok(begun.status == Status::Executing)
+        Ok(begun)
     }
 
     /// Whether its time has come and nothing is stopped.
@@ -95,7 +98,7 @@ impl Inner {
     }
 
     /// Why what is to be done is not what was voted for.
-    fn changed(&self, header: &Header) -> Result<Option<&'static str>> {
+    pub(super) fn changed(&self, header: &Header) -> Result<Option<&'static str>> {
         let (_, targets) = record::load_rows(&self.shared.store, header.id)?;
         let same = targets == header.order.targets && header.digest == header.order.digest();
         Ok(if same || planted(Bug::DigestWithoutTargets) { None } else { Some("ERR_ACTION_CHANGED") })
@@ -123,8 +126,6 @@ impl Inner {
 
     /// Tells whoever wants to know that the engine is here.
     pub(super) async fn point(&self, name: &'static str) {
-        if let Some(points) = &self.options.points {
-            points.at(name).await;
-        }
+        self.shared.point(name).await;
     }
 }

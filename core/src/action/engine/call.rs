@@ -19,7 +19,7 @@ use crate::{
 const OP: &str = "action.call";
 /// Nobody can say what became of a call.
 const UNKNOWN: &str = "ERR_OUTCOME_UNKNOWN";
-/// How long is waited before an outcome that could not be journalled is journalled again.
+/// How long is waited before a call is tried again, or an outcome that could not be journalled is journalled again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Most characters of an error's text that are kept.
 const TEXT_CHARS: usize = 300;
@@ -102,10 +102,7 @@ impl Inner {
             Err(error) if lane == Lane::Shed => {
                 tracing::error!(%error, action = %call.id, "load is shed though its journal cannot be written");
             }
-            Err(_) => {
-                self.pause().await;
-                return Next::Held;
-            }
+            Err(_) => return Next::Held,
         }
         self.point("after_journal_before_send").await;
         let end = match self.send(&*hands, call, &look, &before, lane).await {
@@ -258,7 +255,7 @@ impl Inner {
         }
     }
 
-    async fn pause(&self) {
+    pub(super) async fn pause(&self) {
         self.cx.clock.sleep_until(self.cx.clock.mono() + AGAIN).await;
     }
 }

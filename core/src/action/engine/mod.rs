@@ -32,6 +32,7 @@ use std::{
     fmt,
     ops::Deref,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    time::Duration,
 };
 
 use tokio::{
@@ -102,7 +103,7 @@ impl Engine {
         options.check()?;
         let runtime = Handle::try_current()
             .map_err(|e| Error::invalid(op, "runtime", "no tokio runtime is running here").caused_by(e))?;
-        let shared = Arc::new(Shared::new(cx.clone(), store, options.watchers));
+        let shared = Arc::new(Shared::new(cx.clone(), store, options.watchers, options.points.clone()));
         let (events_in, events) = mpsc::unbounded_channel();
         let desk = Desk::open(Arc::clone(&shared), events_in)?;
         let (requests, inbox) = mpsc::channel(WAITING);
@@ -160,11 +161,18 @@ impl Engine {
     /// Begins no more calls, waits for those under way, and ends. An action that is not finished goes on when the engine is
     /// opened again.
     pub async fn close(self) {
+        const LOOK: Duration = Duration::from_millis(20);
         self.0.halted.store(true, std::sync::atomic::Ordering::SeqCst);
-        let all = u32::try_from(self.0.options.in_flight).unwrap_or(u32::MAX);
-        // Every call under way has a place.
-        drop(self.0.places.acquire_many(all).await);
+        // Whoever waits for a place, or to be let go on, gives up; every call under way has a place.
         self.0.places.close();
+        self.0.shed_places.close();
+        self.0.shared.tell();
+        let clock = &self.0.cx.clock;
+        while self.0.places.available_permits() < self.0.options.in_flight
+            || self.0.shed_places.available_permits() < self.0.options.shed_in_flight
+        {
+            clock.sleep_until(clock.mono() + LOOK).await;
+        }
         self.0.stop_tasks();
     }
 }

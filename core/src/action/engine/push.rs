@@ -30,6 +30,17 @@ const NAMED: usize = 100;
 /// The last entry whenever nothing was stored.
 const EMPTY: &str = "ERR_ORK_ACTION_CALLS_EMPTY";
 
+/// Why a push can store nothing, beside wrong parameters of things.
+const REASONS: &[&str] = &[
+    "ERR_ACTION_DENIED",
+    "ERR_RACK_UNREACHABLE",
+    "ERR_ACTION_UNKOWN",
+    catalogue::MISSING_RACK,
+    catalogue::MISSING_ID,
+    catalogue::QUERY_ID,
+    "ERR_UNSUPPORTED",
+];
+
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -52,10 +63,29 @@ impl Pushed {
                 OP,
                 format!("nothing was stored: {}", self.errors.join("; ")),
             );
-            return Err(e.code_as(EMPTY));
+            return Err(e.code_as(only_reason(&self.errors).unwrap_or(EMPTY)));
         };
         Ok(id)
     }
+}
+
+/// The code that every reason has; `None` when they differ, or there is none.
+fn only_reason(errors: &[String]) -> Option<&'static str> {
+    let mut codes = errors.iter().filter(|error| *error != EMPTY).filter_map(|error| code_in(error));
+    let first = codes.next()?;
+    if codes.any(|code| code != first) {
+        return None;
+    }
+    // An error's code is a constant, and what things say of themselves need not be one.
+    let of_actions = catalogue::ACTIONS.iter().map(|row| row.code);
+    REASONS.iter().copied().chain(of_actions).find(|code| *code == first)
+}
+
+/// The code in `<rack>: <code>`, `<rack>: <code>: <thing>` or a bare code.
+fn code_in(error: &str) -> Option<&str> {
+    let mut parts = error.split(": ");
+    let first = parts.next();
+    parts.next().or(first).filter(|code| !code.contains(' '))
 }
 
 /// What an action would touch, all racks together.
@@ -131,7 +161,13 @@ impl Engine {
         if options.all_or_nothing && judged.iter().any(|j| j.as_ref().map_or_else(nothing, |r| short(r))) {
             return Ok(judged.into_iter().map(Inner::not_stored).collect());
         }
-        inner.ask(move |desk| judged.into_iter().map(|j| store(desk, j, name.as_ref())).collect()).await
+        let all = move |desk: &mut Desk| {
+            let mark = desk.mark();
+            let stored: Result<_> = judged.into_iter().map(|j| store(desk, j, name.as_ref())).collect();
+            // One that is refused keeps all from being stored.
+            stored.inspect_err(|_| desk.back_to(&mark))
+        };
+        inner.ask(all).await
     }
 }
 

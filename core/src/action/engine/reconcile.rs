@@ -13,7 +13,7 @@ use crate::{
         id::unknown,
         note::Note,
         record::{self, BeforeRow},
-        state::Event,
+        state::{Event, Header},
     },
     model::{RackId, Text},
 };
@@ -23,7 +23,8 @@ pub(super) async fn all(inner: &Arc<Inner>) {
     let mut actions = JoinSet::new();
     for id in inner.shared.unfinished() {
         let Some(header) = inner.shared.header(id) else { continue };
-        let interrupted = header.status == Status::Interrupted && header.counts.open > 0;
+        // Calls that never began are left when the engine died once more, while it reconciled.
+        let interrupted = header.status == Status::Interrupted && header.counts.ended() < header.counts.total;
         if header.status != Status::Executing && !interrupted {
             continue;
         }
@@ -78,15 +79,49 @@ impl Inner {
         }
         while looks.join_next().await.is_some() {}
         self.point("after_reconcile").await;
+        let against = self.against(&header).await;
         let done = move |desk: &mut Desk| {
             let header = desk.current(id).ok_or_else(unknown)?;
             // The last outcome may have ended it.
             if header.status != Status::Interrupted || header.counts.ended() == header.counts.total {
                 return Ok(header);
             }
-            desk.step(id, &Event::Reconciled, Note::own("reconciled"))
+            let header = desk.step(id, &Event::Reconciled, Note::own("reconciled"))?;
+            let Some(why) = against.filter(|_| header.status == Status::Executing) else { return Ok(header) };
+            let event = Event::Pause { by: "headframe".into(), why: Some(why.as_str().into()) };
+            desk.step(id, &event, Note::own("pause").why(Some(&why)))
         };
         self.ask(done).await.map(|_| ())
+    }
+
+    /// Why calls that never began do not begin by themselves after a restart: the time between may have changed what the
+    /// votes were for, and who may vote.
+    async fn against(&self, header: &Header) -> Option<String> {
+        if header.counts.waiting() == 0 {
+            return None;
+        }
+        let now = self.cx.clock.wall();
+        if let Some(why) = self.shared.stops().against(&header.order) {
+            return Some(why);
+        }
+        if self.policy.frozen(header.order.class, now).is_some() {
+            return Some("actions of its class are frozen".into());
+        }
+        let changed = self.changed(header).map(|why| why.map(str::to_owned));
+        let void = match changed {
+            // Nothing begins while anything is reconciled, so this has an end.
+            Ok(None) => {
+                let cx = self.cx.deadline_in(self.options.look_within);
+                cx.within("action.reconcile", self.void(header)).await.map(|void| !void.is_empty())
+            }
+            Ok(why) => return why,
+            Err(e) => Err(e),
+        };
+        match void {
+            Ok(false) => None,
+            Ok(true) => Some("who voted for it may not any more".into()),
+            Err(error) => Some(format!("whether it may go on could not be found out: {}", error.code())),
+        }
     }
 
     /// Rack and target of each call, by its place.

@@ -5,7 +5,10 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 
 use super::{
     Inner,
@@ -27,8 +30,6 @@ use crate::{
 
 /// How often the rights of those who voted are looked at while an action runs.
 const RIGHTS_EVERY: Duration = Duration::from_secs(1);
-/// How long is waited before a call is tried again that was certainly not sent.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// One action that runs.
 #[derive(Debug)]
@@ -51,17 +52,21 @@ impl Run {
     }
 }
 
+/// What a call holds while it is under way: a place each of its action, its rack and the site; one that sheds load, of its
+/// action and of those that are kept for that.
+type Place = Vec<OwnedSemaphorePermit>;
+
 /// Calls of one rack that wait.
 type Queue = Vec<Waiting>;
 
 /// A call that waits.
 #[derive(Debug)]
-pub(super) struct Waiting {
+struct Waiting {
     n: u32,
     /// Made so far.
     attempts: u16,
     target: Text,
-    pub power_w: Option<f64>,
+    power_w: Option<f64>,
 }
 
 impl Inner {
@@ -103,9 +108,10 @@ impl Inner {
         let watch = self.watch_rights(id);
         tokio::select! {
             biased;
-            () = async { while racks.join_next().await.is_some() {} } => Ok(()),
-            result = watch => result,
+            () = async { while racks.join_next().await.is_some() {} } => {}
+            () = watch => {}
         }
+        Ok(())
     }
 
     /// What waits, by rack.
@@ -133,45 +139,48 @@ impl Inner {
     }
 
     async fn run_rack(self: Arc<Self>, run: Arc<Run>, rack: RackId, queue: Queue) {
-        let places = self.places_of(&rack);
         let mut under_way = JoinSet::new();
         for waiting in queue {
             if !self.may_go(&run, waiting.n).await {
                 break;
             }
-            let one = async {
-                let own = Arc::clone(&run.places).acquire_owned().await.ok()?;
-                if let Some(pace) = &run.pace {
-                    pace.wait(&self.cx, waiting.power_w).await;
-                    return Some((own, Arc::clone(&self.shed_places).acquire_owned().await.ok()?, None));
-                }
-                let rack = Arc::clone(&places).acquire_owned().await.ok()?;
-                let site = Arc::clone(&self.places).acquire_owned().await.ok()?;
-                Some((own, rack, Some(site)))
-            };
-            let over = self.cx.clock.mono() + run.left(self.cx.clock.wall().0);
-            let place = tokio::select! {
-                biased;
-                place = one => place,
-                () = self.cx.clock.sleep_until(over) => {
-                    self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
-                    break;
-                }
-            };
-            // Closed places: the engine ends.
-            let Some(place) = place else { break };
+            if let Some(pace) = &run.pace {
+                pace.wait(&self.cx, waiting.power_w).await;
+            }
+            let Some(place) = self.place(&run, &rack).await else { break };
             let (inner, run, rack) = (Arc::clone(&self), Arc::clone(&run), rack.clone());
-            under_way.spawn(async move {
-                inner.calls(&run, rack, waiting).await;
-                drop(place);
-            });
+            under_way.spawn(async move { inner.calls(&run, rack, waiting, place).await });
             while under_way.try_join_next().is_some() {}
         }
         while under_way.join_next().await.is_some() {}
     }
 
+    /// A place for one call; `None` when the engine ends, or the action's time is over.
+    async fn place(&self, run: &Run, rack: &RackId) -> Option<Place> {
+        let wanted = match run.pace {
+            Some(_) => vec![Arc::clone(&run.places), Arc::clone(&self.shed_places)],
+            None => vec![Arc::clone(&run.places), self.places_of(rack), Arc::clone(&self.places)],
+        };
+        let found = async {
+            let mut place = Place::new();
+            for places in wanted {
+                place.push(places.acquire_owned().await.ok()?);
+            }
+            Some(place)
+        };
+        let over = self.cx.clock.mono() + run.left(self.cx.clock.wall().0);
+        tokio::select! {
+            biased;
+            place = found => place,
+            () = self.cx.clock.sleep_until(over) => {
+                self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
+                None
+            }
+        }
+    }
+
     /// Makes a call, and makes it again while it is certain that it was not sent.
-    async fn calls(&self, run: &Run, rack: RackId, waiting: Waiting) {
+    async fn calls(&self, run: &Run, rack: RackId, waiting: Waiting, mut place: Place) {
         let Waiting { n, mut attempts, target, .. } = waiting;
         let lane = if run.pace.is_some() { Lane::Shed } else { Lane::Usual };
         loop {
@@ -185,32 +194,37 @@ impl Inner {
             match self.call(&rack, n, attempts, &call, lane).await {
                 Next::Ended => return,
                 Next::Held => {}
-                Next::Again => {
-                    attempts += 1;
-                    self.cx.clock.sleep_until(self.cx.clock.mono() + AGAIN).await;
-                }
+                Next::Again => attempts += 1,
             }
+            // What holds a call may last: others have its place, and its target is not looked at all the time.
+            drop(place);
+            self.pause().await;
             if !self.may_go(run, n).await {
                 return;
             }
+            place = match self.place(run, &rack).await {
+                Some(place) => place,
+                None => return,
+            };
         }
     }
 
-    /// Waits until this call may begin; `false` when it never will.
+    /// Waits until the call `n` of the action may begin; `false` when no more of its calls will.
     async fn may_go(&self, run: &Run, n: u32) -> bool {
         let mut changes = self.shared.changes();
         loop {
             changes.borrow_and_update();
             let Some(header) = self.shared.header(run.id) else { return false };
-            if header.status != Status::Executing {
+            // Closed places: the engine ends.
+            if header.status != Status::Executing || self.places.is_closed() {
                 return false;
             }
             if run.left(self.cx.clock.wall().0).is_zero() {
                 self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
                 return false;
             }
-            let stopped = self.halted.load(Ordering::SeqCst)
-                || self.shared.stops().against_call(&header.order, n).is_some();
+            let against = self.shared.stops().against_call(&header.order, n);
+            let stopped = self.halted.load(Ordering::SeqCst) || against.is_some();
             if run.pace.is_some() || header.hold.is_none() && !stopped {
                 return true;
             }
@@ -232,20 +246,27 @@ impl Inner {
         }
     }
 
-    /// Holds the action when those who voted for it may not any more.
-    async fn watch_rights(&self, id: ActionId) -> Result<()> {
+    /// Holds the action when those who voted for it may not any more. It never returns: what was sent is followed to its
+    /// end, whatever goes wrong here.
+    async fn watch_rights(&self, id: ActionId) {
         loop {
             self.cx.clock.sleep_until(self.cx.clock.mono() + RIGHTS_EVERY).await;
-            let Some(header) = self.shared.header(id) else { continue };
-            let live = header.status == Status::Executing && header.hold.is_none();
-            if !live || self.void(&header).await?.is_empty() {
-                continue;
+            if let Err(error) = self.look_at_rights(id).await {
+                tracing::warn!(%error, action = %id, "whether its voters still may could not be found out");
             }
-            let why = "who voted for it may not any more";
-            let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
-            let note = Note::own("pause").why(Some(why)).data(json!({"code": "ERR_ACTION_DENIED"}));
-            self.ask(move |desk| desk.step(id, &event, note)).await?;
         }
+    }
+
+    async fn look_at_rights(&self, id: ActionId) -> Result<()> {
+        let Some(header) = self.shared.header(id) else { return Ok(()) };
+        let live = header.status == Status::Executing && header.hold.is_none();
+        if !live || self.void(&header).await?.is_empty() {
+            return Ok(());
+        }
+        let why = "who voted for it may not any more";
+        let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
+        let note = Note::own("pause").why(Some(why)).data(json!({"code": "ERR_ACTION_DENIED"}));
+        self.ask(move |desk| desk.step(id, &event, note)).await.map(|_| ())
     }
 
     /// Where calls to a rack find a place.
