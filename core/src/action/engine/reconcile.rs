@@ -8,7 +8,7 @@ use super::{Inner, push};
 use crate::{
     Result,
     action::{
-        ActionId, Before, Call, Status,
+        ActionId, Before, Call, Status, StopScope,
         desk::Desk,
         id::unknown,
         note::Note,
@@ -97,12 +97,13 @@ impl Inner {
     /// Why calls that never began do not begin by themselves after a restart: the time between may have changed what the
     /// votes were for, and who may vote.
     async fn against(&self, header: &Header) -> Option<String> {
-        if header.counts.waiting() == 0 {
+        if header.counts.waiting() == 0 || header.order.shed.is_some() {
             return None;
         }
         let now = self.cx.clock.wall();
-        if let Some(why) = self.shared.stops().against(&header.order) {
-            return Some(why);
+        // Other stops hold each call as long as they hold.
+        if self.shared.stops().holds(&StopScope::Freeze) {
+            return Some("actions are frozen".into());
         }
         if self.policy.frozen(header.order.class, now).is_some() {
             return Some("actions of its class are frozen".into());

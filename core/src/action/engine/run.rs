@@ -85,6 +85,11 @@ impl Inner {
 
     async fn run_action(self: Arc<Self>, id: ActionId) -> Result<()> {
         let header = self.shared.header(id).ok_or_else(unknown)?;
+        if let Some(why) = self.changed(&header)? {
+            let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
+            self.ask(move |desk| desk.step(id, &event, Note::own("changed").why(Some(why)))).await?;
+            return Ok(());
+        }
         let within = i64::try_from(self.options.run_within.as_millis()).unwrap_or(i64::MAX);
         let at_once =
             header.order.terms.max_in_flight.map_or(Semaphore::MAX_PERMITS, |most| most.max(1) as usize);

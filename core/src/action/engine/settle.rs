@@ -91,9 +91,14 @@ impl Engine {
     /// Lets a held action go on.
     ///
     /// # Errors
-    /// As [`pause`](Self::pause).
+    /// As [`pause`](Self::pause); `ERR_ACTION_CHANGED` when what is stored is not what was voted for: such an action never
+    /// goes on, and its creator [cancels](Self::cancel) it, or somebody [stops](Self::stop) it.
     pub async fn resume(&self, id: ActionId, who: &By) -> Result<Arc<Header>> {
         let header = self.0.shared.header(id).ok_or_else(unknown)?;
+        if let Some(code) = self.0.changed(&header)? {
+            let text = "what is stored of the action is not what was voted for";
+            return Err(Error::new(ErrorKind::Conflict, "action.resume", text).code_as(code));
+        }
         let voter = self.entitled(&header, who).await?;
         let note = Note::new(&by(&voter.person), "resume");
         self.0.ask(move |desk| desk.step(id, &Event::Resume, note)).await
