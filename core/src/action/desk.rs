@@ -80,6 +80,7 @@ impl Desk {
     /// Reads all actions.
     pub fn open(shared: Arc<Shared>, events: mpsc::UnboundedSender<(ActionId, Effect)>) -> Result<Self> {
         let log = Log::open(&shared.store)?;
+        shared.show_log(&log);
         let mut calls = BTreeMap::new();
         let mut now = 0;
         for held in shared.store.scan(Space::Actions, .., usize::MAX) {
@@ -439,6 +440,7 @@ impl Desk {
     }
 
     fn publish(&mut self, revision: Revision, log: Log) {
+        self.shared.show_log(&log);
         self.log = log;
         let staged = std::mem::take(&mut self.staged);
         for (id, header) in &staged.headers {
@@ -454,6 +456,10 @@ impl Desk {
         for header in staged.headers.values() {
             // Nobody has to listen.
             drop(self.shared.watch.send(Summary::of(header)));
+        }
+        let begun = |id: &ActionId| staged.headers.get(id).is_some_and(|header| header.begun_ms.is_some());
+        if staged.effects.iter().any(|(id, effect)| *effect == Effect::Ended && begun(id)) {
+            self.shared.ended.notify_one();
         }
         for effect in staged.effects {
             drop(self.events.send(effect));

@@ -23,8 +23,8 @@ mod watch;
 
 pub use claims::{Bare, Claims};
 pub use engine::{
-    ActionQuery, ActionView, Ballot, BatchOptions, By, Draft, Engine, EngineOptions, Group, Listed, Points,
-    Pushed, Settled, Shed,
+    ActionQuery, ActionView, AuditOptions, Ballot, BatchOptions, By, Draft, Engine, EngineOptions, Group, Listed, Points,
+    Pushed, Settled, Shed, Witnessed,
 };
 pub use fleet::{Ask, Before, Call, Excluded, Fleet, FleetRack, Hands, Look, Pick, Reply, Seen, Selection};
 pub use id::ActionId;

@@ -5,10 +5,11 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 use super::{ActionId, Points, state::Header, status::Bucket, stops::Stops, watch::Summary};
 use crate::{
+    audit::Log,
     io::Ctx,
     store::{ControlStore, Revision},
 };
@@ -22,6 +23,10 @@ pub(super) struct Shared {
     pub watch: broadcast::Sender<Summary>,
     /// Rises whenever anything changed.
     version: watch::Sender<u64>,
+    /// The head of the audit log.
+    log: RwLock<Log>,
+    /// Told when an action that was begun has ended.
+    pub ended: Notify,
     points: Option<Arc<dyn Points>>,
 }
 
@@ -43,7 +48,16 @@ pub(super) struct Shown {
 impl Shared {
     pub fn new(cx: Ctx, store: ControlStore, readers: usize, points: Option<Arc<dyn Points>>) -> Self {
         let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
-        Self { cx, store, durable: RwLock::default(), watch, version, points }
+        Self { cx, store, durable: RwLock::default(), watch, version, log: RwLock::default(), ended: Notify::new(), points }
+    }
+
+    /// The head of the audit log, as far as it is durable.
+    pub fn log(&self) -> Log {
+        self.log.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn show_log(&self, log: &Log) {
+        self.log.write().unwrap_or_else(PoisonError::into_inner).clone_from(log);
     }
 
     /// Tells whoever wants to know that the engine is here.

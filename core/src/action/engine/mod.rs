@@ -17,6 +17,7 @@ mod tests;
 mod timer;
 mod view;
 mod vote;
+mod witness;
 
 pub use draft::{BatchOptions, By, Draft};
 pub use options::{EngineOptions, Points};
@@ -26,6 +27,7 @@ pub use settle::Settled;
 pub use shed::Shed;
 pub use view::ActionView;
 pub use vote::Ballot;
+pub use witness::{AuditOptions, Witnessed};
 
 use std::{
     collections::BTreeMap,
@@ -84,6 +86,8 @@ struct Inner {
     /// As `places`, rack by rack.
     rack_places: Mutex<BTreeMap<RackId, Arc<Semaphore>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// How each witness does, in their order.
+    witnessed: Mutex<Vec<Witnessed>>,
 }
 
 impl Engine {
@@ -124,10 +128,14 @@ impl Engine {
             shed_places: Arc::new(Semaphore::new(options.shed_in_flight)),
             rack_places: Mutex::default(),
             tasks: Mutex::default(),
+            witnessed: Mutex::new(witness::first(&options)),
             options,
         });
         inner.spawn(&runtime, Arc::clone(&inner).serve(events));
         inner.spawn(&runtime, timer::serve(Arc::downgrade(&inner)));
+        if inner.options.audit.as_ref().is_some_and(|audit| !audit.witnesses.is_empty()) {
+            inner.spawn(&runtime, witness::serve(Arc::downgrade(&inner)));
+        }
         Ok(Self(Arc::new(Owner(inner))))
     }
 

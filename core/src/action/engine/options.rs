@@ -2,6 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+use super::AuditOptions;
 use crate::{
     Error, Result,
     action::{Policy, RightsSource},
@@ -38,6 +39,8 @@ pub struct EngineOptions {
     pub begin_by_itself: bool,
     /// Changes that a slow [`Watch`](crate::action::Watch) is kept.
     pub watchers: usize,
+    /// Who signs the audit log, and who is told of it.
+    pub audit: Option<AuditOptions>,
     /// Told of the places where a program can die, for tests.
     pub points: Option<Arc<dyn Points>>,
 }
@@ -59,6 +62,7 @@ impl EngineOptions {
             attempts: 2,
             begin_by_itself: true,
             watchers: 1_024,
+            audit: None,
             points: None,
         }
     }
