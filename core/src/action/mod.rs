@@ -1,6 +1,7 @@
 //! Approved writes. An action is a write on selected things; people vote for it, and only then it is carried out, at
 //! most once per target, with every step in the audit log.
 
+pub mod admin;
 mod calls;
 pub mod catalogue;
 mod claims;
@@ -23,8 +24,8 @@ mod watch;
 
 pub use claims::{Bare, Claims};
 pub use engine::{
-    ActionQuery, ActionView, AuditOptions, Ballot, BatchOptions, By, Draft, Engine, EngineOptions, Group, Listed, Points,
-    Pushed, Settled, Shed, Witnessed,
+    ActionQuery, ActionView, AuditOptions, Ballot, BatchOptions, By, Draft, Engine, EngineOptions, Group,
+    Listed, Points, Pushed, Settled, Shed, Witnessed,
 };
 pub use fleet::{Ask, Before, Call, Excluded, Fleet, FleetRack, Hands, Look, Pick, Reply, Seen, Selection};
 pub use id::ActionId;

@@ -48,7 +48,16 @@ pub(super) struct Shown {
 impl Shared {
     pub fn new(cx: Ctx, store: ControlStore, readers: usize, points: Option<Arc<dyn Points>>) -> Self {
         let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
-        Self { cx, store, durable: RwLock::default(), watch, version, log: RwLock::default(), ended: Notify::new(), points }
+        Self {
+            cx,
+            store,
+            durable: RwLock::default(),
+            watch,
+            version,
+            log: RwLock::default(),
+            ended: Notify::new(),
+            points,
+        }
     }
 
     /// The head of the audit log, as far as it is durable.

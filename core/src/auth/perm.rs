@@ -110,6 +110,8 @@ const FAMILIES: &[(&str, Area)] = &[
     ("sensor", Area::Temp),
     ("electricity", Area::Electricity),
     ("inventory", Area::Inventory),
+    // The site itself, as actions change it: its policy, its limits and its people.
+    ("site", Area::Users),
 ];
 
 impl Area {

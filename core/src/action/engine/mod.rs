@@ -45,6 +45,7 @@ use tokio::{
 
 use super::{
     ActionId, Fleet, Policy, RightsSource,
+    admin::{AdminHands, Limits, Live, SITE, WithSite},
     desk::{Desk, Done, Work, again},
     shared::Shared,
     state::{Effect, Header},
@@ -72,6 +73,7 @@ struct Inner {
     shared: Arc<Shared>,
     fleet: Arc<dyn Fleet>,
     policy: Arc<dyn Policy>,
+    live: Arc<Live>,
     rights: RightsSource,
     options: EngineOptions,
     requests: mpsc::Sender<Work>,
@@ -113,12 +115,18 @@ impl Engine {
         let (requests, inbox) = mpsc::channel(WAITING);
         let (urgent, urgent_inbox) = mpsc::channel(URGENT);
         runtime.spawn(desk.serve(inbox, urgent_inbox));
+        let limits = Limits { emergency_ramp_kw_per_s: options.emergency_ramp_kw_per_s };
+        let live = Arc::new(Live::open(&shared.store, Arc::clone(&options.policy), limits)?);
+        let admin =
+            AdminHands { live: Arc::clone(&live), store: shared.store.clone(), requests: requests.clone() };
+        let fleet = WithSite { fleet, admin: Arc::new(admin), site: RackId::new(SITE)? };
         let halted = shared.stops().holds(&super::StopScope::Halt);
         let inner = Arc::new(Inner {
             cx: cx.clone(),
             shared,
-            fleet,
-            policy: Arc::clone(&options.policy),
+            fleet: Arc::new(fleet),
+            policy: Arc::clone(&live) as _,
+            live,
             rights: options.rights.clone(),
             requests,
             urgent,
@@ -232,7 +240,7 @@ impl Inner {
     }
 }
 
-async fn ask_on<T, F>(requests: &mpsc::Sender<Work>, work: F) -> Result<T>
+pub(in crate::action) async fn ask_on<T, F>(requests: &mpsc::Sender<Work>, work: F) -> Result<T>
 where
     T: Send + 'static,
     F: FnOnce(&mut Desk) -> Result<T> + Send + 'static,

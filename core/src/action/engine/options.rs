@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EngineOptions {
-    /// What is asked before an action may be done.
+    /// What is asked before an action may be done; until the action `setPolicy` sets other rules, which are stored.
     pub policy: Arc<dyn Policy>,
     /// Whose rights count.
     pub rights: RightsSource,
@@ -22,7 +22,8 @@ pub struct EngineOptions {
     pub in_flight_per_rack: usize,
     /// Calls that shed load at the same time, beside all others; 1 to 1,000.
     pub shed_in_flight: usize,
-    /// How fast load is shed at most, kW in each second: as the grid's operator allows it.
+    /// How fast load is shed at most, kW in each second, as the grid's operator allows it; until the action `setLimits`
+    /// sets another.
     pub emergency_ramp_kw_per_s: f64,
     /// How long an action may run; calls that have not begun by then fail with `ERR_ACTION_DEADLINE`.
     pub run_within: Duration,

@@ -143,7 +143,7 @@ impl Inner {
     }
 
     fn ramp(&self, shed: &Shed) -> Result<Ramp> {
-        let most = self.options.emergency_ramp_kw_per_s;
+        let most = self.live.limits().emergency_ramp_kw_per_s;
         let kw_per_s = shed.kw_per_s.unwrap_or(most);
         if kw_per_s.is_finite() && kw_per_s > 0.0 && kw_per_s <= most {
             return Ok(Ramp { kw_per_s });

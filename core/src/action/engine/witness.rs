@@ -64,7 +64,8 @@ impl Engine {
     /// [`Unsupported`](ErrorKind::Unsupported) when the engine has no [key](AuditOptions::key).
     pub fn checkpoint(&self) -> Result<String> {
         let key = self.0.options.audit.as_ref().map(|audit| &audit.key);
-        let key = key.ok_or_else(|| Error::new(ErrorKind::Unsupported, OP, "the engine was opened without a key"))?;
+        let key =
+            key.ok_or_else(|| Error::new(ErrorKind::Unsupported, OP, "the engine was opened without a key"))?;
         Ok(key.checkpoint(&self.0.shared.log()))
     }
 

@@ -78,7 +78,7 @@ impl ActionClass {
             "registerThing" | "updateThing" | "reassignThings" => Self::Registry,
             "forgetThings" => Self::Deletion,
             "rackReboot" => Self::RackRestart,
-            "setPolicy" => Self::Policy,
+            "setPolicy" | "setLimits" | "setPrincipal" | "removePrincipal" => Self::Policy,
             _ => Self::Other,
         }
     }

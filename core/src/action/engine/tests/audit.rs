@@ -45,8 +45,11 @@ fn exported(engine: &Engine) -> Vec<u8> {
 async fn witnesses_hear_of_each_executed_action_and_each_hour() {
     let mut lab = Lab::mos(2).await;
     let key = AuditKey::random("site.example/audit", &*lab.cx.rng).unwrap();
-    let witness =
-        Arc::new(Kept { key: key.verifier(), last: Mutex::default(), away: std::sync::atomic::AtomicBool::new(true) });
+    let witness = Arc::new(Kept {
+        key: key.verifier(),
+        last: Mutex::default(),
+        away: std::sync::atomic::AtomicBool::new(true),
+    });
     lab.options.audit = Some(AuditOptions::new(key, vec![Arc::clone(&witness) as _]));
     let engine = lab.start().await;
     let id = push(&engine, "reboot", json!({}), "ann").await;

@@ -1,5 +1,6 @@
 //! The engine over a store and a fleet in memory, in simulated time.
 
+mod admin;
 mod audit;
 mod crash;
 mod runs;
