@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,28 +83,30 @@ impl StoredPrincipals {
         Self(store)
     }
 
-    /// Makes the first person of a site that has none yet: who may do everything, and invites the others.
+    /// Makes the first people of a site that has none yet. Later ones come by actions; where these need a second person's
+    /// vote, as they do under [`Rules::safe`](crate::action::policy::Rules::safe), two of the first have to have
+    /// `users:w`.
     ///
     /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) when nobody among them may change people, or a name stands there twice;
     /// [`Conflict`](ErrorKind::Conflict) when the site knows somebody already; those of the store.
-    pub async fn first(&self, person: &Person) -> Result<()> {
+    pub async fn first(&self, people: &[PrincipalRecord]) -> Result<()> {
         const FIRST: &str = "principals";
         if !self.0.scan_prefix(Space::Users, PrincipalRecord::PREFIX).is_empty() {
             let e =
                 Error::new(ErrorKind::Conflict, OP, "the site knows its people: they change it by actions");
             return Err(e.code_as("ERR_PRINCIPALS_EXIST"));
         }
-        let record = PrincipalRecord {
-            name: person.clone(),
-            permissions: vec!["*:rw".into()],
-            owner: None,
-            kind: None,
-            locked: false,
-        };
-        let batch = Batch::new()
-            .require(Space::Meta, FIRST, Expect::Absent)
-            .put(Space::Meta, FIRST, person)
-            .put(Space::Users, PrincipalRecord::key(person), &record);
+        let names: BTreeSet<&Person> = people.iter().map(|record| &record.name).collect();
+        if names.len() != people.len() || !people.iter().any(PrincipalRecord::may_change_people) {
+            let why = "each name once, and one at least with users:w";
+            return Err(Error::invalid(OP, "people", why).code_as("ERR_PRINCIPAL_INVALID"));
+        }
+        let batch =
+            Batch::new().require(Space::Meta, FIRST, Expect::Absent).put(Space::Meta, FIRST, &people.len());
+        let batch = people
+            .iter()
+            .fold(batch, |batch, record| batch.put(Space::Users, PrincipalRecord::key(&record.name), record));
         self.0.commit(batch).await.map(|_| ())
     }
 

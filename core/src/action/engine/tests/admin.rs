@@ -24,16 +24,18 @@ async fn site() -> (Lab, Engine) {
     let mut lab = Lab::mos(2).await;
     let store = ControlStore::open_on(&lab.cx, Arc::new(lab.disk.clone()), &store_options()).await.unwrap();
     let people = StoredPrincipals::new(store.clone());
-    people.first(&person("ann")).await.unwrap();
-    assert_eq!(people.first(&person("eve")).await.unwrap_err().code(), "ERR_PRINCIPALS_EXIST");
-    for (name, permissions) in
-        [("bob", json!(["users:rw", "actions:rw"])), ("cid", json!(["miner:rw", "actions:rw"]))]
-    {
-        let record = PrincipalRecord::parse(&json!({"name": name, "permissions": permissions})).unwrap();
-        let key = format!("principal/{name}");
-        let batch = crate::store::Batch::new().put(crate::store::Space::Users, key, &record);
-        store.commit(batch).await.unwrap();
-    }
+    let record = |name: &str, permissions: Value| {
+        PrincipalRecord::parse(&json!({"name": name, "permissions": permissions})).unwrap()
+    };
+    let nobody = people.first(&[record("cid", json!(["miner:rw"]))]).await.unwrap_err();
+    assert_eq!(nobody.code(), "ERR_PRINCIPAL_INVALID");
+    let first = [
+        record("ann", json!(["*:rw"])),
+        record("bob", json!(["users:rw", "actions:rw"])),
+        record("cid", json!(["miner:rw", "actions:rw"])),
+    ];
+    people.first(&first).await.unwrap();
+    assert_eq!(people.first(&first).await.unwrap_err().code(), "ERR_PRINCIPALS_EXIST");
     lab.options = EngineOptions::new(Arc::new(Rules::safe()), RightsSource::Current(Arc::new(people)));
     let engine = Engine::open(&lab.cx, store, Arc::clone(&lab.fleet) as _, lab.options.clone()).unwrap();
     (lab, engine)
@@ -95,26 +97,24 @@ async fn a_changed_person_may_what_the_action_says_and_no_longer_than_that() {
 
 #[tokio::test(start_paused = true)]
 async fn somebody_is_left_who_may_say_who_may_what() {
-    let (_lab, engine) = site().await;
-    let decide = async |draft: Draft, one: &str, two: &str, status: Status| {
-        let id = engine.push(draft, &me(one)).await.unwrap().into_id().unwrap();
-        engine.vote(id, Ballot::new(true), &me(two)).await.unwrap();
-        until(&engine, id, status).await;
-        id
-    };
-    let locked = json!({"name": "bob", "permissions": ["users:rw"], "locked": true});
-    decide(change("setPrincipal", locked), "ann", "bob", Status::Completed).await;
-    // Ann alone is left, and a second vote is nobody's: the site's owner mends that in the store.
-    let pushed = engine.push(change("removePrincipal", json!("ann")), &me("ann")).await.unwrap();
-    let refused = engine.vote(pushed.id.unwrap(), Ballot::new(true), &me("bob")).await.unwrap_err();
-    assert_eq!(refused.code(), "ERR_ACTION_DENIED");
-    let (_lab, engine) = site().await;
-    let pushed = engine.push(change("removePrincipal", json!("bob")), &me("ann")).await.unwrap();
-    engine.vote(pushed.id.unwrap(), Ballot::new(true), &me("bob")).await.unwrap();
-    until(&engine, pushed.id.unwrap(), Status::Completed).await;
-    let id =
-        engine.push(change("setPrincipal", json!({"name": "ann"})), &me("ann")).await.unwrap().id.unwrap();
-    assert_eq!(engine.header(id).unwrap().status, Status::Voting);
+    let (lab, engine) = site().await;
+    let mut rules = Rules::safe();
+    rules.rows.iter_mut().for_each(|row| row.rule.own_vote = true);
+    let draft = change("setPolicy", serde_json::to_value(&rules).unwrap());
+    let id = engine.push(draft, &me("ann")).await.unwrap().into_id().unwrap();
+    engine.vote(id, Ballot::new(true), &me("bob")).await.unwrap();
+    until(&engine, id, Status::Completed).await;
+    // Under these rules one person is enough.
+    let id = engine.push(change("removePrincipal", json!("bob")), &me("ann")).await.unwrap().id.unwrap();
+    until(&engine, id, Status::Completed).await;
+    for last in [change("removePrincipal", json!("ann")), change("setPrincipal", json!({"name": "ann"}))] {
+        let id = engine.push(last, &me("ann")).await.unwrap().id.unwrap();
+        until(&engine, id, Status::Failed).await;
+        let view = engine.get(id).unwrap().unwrap().0;
+        let error = view["targets"]["site"]["calls"][0]["error"].as_str().unwrap();
+        assert!(error.starts_with("ERR_LAST_PRINCIPAL"), "{error}");
+    }
+    drop(lab);
 }
 
 #[tokio::test(start_paused = true)]
