@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 
 /// Rounds of each measurement.
 const ROUNDS: usize = 5;
-/// Votes, and bare commits beside them.
-const VOTES: usize = 400;
+/// Votes on one action, and bare commits beside them.
+const VOTES: usize = 80;
 
 /// Measures the action engine.
 #[derive(Debug, Parser)]
@@ -87,14 +87,15 @@ async fn measure(args: Args) -> Result<()> {
     engine.reconciled().await;
 
     let mut push_ms = Vec::new();
-    let mut waiting = None;
+    let (mut vote_us, mut commit_us) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let start = cx.clock.mono();
-        waiting = Some(push(&engine, "setUpfreqSpeed").await?);
+        let waiting = push(&engine, "setUpfreqSpeed").await?;
         push_ms.push(cx.clock.mono().since(start).as_secs_f64() * 1e3);
+        let (votes, commits) = votes(&cx, &engine, &store, waiting).await?;
+        vote_us.extend(votes);
+        commit_us.extend(commits);
     }
-    let waiting = waiting.ok_or_else(|| Error::new(ErrorKind::Internal, "actions.push", "no round"))?;
-    let (vote_us, commit_us) = votes(&cx, &engine, &store, waiting).await?;
 
     let mut per_second = Vec::new();
     for _ in 0..ROUNDS {

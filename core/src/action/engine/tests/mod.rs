@@ -1,6 +1,7 @@
 //! The engine over a store and a fleet in memory, in simulated time.
 
 mod admin;
+mod attacks;
 mod audit;
 mod crash;
 mod runs;
@@ -62,6 +63,15 @@ impl Lab {
         let rack = fleet.rack(RACK, "miner-wm", things, ACTIONS).unwrap();
         let options = EngineOptions::new(Arc::new(Rules::mos()), RightsSource::Claims);
         Self { cx, disk, fleet, rack, options }
+    }
+
+    /// The same with an hour for votes, so that waiting for their end takes little.
+    async fn hourly(things: u32) -> Self {
+        let mut lab = Self::mos(things).await;
+        let mut rules = Rules::mos();
+        rules.default.expires_s = 3_600;
+        lab.options.policy = Arc::new(rules);
+        lab
     }
 
     /// The same under our own rules, with the rights that `people` have.

@@ -87,7 +87,7 @@ async fn all_or_nothing_stores_nothing_when_anything_falls_out() {
 
 #[tokio::test(start_paused = true)]
 async fn undecided_actions_run_out() {
-    let lab = Lab::mos(1).await;
+    let lab = Lab::hourly(1).await;
     let engine = lab.start().await;
     let id = push(&engine, "three", json!({}), "ann").await;
     let left = engine.header(id).unwrap().order.terms.expires_at_ms - START.0;
