@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use headframe_core::{
-    ThingId,
+    Secret, ThingId,
     action::{Bare, Claims, Person, policy::Rules},
     discover::{AddressRange, ReportListener, ReportPorts},
     io::Net,
@@ -110,10 +110,11 @@ fn command(text: &str) {
     let Ok(command) = serde_json::from_str::<Command>(text) else { return };
     let shown = format!("{command:?}");
     let json = serde_json::to_string(&command).unwrap_or_default();
-    if let Command::UpdateAdminPassword(secret) = &command
-        && secret.expose().len() > 12
-    {
-        assert!(!shown.contains(secret.expose()) && !json.contains(secret.expose()), "a password shows");
+    if matches!(command, Command::UpdateAdminPassword(_)) {
+        // What shows cannot depend on the password; it may be a part of the command's name by chance.
+        let other = Command::UpdateAdminPassword(Secret::new("another"));
+        let same = shown == format!("{other:?}") && serde_json::to_string(&other).ok().as_ref() == Some(&json);
+        assert!(same, "a password shows");
     }
     assert!(serde_json::from_str::<Command>(&json).is_ok(), "what it writes is no command");
     let _equal = (command.is_met_by(&command), command.is_already(&command), command.name().as_str());
