@@ -113,7 +113,8 @@ fn command(text: &str) {
     if matches!(command, Command::UpdateAdminPassword(_)) {
         // What shows cannot depend on the password; it may be a part of the command's name by chance.
         let other = Command::UpdateAdminPassword(Secret::new("another"));
-        let same = shown == format!("{other:?}") && serde_json::to_string(&other).ok().as_ref() == Some(&json);
+        let same =
+            shown == format!("{other:?}") && serde_json::to_string(&other).ok().as_ref() == Some(&json);
         assert!(same, "a password shows");
     }
     assert!(serde_json::from_str::<Command>(&json).is_ok(), "what it writes is no command");

@@ -62,6 +62,12 @@ impl End {
         Self { fate: Fate::Failed, result: None, error: Some(error), receipt: None }
     }
 
+    /// Of a call whose fate a person has to say.
+    pub fn lost(why: &str) -> Self {
+        let error = Some(format!("{UNKNOWN}: {why}").into());
+        Self { fate: Fate::Lost, result: None, error, receipt: None }
+    }
+
     fn unknown(receipt: Option<Receipt>) -> Self {
         Self { fate: Fate::Unknown, result: None, error: Some(UNKNOWN.into()), receipt }
     }
@@ -76,6 +82,11 @@ pub(super) fn text(e: &Error) -> Text {
 impl Inner {
     /// Makes one attempt at a call; `attempts` were made before, none of them sent.
     pub(super) async fn call(&self, rack: &RackId, n: u32, attempts: u16, call: &Call, lane: Lane) -> Next {
+        // What sheds load waits for nobody.
+        let claimed = self.busy.claim(rack, &call.target);
+        if claimed.is_none() && lane == Lane::Usual {
+            return Next::Held;
+        }
         let (hands, look) = match self.look(rack, call).await {
             Ok(found) => found,
             Err(e) => return self.end(call.id, n, attempts, End::failed(text(&e))).await,

@@ -46,6 +46,7 @@ use tokio::{
 use super::{
     ActionId, Fleet, Policy, RightsSource,
     admin::{AdminHands, Limits, Live, SITE, WithSite},
+    busy::Busy,
     desk::{Desk, Done, Work, again},
     shared::Shared,
     state::{Effect, Header},
@@ -88,6 +89,8 @@ struct Inner {
     /// As `places`, rack by rack.
     rack_places: Mutex<BTreeMap<RackId, Arc<Semaphore>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Targets that are written to now.
+    busy: Busy,
     /// How each witness does, in their order.
     witnessed: Mutex<Vec<Witnessed>>,
 }
@@ -136,6 +139,7 @@ impl Engine {
             shed_places: Arc::new(Semaphore::new(options.shed_in_flight)),
             rack_places: Mutex::default(),
             tasks: Mutex::default(),
+            busy: Busy::default(),
             witnessed: Mutex::new(witness::first(&options)),
             options,
         });
