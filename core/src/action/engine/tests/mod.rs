@@ -1,6 +1,8 @@
 //! The engine over a store and a fleet in memory, in simulated time.
 
 mod crash;
+mod page;
+mod past;
 mod runs;
 mod stops;
 mod votes;
