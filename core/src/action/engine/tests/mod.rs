@@ -4,6 +4,8 @@ mod admin;
 mod attacks;
 mod audit;
 mod crash;
+mod page;
+mod past;
 mod runs;
 mod stops;
 mod votes;
