@@ -95,6 +95,13 @@ impl Claims {
         Ok(granted)
     }
 
+    /// The same without entries that have no levels.
+    #[must_use]
+    pub fn with_levels(&self) -> Self {
+        let given: Vec<&str> = self.given().filter(|entry| entry.contains(':')).collect();
+        Self::parse(&given.into(), Bare::GrantNothing).unwrap_or_default()
+    }
+
     /// Whether things of `family` may be written to.
     pub fn allows_write(&self, family: &str) -> bool {
         self.areas.allows_family(family, Access::Write) || self.families.contains(family)

@@ -35,8 +35,8 @@ pub(super) fn push_body(draft: &Draft) -> Value {
 }
 
 /// The fingerprint of a vote.
-pub(super) fn vote_body(id: ActionId, approve: bool) -> Value {
-    json!(["vote", id, approve])
+pub(super) fn vote_body(id: ActionId, approve: bool, digest: Option<&str>) -> Value {
+    json!(["vote", id, approve, digest])
 }
 
 fn place(person: &Person, key: &str) -> Key {

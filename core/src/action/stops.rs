@@ -28,6 +28,17 @@ pub enum StopScope {
     Rack(RackId),
 }
 
+impl StopScope {
+    /// What beginning it is called in the audit log.
+    pub(super) const fn verb(&self) -> &'static str {
+        match self {
+            Self::Halt => "halt",
+            Self::Freeze => "freeze",
+            Self::Person(_) | Self::Rack(_) => "lock",
+        }
+    }
+}
+
 /// A stop that holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {

@@ -1,4 +1,4 @@
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use serde_json::json;
 
@@ -42,12 +42,19 @@ impl Inner {
         if !self.options.begin_by_itself {
             return;
         }
+        if !self.beginning.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
+            return;
+        }
         let inner = Arc::clone(self);
-        tokio::spawn(async move {
-            if let Err(error) = inner.begin(id).await {
+        let begin = async move {
+            if let Err(error) = Arc::clone(&inner).begin(id).await {
                 tracing::warn!(%error, action = %id, "an approved action could not begin");
             }
-        });
+            inner.beginning.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.spawn(&runtime, begin);
+        }
     }
 
     /// Begins an approved action unless something stands against it; gives whether it began.
@@ -62,7 +69,8 @@ impl Inner {
             self.ask(move |desk| desk.step(id, &event, Note::own("changed").why(Some(why)))).await?;
             return Ok(false);
         }
-        let void = self.void(&header).await?;
+        let cx = self.cx.deadline_in(self.options.look_within);
+        let void = cx.within("action.begin", self.void(&header)).await?;
         self.point("before_begin").await;
         let event = Event::Begin { void };
         let begun = self

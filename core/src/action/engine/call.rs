@@ -210,7 +210,7 @@ impl Inner {
 
     async fn confirm(&self, hands: &dyn Hands, call: &Call, before: &Before, reply: Reply) -> End {
         self.point("before_confirm").await;
-        match hands.confirm(&self.cx, call, before, Duration::ZERO).await {
+        match self.seen(hands, call, before, Duration::ZERO).await {
             Seen::Applied => {
                 let mut result = reply.result;
                 if let Some(state) = result.get_mut("state") {
@@ -223,6 +223,14 @@ impl Inner {
         }
     }
 
+    /// What can be seen of a call, within bounds that hands which keep none cannot pass.
+    async fn seen(&self, hands: &dyn Hands, call: &Call, before: &Before, since: Duration) -> Seen {
+        let cx = self.cx.deadline_in(self.options.confirm_within);
+        cx.within(OP, async { Ok(hands.confirm(&cx, call, before, since).await) })
+            .await
+            .unwrap_or(Seen::Unknown)
+    }
+
     /// What a look after a crash shows of a call that was journalled as about to be sent.
     pub(super) async fn look_back(
         &self,
@@ -232,7 +240,7 @@ impl Inner {
         since: Duration,
     ) -> End {
         let seen = match self.hands(rack) {
-            Ok(hands) => hands.confirm(&self.cx, call, before, since).await,
+            Ok(hands) => self.seen(&*hands, call, before, since).await,
             Err(_) => Seen::Unknown,
         };
         match seen {

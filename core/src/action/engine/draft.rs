@@ -14,6 +14,7 @@ const NAME_CHARS: usize = 64;
 const PARAMS: usize = 32;
 const PARAMS_BYTES: usize = 1 << 20;
 const KEY_CHARS: usize = 128;
+const WHY_CHARS: usize = 500;
 
 /// Who acts.
 #[derive(Debug, Clone)]
@@ -127,21 +128,49 @@ impl Draft {
         let mut draft = Self::new(action, params.clone(), query)?;
         draft.rack_type = text(body, "rackType")?;
         draft.client_key = text(body, "clientKey")?;
-        draft.why = text(body, "why")?;
+        draft.why = reason(body.get("why").and_then(Value::as_str))?;
         Ok(draft)
     }
+}
+
+/// A reason as it goes into the audit log.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) with `ERR_WHY_INVALID` above 500 characters or with control characters.
+pub(super) fn reason(why: Option<&str>) -> Result<Option<Text>> {
+    let fits = |why: &str| why.chars().count() <= WHY_CHARS && !why.contains(char::is_control);
+    match why {
+        Some(why) if !fits(why) => {
+            let text = "a reason has at most 500 characters, and none that controls";
+            Err(Error::invalid("action", "why", text).code_as("ERR_WHY_INVALID"))
+        }
+        why => Ok(why.filter(|why| !why.is_empty()).map(Text::from)),
+    }
+}
+
+/// A name that a caller gives to a push, a vote or a batch.
+///
+/// # Errors
+/// [`Invalid`](crate::ErrorKind::Invalid) with `ERR_PAYLOAD_INVALID` unless it has 1 to 128 characters and none that
+/// controls.
+pub(super) fn label(member: &'static str, label: Option<&Text>) -> Result<()> {
+    let fits = |text: &Text| {
+        !text.is_empty() && text.chars().count() <= KEY_CHARS && !text.contains(char::is_control)
+    };
+    if label.is_none_or(fits) {
+        return Ok(());
+    }
+    Err(Error::invalid(OP, member, "takes a text of 1 to 128 characters").code_as("ERR_PAYLOAD_INVALID"))
 }
 
 /// A text of the body that is there and not null.
 pub(super) fn text(body: &Value, member: &'static str) -> Result<Option<Text>> {
     let Some(value) = body.get(member).filter(|value| !value.is_null()) else { return Ok(None) };
-    let fits = |text: &&str| {
-        !text.is_empty() && text.chars().count() <= KEY_CHARS && !text.contains(char::is_control)
-    };
-    let text = value.as_str().filter(fits);
-    text.map(|text| Some(text.into())).ok_or_else(|| {
-        Error::invalid(OP, member, "takes a text of 1 to 128 characters").code_as("ERR_PAYLOAD_INVALID")
-    })
+    let wrong =
+        || Error::invalid(OP, member, "takes a text of 1 to 128 characters").code_as("ERR_PAYLOAD_INVALID");
+    let text = value.as_str().map(Text::from).ok_or_else(wrong)?;
+    label(member, Some(&text))?;
+    Ok(Some(text))
 }
 
 /// How drafts are pushed together.

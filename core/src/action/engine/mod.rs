@@ -30,7 +30,7 @@ pub use vote::Ballot;
 pub use witness::{AuditOptions, Witnessed};
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     ops::Deref,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
@@ -89,6 +89,8 @@ struct Inner {
     /// As `places`, rack by rack.
     rack_places: Mutex<BTreeMap<RackId, Arc<Semaphore>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Approved actions of which it is judged whether they may begin.
+    beginning: Mutex<BTreeSet<ActionId>>,
     /// Targets that are written to now.
     busy: Busy,
     /// How each witness does, in their order.
@@ -139,6 +141,7 @@ impl Engine {
             shed_places: Arc::new(Semaphore::new(options.shed_in_flight)),
             rack_places: Mutex::default(),
             tasks: Mutex::default(),
+            beginning: Mutex::default(),
             busy: Busy::default(),
             witnessed: Mutex::new(witness::first(&options)),
             options,

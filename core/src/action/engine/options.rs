@@ -29,6 +29,8 @@ pub struct EngineOptions {
     pub run_within: Duration,
     /// How long one call may take to be sent and answered; longer than any driver takes by its own rules.
     pub call_within: Duration,
+    /// How long the effect of one call may be looked for; longer than any driver does by its own rules.
+    pub confirm_within: Duration,
     /// How long one look at a target may take before it is written to.
     pub look_within: Duration,
     /// How long a rack may take to say what an action would touch.
@@ -57,7 +59,8 @@ impl EngineOptions {
             shed_in_flight: 128,
             emergency_ramp_kw_per_s: 2_000.0,
             run_within: Duration::from_secs(6 * 3_600),
-            call_within: Duration::from_secs(3_600),
+            call_within: Duration::from_secs(20 * 60),
+            confirm_within: Duration::from_secs(3_600),
             look_within: Duration::from_secs(20),
             select_within: Duration::from_secs(30),
             attempts: 2,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{BatchOptions, By, Draft, Engine, Inner, shed::Chosen};
+use super::{BatchOptions, By, Draft, Engine, Inner, draft, shed::Chosen};
 use crate::{
     Error, ErrorKind, Result,
     action::{
@@ -16,6 +16,7 @@ use crate::{
         record::{self, TargetCall, TargetRow},
         state::{self, Fixed, Header, Order, RackCalls, Ramp, Vote},
     },
+    auth::Permissions,
     io::Timestamp,
     model::{RackId, Text},
 };
@@ -143,12 +144,18 @@ impl Engine {
         name: Option<Text>,
     ) -> Result<Vec<Pushed>> {
         let inner = &self.0;
-        inner.shared.stops().admit(&by.person)?;
+        for draft in &drafts {
+            draft::label("clientKey", draft.client_key.as_ref())?;
+            draft::reason(draft.why.as_deref())?;
+        }
+        draft::label("batchActionUID", options.uid.as_ref())?;
+        draft::label("suffix", options.suffix.as_ref())?;
         let voter = inner.voter(by).await?;
+        inner.shared.stops().admit(&voter.person)?;
         let mut judged = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let again = match &draft.client_key {
-                Some(key) => keys::find(&inner.shared.store, &by.person, key, &keys::push_body(&draft))?,
+                Some(key) => keys::find(&inner.shared.store, &voter.person, key, &keys::push_body(&draft))?,
                 None => None,
             };
             judged.push(match again {
@@ -198,6 +205,9 @@ impl Inner {
             Err(pushed) => pushed,
             Ok(ready) => {
                 let mut errors = ready.targets.errors;
+                if errors.is_empty() {
+                    errors.push("ERR_BATCH_NOT_STORED".into());
+                }
                 errors.push(EMPTY.into());
                 Pushed { id: None, errors }
             }
@@ -355,6 +365,20 @@ impl Targets {
 }
 
 impl Inner {
+    /// The person behind a caller, where only people count.
+    ///
+    /// # Errors
+    /// [`Forbidden`](ErrorKind::Forbidden) with `ERR_VOTER_NOT_A_PERSON` for an agent or a service.
+    pub(super) async fn person(&self, by: &By) -> Result<Voter> {
+        let voter = self.voter(by).await?;
+        let known = matches!(&voter.rights, Rights::Current(rights) if *rights == Permissions::NONE);
+        if voter.counts || known {
+            return Ok(voter);
+        }
+        let e = Error::new(ErrorKind::Forbidden, OP, "only people vote: this name is a program's");
+        Err(e.code_as("ERR_VOTER_NOT_A_PERSON"))
+    }
+
     /// Who stands behind a caller.
     pub(super) async fn voter(&self, by: &By) -> Result<Voter> {
         self.rights.of(&by.person, &by.claims).await
@@ -368,19 +392,21 @@ fn store(desk: &mut Desk, judged: Result<Box<Ready>, Pushed>, batch: Option<&Tex
         Err(pushed) => return Ok(pushed),
     };
     desk.stops().admit(&ready.voter.person)?;
-    let (person, body) = (ready.by.person.clone(), keys::push_body(&ready.draft));
+    let (person, body) = (ready.voter.person.clone(), keys::push_body(&ready.draft));
     let key = ready.draft.client_key.clone();
     if let Some(key) = &key
         && let Some(Answer::Pushed(id, errors)) = keys::staged(desk, &person, key, &body)?
     {
         return Ok(Pushed { id, errors });
     }
-    let shown = by(&person);
+    let shown = by(&ready.by.person);
+    let fell_out = ready.targets.errors.len();
     let pushed = store_as(desk, ready, batch, None, |header, why| {
         Note::new(&shown, "push").why(why).data(json!({
             "action": header.order.action,
             "targets": header.counts.total,
             "digest": header.digest,
+            "fellOut": fell_out,
         }))
     })?;
     if let Some(key) = &key {
@@ -435,15 +461,18 @@ pub(super) fn store_as(
     };
     let mut header = Header::new(id, Fixed::new(order)?, targets.calls);
     header.batch = batch.cloned();
-    header.votes.push(Vote {
-        person: voter.person.clone(),
-        approve: true,
-        ts: now,
-        why: draft.why.clone(),
-        factors: header.order.terms.factors_of(&voter.rights),
-        counts: voter.counts,
-        claims: claims(&voter),
-    });
+    // A program proposes for its owner, who still votes.
+    if voter.counts {
+        header.votes.push(Vote {
+            person: voter.person.clone(),
+            approve: true,
+            ts: now,
+            why: draft.why.clone(),
+            factors: header.order.terms.factors_of(&voter.rights),
+            counts: true,
+            claims: claims(&voter),
+        });
+    }
     let effects = state::first(&mut header, now);
     let note = note(&header, draft.why.as_deref());
     desk.insert(header, rows, effects, note);

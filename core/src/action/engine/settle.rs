@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{By, Engine, run};
+use super::{By, Engine, draft, run};
 use crate::{
     Error, ErrorKind, Result,
     action::{
@@ -13,7 +13,7 @@ use crate::{
         record::{Fate, Outcome, Step},
         state::{Event, Header},
     },
-    model::{RackId, Text},
+    model::RackId,
 };
 
 /// What a person says became of a call of which nobody knew.
@@ -51,7 +51,7 @@ impl Engine {
             e.code_as("ERR_THING_NOTFOUND")
         };
         let n = found.ok_or_else(missing)?.0;
-        let (shown, why) = (by(&voter.person), why.map(Text::from));
+        let (shown, why) = (by(&voter.person), draft::reason(why)?);
         let outcome = move |attempt, ts, shown: &str| {
             let (fate, error, result) = match settled {
                 Settled::Ok => (Fate::Ok, None, Some(json!({"success": true, "settled": true}))),
@@ -83,8 +83,9 @@ impl Engine {
         let header = self.0.shared.header(id).ok_or_else(unknown)?;
         let voter = self.entitled(&header, who).await?;
         let shown = by(&voter.person);
-        let event = Event::Pause { by: shown.as_str().into(), why: why.map(Text::from) };
-        let note = Note::new(&shown, "pause").why(why);
+        let why = draft::reason(why)?;
+        let note = Note::new(&shown, "pause").why(why.as_deref());
+        let event = Event::Pause { by: shown.as_str().into(), why };
         self.0.ask(move |desk| desk.step(id, &event, note)).await
     }
 
@@ -100,6 +101,10 @@ impl Engine {
             return Err(Error::new(ErrorKind::Conflict, "action.resume", text).code_as(code));
         }
         let voter = self.entitled(&header, who).await?;
+        if !self.0.void(&header).await?.is_empty() {
+            let text = "somebody who voted for it may not any more: push it anew";
+            return Err(Error::new(ErrorKind::Forbidden, "action.resume", text).code_as("ERR_ACTION_DENIED"));
+        }
         let note = Note::new(&by(&voter.person), "resume");
         self.0.ask(move |desk| desk.step(id, &Event::Resume, note)).await
     }
@@ -111,7 +116,7 @@ impl Engine {
     pub async fn stop(&self, id: ActionId, why: Option<&str>, who: &By) -> Result<Arc<Header>> {
         let header = self.0.shared.header(id).ok_or_else(unknown)?;
         let voter = self.entitled(&header, who).await?;
-        let (shown, why) = (by(&voter.person), why.map(Text::from));
+        let (shown, why) = (by(&voter.person), draft::reason(why)?);
         self.0
             .ask(move |desk| {
                 let header = desk.current(id).ok_or_else(unknown)?;

@@ -6,7 +6,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{By, Draft, Engine, Inner, Pushed, push};
+use super::{By, Draft, Engine, Inner, Pushed, draft, push};
 use crate::{
     Error, ErrorKind, Result,
     action::{
@@ -66,7 +66,7 @@ impl Engine {
         let ramp = inner.ramp(&shed)?;
         Filter::parse(&shed.query).map_err(|e| e.code_as("ERR_QUERY_INVALID"))?;
         let mut draft = Draft::new("setPowerMode", vec!["sleep".into()], shed.query)?;
-        draft.why = Some(shed.why);
+        draft.why = draft::reason(Some(&shed.why))?;
         let ready = match inner.judge(draft, who, &voter).await? {
             Ok(ready) => ready,
             Err(pushed) => return Ok(pushed),
@@ -137,7 +137,8 @@ impl Inner {
         let cx = self.cx.deadline_in(self.options.look_within);
         let look = cx.within(OP, hands.look(&cx, call)).await?;
         if !look.already {
-            hands.send(&self.cx, call, &Permit::of(&look.observed)).await?;
+            let cx = self.cx.deadline_in(self.options.call_within);
+            cx.within(OP, hands.send(&cx, call, &Permit::of(&look.observed))).await?;
         }
         Ok(())
     }

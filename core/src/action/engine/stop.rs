@@ -2,16 +2,15 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use super::{By, Engine};
+use super::{By, Engine, Inner, draft};
 use crate::{
     Error, ErrorKind, Result,
     action::{
-        Stop, StopScope, Voter,
+        Claims, Stop, StopScope, Voter,
         note::{Note, by},
         stops::Stops,
     },
     auth::{Access, Area},
-    model::Text,
 };
 
 impl Engine {
@@ -48,7 +47,8 @@ impl Engine {
     pub async fn lift(&self, scope: StopScope, why: Option<&str>, who: &By) -> Result<bool> {
         let voter = self.stopper(who).await?;
         self.0.shared.stops().admit(&voter.person)?;
-        let (shown, why) = (by(&voter.person), why.map(Text::from));
+        let scope = self.0.owner_of(scope).await?;
+        let (shown, why) = (by(&voter.person), draft::reason(why)?);
         let halt = scope == StopScope::Halt;
         let lifted = self
             .0
@@ -71,7 +71,8 @@ impl Engine {
     }
 
     async fn begin_stop(&self, scope: StopScope, why: Option<&str>, voter: Voter) -> Result<()> {
-        let (shown, why) = (by(&voter.person), why.map(Text::from));
+        let scope = self.0.owner_of(scope).await?;
+        let (shown, why) = (by(&voter.person), draft::reason(why)?);
         self.0
             .ask_urgently(move |desk| {
                 let mut stops = Stops::clone(&desk.stops());
@@ -84,7 +85,7 @@ impl Engine {
                     lifts: Vec::new(),
                 };
                 stops.begin(stop)?;
-                let note = Note::new(&shown, "stop").why(why.as_deref()).data(json!({"scope": scope}));
+                let note = Note::new(&shown, scope.verb()).why(why.as_deref()).data(json!({"scope": scope}));
                 desk.stop(stops, note);
                 Ok(())
             })
@@ -95,11 +96,25 @@ impl Engine {
     /// Somebody who may stop things: who may write actions, or to any family.
     async fn stopper(&self, who: &By) -> Result<Voter> {
         let voter = self.0.voter(who).await?;
-        if voter.rights.allows(Area::Actions, Access::Write) || voter.rights.allows_write("miner") {
+        let racks = self.0.fleet.racks()?;
+        let any = || racks.iter().any(|rack| voter.rights.allows_write(rack.family()));
+        if voter.rights.allows(Area::Actions, Access::Write) || any() {
             return Ok(voter);
         }
         let e = Error::new(ErrorKind::Forbidden, "action.stop", "stopping needs the right to write actions");
         Err(e.code_as("ERR_WRITE_PERM_REQUIRED").with("needs", "actions:w"))
+    }
+}
+
+impl Inner {
+    /// A scope with the person whom a name belongs to.
+    async fn owner_of(&self, scope: StopScope) -> Result<StopScope> {
+        match scope {
+            StopScope::Person(name) => {
+                Ok(StopScope::Person(self.rights.of(&name, &Claims::default()).await?.person))
+            }
+            other => Ok(other),
+        }
     }
 }
 

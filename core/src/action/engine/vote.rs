@@ -6,10 +6,11 @@ use super::{By, Engine, draft, push::claims};
 use crate::{
     Error, ErrorKind, Result,
     action::{
-        ActionId, Status, Voter,
+        ActionId, Rights, Status, Voter,
         id::unknown,
         keys::{self, Answer},
         note::{Note, by},
+        policy::Profile,
         state::{Event, Header, Vote},
     },
     model::Text,
@@ -49,7 +50,7 @@ impl Ballot {
         Ok(Self {
             approve,
             digest: draft::text(body, "digest")?,
-            why: draft::text(body, "why")?,
+            why: draft::reason(body.get("why").and_then(Value::as_str))?,
             client_key: draft::text(body, "clientKey")?,
         })
     }
@@ -62,11 +63,13 @@ impl Engine {
     /// `ERR_CLIENT_KEY_CONFLICT`, `ERR_ACTION_ID_NOT_FOUND`, `ERR_ACTION_DECIDED`, `ERR_ACTION_CHANGED`,
     /// `ERR_ACTION_DENIED` for a voter without the rights, `ERR_VOTER_EXISTS`; those of the store. Nothing is changed then.
     pub async fn vote(&self, id: ActionId, ballot: Ballot, who: &By) -> Result<Arc<Header>> {
-        let voter = self.0.voter(who).await?;
+        let why = draft::reason(ballot.why.as_deref())?;
+        draft::label("clientKey", ballot.client_key.as_ref())?;
+        let voter = self.0.person(who).await?;
         let shown = by(&who.person);
         self.0
             .ask(move |desk| {
-                let body = keys::vote_body(id, ballot.approve);
+                let body = keys::vote_body(id, ballot.approve, ballot.digest.as_deref());
                 if let Some(key) = &ballot.client_key
                     && let Some(Answer::Voted(id)) = keys::staged(desk, &voter.person, key, &body)?
                 {
@@ -79,13 +82,13 @@ impl Engine {
                     person: voter.person.clone(),
                     approve: ballot.approve,
                     ts: desk.now(),
-                    why: ballot.why.clone(),
-                    factors: header.order.terms.factors_of(&voter.rights),
+                    why: why.clone(),
+                    factors: header.order.terms.factors_of(&in_terms(&header, &voter.rights)),
                     counts: voter.counts,
                     claims: claims(&voter),
                 };
                 let note = Note::new(&shown, "vote")
-                    .why(ballot.why.as_deref())
+                    .why(why.as_deref())
                     .data(json!({"approve": ballot.approve, "digest": header.digest}));
                 let header = desk.step(id, &Event::Vote(Box::new(vote)), note)?;
                 if let Some(key) = &ballot.client_key {
@@ -102,7 +105,7 @@ impl Engine {
     /// `ERR_ACTION_ID_NOT_FOUND`, `ERR_ACTION_DECIDED`, `ERR_VOTER_NOT_FOUND`; `ERR_VOTER_IS_CREATOR` for who pushed the
     /// action; those of the store.
     pub async fn withdraw(&self, id: ActionId, who: &By) -> Result<Arc<Header>> {
-        let voter = self.0.voter(who).await?;
+        let voter = self.0.person(who).await?;
         let shown = by(&who.person);
         let event = Event::Withdraw { person: voter.person };
         self.0.ask(move |desk| desk.step(id, &event, Note::new(&shown, "withdraw"))).await
@@ -113,10 +116,18 @@ impl Engine {
     /// # Errors
     /// `ERR_ACTION_ID_NOT_FOUND`, `ERR_ACTION_DECIDED`, `ERR_CALLER_NOT_CREATOR`; those of the store.
     pub async fn cancel(&self, id: ActionId, who: &By) -> Result<Arc<Header>> {
-        let voter = self.0.voter(who).await?;
+        let voter = self.0.person(who).await?;
         let shown = by(&who.person);
         let event = Event::Cancel { person: voter.person };
         self.0.ask(move |desk| desk.step(id, &event, Note::new(&shown, "cancel"))).await
+    }
+}
+
+/// Rights as the profile of the action reads them: what a name without levels grants is its matter.
+fn in_terms(header: &Header, rights: &Rights) -> Rights {
+    match (header.order.terms.profile, rights) {
+        (Profile::Safe, Rights::Claimed(claims)) => Rights::Claimed(claims.with_levels()),
+        _ => rights.clone(),
     }
 }
 
@@ -131,7 +142,7 @@ fn may_vote(header: &Header, ballot: &Ballot, voter: &Voter) -> Result<()> {
         let e = Error::new(ErrorKind::Conflict, OP, "the vote is for another content than this action has");
         return Err(e.code_as("ERR_ACTION_CHANGED"));
     }
-    if header.order.terms.may_vote(&voter.rights, &header.order.families) {
+    if header.order.terms.may_vote(&in_terms(header, &voter.rights), &header.order.families) {
         return Ok(());
     }
     let e = Error::new(ErrorKind::Forbidden, OP, "the voter lacks a right that this action asks for");

@@ -87,6 +87,7 @@ async fn what_runs_for_too_long_is_given_up() {
     let mut lab = Lab::mos(4).await;
     lab.options.in_flight = 1;
     lab.options.run_within = Duration::from_secs(3_600);
+    lab.options.call_within = Duration::from_secs(24 * 3_600);
     (0..4).for_each(|n| lab.rack.fault(&thing(n), MemFault::Hangs));
     let engine = lab.start().await;
     let id = push(&engine, "reboot", json!({}), "ann").await;

@@ -118,3 +118,57 @@ async fn rights_are_those_of_now() {
     people.remove(&Person::from_text("ann").unwrap());
     assert_eq!(lab.rack.sent(), u64::from(header.status != Status::Voting));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_program_neither_votes_for_its_owner_nor_keeps_him_from_voting() {
+    use crate::action::{Kind, StopScope};
+    let people = everybody(&["ann", "bob"]);
+    let person = |name: &str| Person::from_text(name).unwrap();
+    people.name(&person("bot"), Kind::Agent, &person("bob")).unwrap();
+    people.name(&person("bobby"), Kind::Alias, &person("bob")).unwrap();
+    let lab = Lab::safe(1, people).await;
+    let engine = lab.start().await;
+    let me = |name: &str| By::new(person(name));
+    let id = engine.push(draft("three", json!({})), &me("ann")).await.unwrap().id.unwrap();
+    for refused in [
+        engine.vote(id, Ballot::new(true), &me("bot")).await,
+        engine.withdraw(id, &me("bot")).await,
+        engine.cancel(id, &me("bot")).await,
+    ] {
+        assert_eq!(refused.unwrap_err().code(), "ERR_VOTER_NOT_A_PERSON");
+    }
+    engine.vote(id, Ballot::new(true), &me("bob")).await.unwrap();
+    // What it proposes is its owner's, who still votes.
+    let id = engine.push(draft("three", json!({})), &me("bot")).await.unwrap().id.unwrap();
+    let header = engine.header(id).unwrap();
+    assert_eq!((header.order.creator.clone(), header.votes.len()), (person("bob"), 0));
+    assert_eq!(engine.vote(id, Ballot::new(true), &me("bob")).await.unwrap().votes.len(), 1);
+    // A lock of a name is a lock of its person.
+    let scope = StopScope::Person(person("bobby"));
+    engine.begin_stopping(scope, None, &me("ann")).await.unwrap();
+    assert_eq!(engine.push(draft("three", json!({})), &me("bob")).await.unwrap_err().code(), "ERR_LOCKED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reason_that_is_too_long_is_its_senders_alone() {
+    let lab = Lab::mos(1).await;
+    let engine = lab.start().await;
+    let id = push(&engine, "three", json!({}), "ann").await;
+    let long = Ballot { why: Some("x".repeat(70_000).into()), ..Ballot::new(true) };
+    let (ann, bob) = (by("bob"), by("cid"));
+    let (refused, voted) =
+        tokio::join!(engine.vote(id, long, &ann), engine.vote(id, Ballot::new(true), &bob));
+    assert_eq!((refused.unwrap_err().code(), voted.is_ok()), ("ERR_WHY_INVALID", true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_without_levels_grants_nothing_under_our_own_rules() {
+    let mut lab = Lab::mos(1).await;
+    lab.options.policy = Arc::new(Rules::safe());
+    let engine = lab.start().await;
+    let id = push(&engine, "three", json!({}), "ann").await;
+    let bare = By::voting(&json!({"voter": "bob", "authPerms": ["miner"]})).unwrap();
+    assert_eq!(engine.vote(id, Ballot::new(true), &bare).await.unwrap_err().code(), "ERR_ACTION_DENIED");
+    let whole = By::voting(&json!({"voter": "bob", "authPerms": ["miner:rw"]})).unwrap();
+    engine.vote(id, Ballot::new(true), &whole).await.unwrap();
+}
