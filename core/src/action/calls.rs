@@ -1,10 +1,13 @@
 //! How the calls of one action stand.
 
 use super::{
-    record::{BeforeRow, Fate, Step},
-    state::Counts,
+    record::{self, BeforeRow, Fate, Step},
+    state::{Counts, Header},
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{
+    Error, ErrorKind, Result,
+    store::{ControlStore, Space},
+};
 
 /// How one call stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +33,24 @@ impl Calls {
     pub fn new(total: u32) -> Self {
         let states = vec![CallState::Waiting { attempts: 0 }; total as usize];
         Self { states, counts: Counts { total, ..Counts::default() }, rows: 0 }
+    }
+
+    /// As the journal of an action has them.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt) when its steps do not follow one another.
+    pub fn load(store: &ControlStore, header: &Header) -> Result<Self> {
+        let mut calls = Self::new(header.counts.total);
+        for row in store.scan_prefix(Space::Journal, &record::prefix(header.id)) {
+            calls.rows += 1;
+            for step in row.parse::<Vec<Step>>()? {
+                calls.apply(&step).map_err(|e| {
+                    let text = "the journal of an action does not follow: run doctor";
+                    Error::new(ErrorKind::Corrupt, "action.open", text).with("action", header.id).caused_by(e)
+                })?;
+            }
+        }
+        Ok(calls)
     }
 
     pub const fn counts(&self) -> Counts {

@@ -23,7 +23,7 @@ use crate::{
     audit::{Draft, Log, Rows},
     io::Timestamp,
     planted::{Bug, planted},
-    store::{Batch, ControlStore, Expect, Key, Revision, Space},
+    store::{Batch, Expect, Key, Revision, Space},
 };
 
 /// From so many steps of calls or writes on, requests wait for the next commit.
@@ -88,7 +88,7 @@ impl Desk {
             let times = [Some(header.order.pushed_ms), header.decided_ms, header.ended_ms];
             now = times.into_iter().flatten().fold(now, i64::max);
             if header.status.bucket() != super::Bucket::Done || header.counts.unknown > 0 {
-                calls.insert(header.id, load_calls(&shared.store, &header)?);
+                calls.insert(header.id, Calls::load(&shared.store, &header)?);
             }
             let shown = Shown { header: Arc::new(header), revision: held.revision };
             shared.show(shown);
@@ -484,20 +484,6 @@ impl Desk {
             }
         }
     }
-}
-
-fn load_calls(store: &ControlStore, header: &Header) -> Result<Calls> {
-    let mut calls = Calls::new(header.counts.total);
-    for row in store.scan_prefix(Space::Journal, &record::prefix(header.id)) {
-        calls.rows += 1;
-        for step in row.parse::<Vec<Step>>()? {
-            calls.apply(&step).map_err(|e| {
-                let text = "the journal of an action does not follow: run doctor";
-                Error::new(ErrorKind::Corrupt, "action.open", text).with("action", header.id).caused_by(e)
-            })?;
-        }
-    }
-    Ok(calls)
 }
 
 fn error_not_sent(error: &Error) -> Error {
