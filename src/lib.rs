@@ -5,8 +5,8 @@
 //! This crate only re-exports: [`headframe_core`] and the drivers that are switched on as features.
 
 pub use headframe_core::{
-    Error, ErrorKind, Result, Secret, Sent, ThingId, action, auth, discover, driver, error, io, model, ork,
-    query, rack, site, store, units,
+    Error, ErrorKind, Result, Secret, Sent, ThingId, action, audit, auth, discover, driver, error, io, model,
+    ork, query, rack, site, store, units,
 };
 
 /// The drivers of this build, one per vendor family.

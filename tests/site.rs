@@ -2,12 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test support: a failure ends the test")]
 
-use std::{
-    collections::BTreeMap,
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod support;
+
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use headframe::{
     ErrorKind, ThingId,
@@ -17,81 +14,11 @@ use headframe::{
     io::Ctx,
     ork::{OrkFleet, ThingMap},
     query::Query,
-    rack::{Caller, CollectorOptions, HeldReason, HistoryKind, Link, Partial, RackId, RackOptions},
-    site::{FindReport, Login, Site, SiteBuilder},
+    rack::{CollectorOptions, HeldReason, HistoryKind, Link, Partial, RackId, RackOptions},
+    site::{FindReport, Login, Site},
 };
-use headframe_sim::{Fleet, FleetBuilder};
-
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("headframe-{name}-{}", std::process::id()));
-        // Left over from a run that was broken off.
-        let _none = std::fs::remove_dir_all(&folder);
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _gone = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-async fn fleet(cx: &Ctx, octet: u8, whatsminers: usize, antminers: usize) -> Fleet {
-    let base = Ipv4Addr::new(127, octet, 0, 1);
-    FleetBuilder::new()
-        .seed(u64::from(octet))
-        .base(base)
-        .whatsminers(whatsminers)
-        .antminers(antminers)
-        .start(cx)
-        .await
-        .unwrap()
-}
-
-fn builder() -> SiteBuilder {
-    let options = |driver| {
-        let mut options = RackOptions::new(driver);
-        options.collector = CollectorOptions::every(Duration::from_millis(500));
-        options
-    };
-    Site::builder(headframe::registry()).rack("miner-wm-m50s", "hall-1", options("whatsminer")).rack(
-        "miner-am-s21",
-        "hall-1",
-        options("antminer"),
-    )
-}
-
-fn me() -> Caller {
-    Caller::new("tester")
-}
-
-async fn until(cx: &Ctx, what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..200 {
-        if holds() {
-            return;
-        }
-        cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(50)).await;
-    }
-    panic!("not so after 10 s: {what}");
-}
-
-async fn until_online(cx: &Ctx, site: &Site, n: usize) {
-    for _ in 0..200 {
-        if site.counts().online == n {
-            return;
-        }
-        cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(50)).await;
-    }
-    panic!("not all things were read: {:?}", site.counts());
-}
+use headframe_sim::FleetBuilder;
+use support::{Folder, builder, fleet, me, until, until_online};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_site_finds_registers_and_remembers() {

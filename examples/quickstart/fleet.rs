@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use headframe::{Error, Result, discover::AddressRange, driver::Ports, io::Ctx};
+use headframe::{Error, Result, discover::AddressRange, driver::Ports, io::Ctx, site::Login};
 use headframe_sim::{Fault, Fleet, FleetBuilder};
 
 use crate::args::Args;
@@ -13,6 +13,9 @@ const GROUPS: [(&str, Ipv4Addr); 3] = [
     ("container-2", Ipv4Addr::new(127, 32, 0, 1)),
     ("container-3", Ipv4Addr::new(127, 33, 0, 1)),
 ];
+
+/// How many simulated miners are put to sleep.
+const SLEEPERS: usize = 5;
 
 /// What is watched and where it is.
 pub struct Fleets {
@@ -63,6 +66,22 @@ impl Fleets {
             (None, [a, b, c, _]) => format!("{a}.{b}.{c}.0/24"),
             _ => address.to_owned(),
         }
+    }
+
+    /// What to sign in with: what was given for real miners, the factory's password for simulated ones.
+    pub fn logins(&self, args: &Args) -> Vec<Login> {
+        if self.fleets.is_empty() {
+            return args.logins();
+        }
+        vec![Login { driver: "whatsminer", opts: vec![("password", "admin".to_owned())] }]
+    }
+
+    /// Addresses of simulated miners to put to sleep: some of the first group, without the one that will hang.
+    pub fn sleepers(&self) -> Vec<String> {
+        let Some(first) = self.fleets.first() else { return Vec::new() };
+        let hangs = first.devices().len() / 2;
+        let others = first.devices().iter().enumerate().filter(|(index, _)| *index != hangs);
+        others.take(SLEEPERS).map(|(_, device)| device.ip().to_string()).collect()
     }
 
     /// Makes things happen at the right second: one device hangs after a quarter of the time, one overheats

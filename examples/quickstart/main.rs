@@ -1,8 +1,9 @@
 //! Watch a fleet: `cargo run --release --example quickstart`.
 //!
-//! Starts simulated miners, finds them by scanning, collects them once a second and shows what they say. With
-//! `--address RANGE` it looks at real miners instead.
+//! Starts simulated miners, finds them by scanning, collects them once a second and shows what they say. Two people put
+//! some of them to sleep. With `--address RANGE` it looks at real miners instead, and writes nothing.
 
+mod approve;
 mod args;
 mod fleet;
 mod table;
@@ -10,6 +11,7 @@ mod totals;
 
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
+use approve::Approval;
 use args::Args;
 use clap::Parser;
 use headframe::{
@@ -49,11 +51,14 @@ async fn run(args: &Args) -> Result<()> {
         options.collector = CollectorOptions::every(Duration::from_secs(1));
         options
     };
-    let site = Site::builder(headframe::registry())
+    let mut site = Site::builder(headframe::registry())
         .rack("miner-am", "quickstart", rack("antminer"))
-        .rack("miner-wm", "quickstart", rack("whatsminer"))
-        .open_or_create(&cx, &folder.path)
-        .await?;
+        .rack("miner-wm", "quickstart", rack("whatsminer"));
+    if args.address.is_none() {
+        // Of a site with real miners nobody is told to have any rights, so nobody can write to it.
+        site = approve::two_people(site)?;
+    }
+    let site = site.open_or_create(&cx, &folder.path).await?;
     let shown = match find(&fleet, &site, args).await {
         Ok(()) => show(&cx, &fleet, &site, args).await,
         Err(e) => Err(e),
@@ -96,7 +101,7 @@ async fn find(fleet: &fleet::Fleets, site: &Site, args: &Args) -> Result<()> {
         return Ok(());
     }
     let report = site
-        .find_and_register(fleet.range.clone(), fleet.ports, &args.logins(), &Caller::new("quickstart"))
+        .find_and_register(fleet.range.clone(), fleet.ports, &fleet.logins(args), &Caller::new("quickstart"))
         .await?;
     if !args.json {
         println!("Scanned {}: {}; {} registered", fleet.range, report.scan, report.registered.len());
@@ -116,20 +121,30 @@ async fn find(fleet: &fleet::Fleets, site: &Site, args: &Args) -> Result<()> {
 async fn show(cx: &Ctx, fleet: &fleet::Fleets, site: &Site, args: &Args) -> Result<()> {
     let start = cx.clock.mono();
     let mut screen = table::Screen::new(args.json);
+    let mut approval = Approval::new(cx, fleet.sleepers())?;
     for second in 1..=args.seconds {
         cx.clock.sleep_until(start + Duration::from_secs(second)).await;
         fleet.play(second, args.seconds);
+        approval.play(site, second, args.seconds).await?;
         let last = second == args.seconds;
+        let audited = if last { Some(approval.audit(site)?) } else { None };
         let rows = totals::rows(fleet, site);
         let sum = totals::Totals::of(&rows);
         if args.json {
-            let line = sum.json(cx.clock.wall(), last);
+            let mut line = sum.json(cx.clock.wall(), last);
+            line["actions"] = approval.json(site).into();
+            if let Some(audited) = &audited {
+                line["audit_entries"] = audited.entries.into();
+                line["audit_verified"] = audited.verified.into();
+            }
             // A reader that went away ends the show.
             if writeln!(std::io::stdout(), "{line}").is_err() {
                 return Ok(());
             }
         } else {
-            screen.draw(fleet, &rows, &sum, second, args.seconds);
+            let mut notes: Vec<String> = approval.line(site).into_iter().collect();
+            notes.extend(audited.into_iter().flat_map(|audited| audited.lines));
+            screen.draw(fleet, &rows, &sum, &notes, (second, args.seconds));
         }
     }
     Ok(())

@@ -14,17 +14,26 @@ use crate::{
 pub struct Screen {
     term: Option<Term>,
     drawn: usize,
+    noted: Vec<String>,
 }
 
 impl Screen {
     /// The standard output; nothing is ever drawn with `quiet`.
     pub fn new(quiet: bool) -> Self {
         let term = Term::stdout();
-        Self { term: (!quiet && term.features().is_attended()).then_some(term), drawn: 0 }
+        Self { term: (!quiet && term.features().is_attended()).then_some(term), drawn: 0, noted: Vec::new() }
     }
 
-    /// Draws the fleet after `second` of `seconds`. Off a terminal only the sums are shown until the end.
-    pub fn draw(&mut self, fleet: &Fleets, rows: &[Row], sum: &Totals, second: u64, seconds: u64) {
+    /// Draws the fleet after `second` of `seconds`, and notes below the sums. Off a terminal only the sums, and notes that
+    /// are new, are shown until the end.
+    pub fn draw(
+        &mut self,
+        fleet: &Fleets,
+        rows: &[Row],
+        sum: &Totals,
+        notes: &[String],
+        (second, seconds): (u64, u64),
+    ) {
         let (height, width) = self.term.as_ref().map_or((usize::MAX, 200), |t| {
             let (h, w) = t.size();
             (usize::from(h), usize::from(w))
@@ -34,7 +43,11 @@ impl Screen {
             lines.push(sums(&name, &Totals::of(group)));
         }
         lines.push(sums("site", sum));
-        if self.term.is_some() || second == seconds {
+        let whole = self.term.is_some() || second == seconds;
+        let told = std::mem::replace(&mut self.noted, notes.to_vec());
+        let notes = notes.iter().filter(|note| whole || !told.contains(note)).cloned();
+        if whole {
+            lines.extend(notes);
             lines.push(String::new());
             lines.push(format!(
                 "{:<16} {:<24} {:>9} {:>8} {:>6} {:>7}  {}",
@@ -44,6 +57,7 @@ impl Screen {
             lines.extend(miners(rows, space));
         } else {
             lines.drain(..lines.len() - 1);
+            lines.extend(notes);
         }
         self.put(&lines, width);
     }

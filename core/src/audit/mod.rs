@@ -30,6 +30,7 @@ mod hash;
 mod key;
 mod log;
 mod note;
+mod page;
 mod proof;
 mod rows;
 mod stored;
@@ -48,10 +49,11 @@ pub use export::{export, lines};
 pub use hash::Hash;
 pub use key::{AuditKey, VerifierKey};
 pub use log::Log;
+pub use page::{Page, page};
 pub use proof::{verify_consistency, verify_inclusion};
 pub use rows::Rows;
 pub use tree::Tree;
-pub use verify::{Verified, verify};
+pub use verify::{Verified, verify, verify_stored};
 pub use witness::{FileWitness, Witness};
 
 /// The stable codes of this module's errors.

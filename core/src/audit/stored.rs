@@ -35,8 +35,20 @@ pub(super) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub fn of(store: &'a ControlStore) -> Self {
-        let begin = Bound::Included(Key::from(format!("{PREFIX}/")));
-        Self { store, chunk: Vec::new().into_iter(), after: begin, next: 0, strange: None }
+        Self::starting(store, 0)
+    }
+
+    /// Those from the entry `from` on.
+    pub fn starting(store: &'a ControlStore, from: u64) -> Self {
+        // What stands before the first entry would be strange, too.
+        let begin = if from == 0 { Key::from(format!("{PREFIX}/")) } else { key(from) };
+        Self {
+            store,
+            chunk: Vec::new().into_iter(),
+            after: Bound::Included(begin),
+            next: from,
+            strange: None,
+        }
     }
 
     /// The error about the first record that stands under a key that is not its turn; the lines end before it.

@@ -5,8 +5,13 @@ use super::{
     diagnose::{Fault, Line, Place, Why, diagnose},
     entry::Link,
     frontier::Frontier,
+    stored::Lines,
 };
-use crate::planted::{Bug, planted};
+use crate::{
+    Result,
+    planted::{Bug, planted},
+    store::ControlStore,
+};
 
 /// How many lines behind the first wrong one are looked at to find out what is wrong.
 const AHEAD: usize = 2;
@@ -39,6 +44,17 @@ pub fn verify<L: AsRef<[u8]>>(
     let walk = Walk::over(entries, checkpoints)?;
     let witnessed = checkpoints.iter().map(|c| c.size()).max().unwrap_or(0);
     Ok(Verified { size: walk.tree.size(), root: walk.tree.root(), witnessed })
+}
+
+/// As [`verify`], of the log in a store.
+///
+/// # Errors
+/// [`Corrupt`](crate::ErrorKind::Corrupt) with the code `AUDIT_CORRUPT`; the fact `entry` is the first place where something
+/// is wrong.
+pub fn verify_stored(store: &ControlStore, checkpoints: &[Checkpoint]) -> Result<Verified> {
+    let mut lines = Lines::of(store);
+    let verified = verify(&mut lines, checkpoints).map_err(Fault::to_error)?;
+    lines.strange().map_or(Ok(verified), Err)
 }
 
 /// A walk over the lines of a log.

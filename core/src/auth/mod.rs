@@ -14,11 +14,27 @@ pub struct Principal {
     pub user: String,
     /// What it may do.
     pub permissions: Permissions,
+    /// The rights that its pushes and votes claim, `["miner:rw"]`, where the site takes rights from the call; `None` for
+    /// [`permissions`](Self::permissions). Only who signed the caller in may set them.
+    pub claims: Option<Vec<String>>,
+    gateway: bool,
 }
 
 impl Principal {
     /// The principal called `user`.
     pub fn new(user: &str, permissions: Permissions) -> Self {
-        Self { user: user.into(), permissions }
+        Self { user: user.into(), permissions, claims: None, gateway: false }
+    }
+
+    /// A gateway in the same process that has signed its own callers in, as MiningOS's does: for the methods of actions,
+    /// who acts and with which rights stands in the body of each call (`voter`, `authPerms`). Whoever holds such a
+    /// principal can be anybody, so it is made for no session and for nothing that comes over a network.
+    pub fn gateway(name: &str, permissions: Permissions) -> Self {
+        Self { gateway: true, ..Self::new(name, permissions) }
+    }
+
+    /// Whether it speaks for others.
+    pub const fn is_gateway(&self) -> bool {
+        self.gateway
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! [`Orchestrator`] is the typed interface; [`call`] speaks MiningOS's methods over it.
 
+mod actions;
 pub mod call;
 mod fan;
 mod hands;
@@ -23,7 +24,7 @@ pub use things::Placed;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
@@ -31,7 +32,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Error, ErrorKind, Result,
-    action::Hands,
+    action::{Engine, Hands},
     auth::{Access, Permissions},
     io::Ctx,
     rack::{Rack, RackId, RackInfo, Things},
@@ -96,6 +97,8 @@ struct Inner {
     things: Option<Arc<Things>>,
     attached: RwLock<BTreeMap<RackId, Arc<Attached>>>,
     map: RwLock<Arc<Versioned<ThingMap>>>,
+    /// What carries actions out, as long as its owner keeps it.
+    actions: RwLock<Option<Weak<Engine>>>,
     /// Held while registry, racks or map change, so that each change is judged by the state that it meets.
     changing: tokio::sync::Mutex<()>,
 }
@@ -119,6 +122,7 @@ impl Orchestrator {
             things: options.things,
             attached: RwLock::default(),
             map: RwLock::new(Arc::new(map)),
+            actions: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
         })))
     }

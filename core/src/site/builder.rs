@@ -9,10 +9,14 @@ use serde_json::{Map, Value};
 use super::Site;
 use crate::{
     Error, ErrorKind, Result,
-    action::catalogue::{FirmwareStore, Images},
+    action::{
+        Engine, EngineOptions, Policy, RightsSource, StaticPrincipals,
+        catalogue::{FirmwareStore, Images},
+        policy::Rules,
+    },
     driver,
     io::Ctx,
-    ork::{LocalHands, Orchestrator, OrkOptions, RackConf},
+    ork::{LocalHands, Orchestrator, OrkFleet, OrkOptions, RackConf},
     rack::{LastRows, LocalRack, Rack, RackId, RackInfo, RackOptions, Things},
     store::{ControlStore, LastStore, StoreOptions, code},
 };
@@ -25,12 +29,16 @@ pub struct SiteBuilder {
     store: StoreOptions,
     orchestrator: OrkOptions,
     firmware: Option<Arc<dyn FirmwareStore>>,
+    actions: EngineOptions,
 }
 
 impl SiteBuilder {
     pub(super) fn new(drivers: driver::Registry) -> Self {
         let (store, orchestrator) = (StoreOptions::default(), OrkOptions::default());
-        Self { drivers, racks: Vec::new(), store, orchestrator, firmware: None }
+        // Nobody may do anything until the program says who may.
+        let nobody = RightsSource::Current(Arc::new(StaticPrincipals::new()));
+        let actions = EngineOptions::new(Arc::new(Rules::safe()), nobody);
+        Self { drivers, racks: Vec::new(), store, orchestrator, firmware: None, actions }
     }
 
     /// Adds the rack called `name` for things of `thing_type`; its id is `<thing_type>-<name>`.
@@ -64,6 +72,27 @@ impl SiteBuilder {
     #[must_use]
     pub fn firmware(mut self, images: Arc<dyn FirmwareStore>) -> Self {
         self.firmware = Some(images);
+        self
+    }
+
+    /// By which rules actions are approved; [`Rules::safe`] without it.
+    #[must_use]
+    pub fn policy(mut self, policy: Arc<dyn Policy>) -> Self {
+        self.actions.policy = policy;
+        self
+    }
+
+    /// Who may propose and approve actions; without it nobody may.
+    #[must_use]
+    pub fn rights(mut self, rights: RightsSource) -> Self {
+        self.actions.rights = rights;
+        self
+    }
+
+    /// How actions are carried out, with policy and rights: in place of all that was said of them before.
+    #[must_use]
+    pub fn actions(mut self, options: EngineOptions) -> Self {
+        self.actions = options;
         self
     }
 
@@ -107,6 +136,7 @@ impl SiteBuilder {
 
     /// What is wrong with the description, before any file is touched.
     fn check(&self) -> Result<()> {
+        self.actions.check()?;
         let mut ids = BTreeSet::new();
         for (thing_type, name, options, _) in &self.racks {
             let id = RackInfo::new(thing_type, name)?.id;
@@ -149,7 +179,7 @@ impl SiteBuilder {
         let drivers = Arc::new(self.drivers);
         let orchestrator = Orchestrator::open(
             cx,
-            store,
+            store.clone(),
             OrkOptions { things: Some(Arc::clone(&things)), ..self.orchestrator },
         )?;
         let images = Arc::new(Images::new(self.firmware));
@@ -178,7 +208,11 @@ impl SiteBuilder {
         for (rack, things) in left {
             tracing::warn!(%rack, things, "things of a rack that is not open are neither polled nor listed");
         }
-        Ok(Site { cx: cx.clone(), drivers, things, last, racks, orchestrator })
+        // Only now: it looks at once for what an earlier one left unfinished.
+        let fleet = Arc::new(OrkFleet::new(orchestrator.clone()));
+        let engine = Arc::new(Engine::open(cx, store, fleet, self.actions)?);
+        orchestrator.serve_actions(&engine);
+        Ok(Site { cx: cx.clone(), drivers, things, last, racks, orchestrator, engine })
     }
 }
 

@@ -12,7 +12,9 @@ pub use readings::Readings;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    Error, ErrorKind, Result, ThingId, driver,
+    Error, ErrorKind, Result, ThingId,
+    action::Engine,
+    driver,
     io::Ctx,
     ork::{Move, Orchestrator},
     query::{Query, QueryPage},
@@ -23,7 +25,9 @@ use crate::{
 
 /// A site: racks that collect their things, one registry over the control store, and an orchestrator over them.
 ///
-/// Nothing of it writes to a device: its racks have hands, but only an approved action has the permit that they need.
+/// What writes to a device is an approved action, and nothing else: the racks have hands, and the site's [`Engine`] alone
+/// gives the permit that they need. Who may propose and approve is said to the [builder](SiteBuilder::rights); until
+/// then nobody may.
 ///
 /// ```no_run
 /// # async fn example(drivers: headframe_core::driver::Registry) -> headframe_core::Result<()> {
@@ -41,6 +45,34 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Putting a container to sleep takes two people here, because that is what [`Rules::safe`](crate::action::policy::Rules::safe)
+/// asks for ten miners and more:
+///
+/// ```no_run
+/// # async fn example(builder: headframe_core::site::SiteBuilder) -> headframe_core::Result<()> {
+/// use headframe_core::{
+///     action::{Ballot, By, Draft, Person, RightsSource, StaticPrincipals},
+///     auth::Permissions,
+///     io::Ctx,
+/// };
+/// use serde_json::json;
+///
+/// let (ann, bob) = (Person::from_text("ann@site")?, Person::from_text("bob@site")?);
+/// let people = StaticPrincipals::new();
+/// for person in [&ann, &bob] {
+///     people.set(person, Permissions::parse(["miner:rw", "actions:rw"])?)?;
+/// }
+/// let rights = RightsSource::Current(std::sync::Arc::new(people));
+/// let site = builder.rights(rights).open(&Ctx::system(), "site".as_ref()).await?;
+///
+/// let sleep = Draft::new("setPowerMode", vec!["sleep".into()], json!({"info.container": "c-3"}))?;
+/// let id = site.actions().push(sleep, &By::new(ann)).await?.into_id()?;
+/// let header = site.actions().vote(id, Ballot::new(true), &By::new(bob)).await?;
+/// println!("{id} is {}", header.status.as_str());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Site {
     cx: Ctx,
@@ -49,6 +81,7 @@ pub struct Site {
     last: LastRows,
     racks: BTreeMap<RackId, Arc<LocalRack>>,
     orchestrator: Orchestrator,
+    engine: Arc<Engine>,
 }
 
 /// What became of a site's work when it was shut down.
@@ -61,6 +94,8 @@ pub struct SiteShutdown {
     pub aborted: usize,
     /// Readings that reached neither store nor sink.
     pub undelivered: usize,
+    /// Whether calls of actions were broken off. What became of them is found out by the next start.
+    pub actions_broken_off: bool,
 }
 
 impl Site {
@@ -77,6 +112,11 @@ impl Site {
     /// The orchestrator over the racks, and through it MiningOS's methods: [`Orchestrator::call`].
     pub fn orchestrator(&self) -> &Orchestrator {
         &self.orchestrator
+    }
+
+    /// The action engine: the only way to write to the site's devices.
+    pub fn actions(&self) -> &Engine {
+        &self.engine
     }
 
     /// The registry of all things.
@@ -173,16 +213,20 @@ impl Site {
         self.racks.values().map(|rack| rack.counts()).fold(Counts::default(), Counts::plus)
     }
 
-    /// Ends all racks within `bound`, then makes what they collected durable and closes the stores.
+    /// Ends the site in order. No call of an action begins any more, and those under way have `bound` to end; then all
+    /// racks end, within as much; then what they collected is made durable and the stores are closed. Actions that are not
+    /// finished go on when the site is opened again.
     ///
     /// # Errors
     /// When the stores could not be written to the end.
     pub async fn shutdown(self, bound: Duration) -> Result<SiteShutdown> {
+        let mut report =
+            SiteShutdown { actions_broken_off: !self.end_actions(bound).await, ..Default::default() };
+        drop(self.engine);
         let mut ending = tokio::task::JoinSet::new();
         for rack in self.racks.into_values() {
             ending.spawn(async move { rack.shutdown(bound).await });
         }
-        let mut report = SiteShutdown::default();
         while let Some(Ok(rack)) = ending.join_next().await {
             report.finished += rack.finished;
             report.aborted += rack.aborted;
@@ -193,5 +237,15 @@ impl Site {
         self.last.store().clone().close()?;
         store.close().await?;
         Ok(report)
+    }
+
+    /// Whether the engine ended by itself. Otherwise it ends with its last handle, as in a crash.
+    async fn end_actions(&self, bound: Duration) -> bool {
+        let closing = Engine::clone(&self.engine).close();
+        let ended = async {
+            closing.await;
+            Ok(())
+        };
+        self.cx.deadline_in(bound).within("site.shutdown", ended).await.is_ok()
     }
 }

@@ -71,7 +71,7 @@ impl EngineOptions {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let wrong = |field, why: &str| Err(Error::invalid("engine.open", field, why));
         if !(1..=10_000).contains(&self.in_flight) {
             return wrong("in_flight", "1 to 10,000 calls");

@@ -2,10 +2,13 @@
 //!
 //! Each method is one row of [`methods`], and a row says what it needs: none can be added that anybody may call.
 
+mod actions;
+mod audit;
 mod map;
 mod params;
 mod racks;
 mod site;
+mod stops;
 mod table;
 mod things;
 
@@ -95,6 +98,12 @@ impl Reply {
         let (_, first) = failed.swap_remove(0);
         Err(first.with("others_failed", failed.len()))
     }
+}
+
+/// What reads much of the store, beside the tasks that must not wait.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let ended = |e| Error::new(ErrorKind::Internal, OP, "reading the store came to a bad end").caused_by(e);
+    tokio::task::spawn_blocking(work).await.map_err(ended)?
 }
 
 impl Orchestrator {

@@ -45,6 +45,11 @@ impl<'a> Params<'a> {
         self.value.as_object().ok_or_else(|| Error::invalid(OP, "params", "takes an object"))
     }
 
+    /// The parameters as they came, when they are an object.
+    pub fn body(&self) -> Result<&Value> {
+        self.object().map(|_| &self.value)
+    }
+
     /// A member that is there and not null.
     pub fn get(&self, member: &str) -> Result<Option<&Value>> {
         Ok(self.object()?.get(member).filter(|value| !value.is_null()))

@@ -4,7 +4,7 @@ use crate::auth::{
     Scope::{Any, Area as Of, Family},
 };
 
-use super::{Method, map, racks, site, things};
+use super::{Method, actions, audit, map, racks, site, stops, things};
 
 /// One row: name, operation, what it needs, parameters, result, handler.
 macro_rules! rows {
@@ -55,6 +55,28 @@ pub fn methods() -> &'static [Method] {
 
         "getGlobalConfig" Read Any, "{fields?}" => "configuration", site::config;
         "setGlobalConfig" Write Of(Area::Features), "{isAutoSleepAllowed}" => "configuration", site::set_config;
+
+        "pushAction" Write Of(Area::Actions), "{query, action, params, rackType?, batchActionUID?, clientKey?, why?}" => "{id, data, errors}, or {id: null, errors}", actions::push;
+        "pushActionsBatch" Write Of(Area::Actions), "{batchActionsPayload: [{query, action, params, rackType?, clientKey?, why?}], batchActionUID?, suffix?, allOrNothing?}" => "[{id, data, errors}], in the order of the payload", actions::push_batch;
+        "voteAction" Write Of(Area::Actions), "{id, approve, digest?, clientKey?, why?}" => "1", actions::vote;
+        "withdrawVote" Write Of(Area::Actions), "{id}" => "1", actions::withdraw;
+        "cancelActionsBatch" Write Of(Area::Actions), "{ids}" => "[{id, success, error?}]", actions::cancel;
+        "getAction" Read Any, "{id, type: voting, ready, executing or done}" => "action", actions::get;
+        "getActionsBatch" Read Any, "{ids}" => "[{type, action}], unknown ids left out", actions::get_batch;
+        "queryActions" Read Any, "{queries: [{type, filter?: {gt, gte, lt, lte}, opts?: {limit, reverse}, query?, fields?}], suffix?, groupBatch?}" => "{type: [action]}", actions::query;
+        "pauseAction" Write Of(Area::Actions), "{id, why?}" => "1", actions::pause;
+        "resumeAction" Write Of(Area::Actions), "{id}" => "1", actions::resume;
+        "stopAction" Write Of(Area::Actions), "{id, why?}" => "1", actions::stop;
+        "settleCall" Write Of(Area::Actions), "{id, rackId, thingId, settled: ok, failed or unknown, why?}" => "1", actions::settle;
+
+        "haltSite" Write Of(Area::Actions), "{why?}" => "1", stops::halt;
+        "stopScope" Write Of(Area::Actions), "{scope: {kind: halt, freeze, person or rack, of?}, why?}" => "1", stops::stop;
+        "liftStop" Write Of(Area::Actions), "{scope, why?}" => "{lifted}", stops::lift;
+        "getStops" Read Any, "{}" => "[{scope, by, why?, since, lifts?}]", stops::list;
+        "shedLoad" Write Of(Area::Miner), "{query, why, kwPerS?}" => "{id, data, errors}, or {id: null, errors}", stops::shed;
+
+        "verifyAudit" Read Of(Area::Actions), "{key?, checkpoints?}" => "{verified, size, root, witnessed}, or {verified: false, entry, why}", audit::verify;
+        "exportAudit" Read Of(Area::Actions), "{from?, limit?}" => "{lines, next?}", audit::export;
     };
     ROWS
 }

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{super::call::methods, BACK, COOLING, FRONT, Site};
-use crate::{ErrorKind, auth::Scope};
+use super::{super::call::methods, BACK, COOLING, FRONT, Site, actions::Served};
+use crate::{ErrorKind, action::ActionId, auth::Scope};
 
 /// Who may call what, apart from the table of methods: any one of these permissions will do.
 const NEEDS: &[(&str, &[&str])] = &[
@@ -34,7 +34,28 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("reassignThings", &["racks:w"]),
     ("getGlobalConfig", ANY_READ),
     ("setGlobalConfig", &["features:w"]),
+    ("pushAction", &["actions:w"]),
+    ("pushActionsBatch", &["actions:w"]),
+    ("voteAction", &["actions:w"]),
+    ("withdrawVote", &["actions:w"]),
+    ("cancelActionsBatch", &["actions:w"]),
+    ("getAction", ANY_READ),
+    ("getActionsBatch", ANY_READ),
+    ("queryActions", ANY_READ),
+    ("pauseAction", &["actions:w"]),
+    ("resumeAction", &["actions:w"]),
+    ("stopAction", &["actions:w"]),
+    ("settleCall", &["actions:w"]),
+    ("haltSite", &["actions:w"]),
+    ("stopScope", &["actions:w"]),
+    ("liftStop", &["actions:w"]),
+    ("getStops", ANY_READ),
+    ("shedLoad", &["miner:w"]),
+    ("verifyAudit", &["actions:r"]),
+    ("exportAudit", &["actions:r"]),
 ];
+/// Methods that the engine lets nobody use on an action of miners without this, too.
+const OF_MINERS: &[&str] = &["voteAction", "pauseAction", "resumeAction", "stopAction", "settleCall"];
 const READ: &[&str] =
     &["miner:r", "container:r", "minerpool:r", "powermeter:r", "temp:r", "electricity:r", "inventory:r"];
 const ANY_READ: &[&str] = &["r"];
@@ -93,9 +114,39 @@ const ROLES: &[(&str, &[&str])] = &[
     ("cooler", &["container:rw"]),
 ];
 
+/// Actions of a new site.
+#[derive(Debug, Clone, Copy)]
+struct Actions {
+    /// Waits for a vote, and has one of the caller.
+    voted: ActionId,
+    /// Waits for a vote.
+    open: ActionId,
+    /// Runs, held.
+    running: ActionId,
+    /// Ended with a call of which nobody knows.
+    lost: ActionId,
+}
+
 /// Parameters with which a method succeeds on a new site.
-fn good(method: &str) -> Value {
+fn good(method: &str, actions: Actions) -> Value {
+    let Actions { voted, open, running, lost } = actions;
     match method {
+        "pushAction" => json!({"query": {}, "action": "reboot", "params": []}),
+        "pushActionsBatch" => {
+            json!({"batchActionsPayload": [{"query": {}, "action": "reboot", "params": []}]})
+        }
+        "voteAction" => json!({"id": open, "approve": true}),
+        "withdrawVote" => json!({"id": voted}),
+        "cancelActionsBatch" => json!({"ids": [open]}),
+        "getAction" => json!({"id": open, "type": "voting"}),
+        "getActionsBatch" => json!({"ids": [open]}),
+        "queryActions" => json!({"queries": [{"type": "voting"}]}),
+        "pauseAction" | "resumeAction" | "stopAction" => json!({"id": running}),
+        "settleCall" => {
+            json!({"id": lost, "rackId": Served::RACK, "thingId": Served::thing(1), "settled": "ok"})
+        }
+        "stopScope" | "liftStop" => json!({"scope": {"kind": "freeze"}}),
+        "shedLoad" => json!({"query": {}, "why": "the grid asks for it"}),
         "registerRack" => json!({"id": "far", "type": "miner-x", "info": {"rpcPublicKey": "ab"}}),
         "forgetRacks" => json!({"all": true}),
         "getWrkConf" => json!({"type": "miner"}),
@@ -120,12 +171,22 @@ fn good(method: &str) -> Value {
     }
 }
 
-/// A site where every method succeeds: there is a comment to edit.
-async fn site() -> Site {
+/// A site where every method succeeds: there is a comment to edit, and there are actions.
+async fn site() -> (Site, Served, Actions) {
     let site = Site::new().await;
     let comment = json!({"rackId": FRONT, "thingId": format!("{FRONT}-1"), "comment": "first"});
     site.call("saveThingComment", comment).await.unwrap();
-    site
+    let served = Served::by(&site.ork);
+    let actions = Actions {
+        voted: served.push("three", "boss").await,
+        open: served.push("setUpfreqSpeed", "boss").await,
+        running: served.running("boss").await,
+        lost: served.lost("boss").await,
+    };
+    site.call("voteAction", json!({"id": actions.voted, "approve": true})).await.unwrap();
+    site.call("pauseAction", json!({"id": actions.running})).await.unwrap();
+    site.call("stopScope", json!({"scope": {"kind": "freeze"}, "why": "a test"})).await.unwrap();
+    (site, served, actions)
 }
 
 fn permits(list: &[&str], needs: &[&str]) -> bool {
@@ -138,24 +199,41 @@ fn permits(list: &[&str], needs: &[&str]) -> bool {
     })
 }
 
+/// Methods that are for whoever may read anything: they tell of no area, or of actions, as in MiningOS.
+const TELLING: &[&str] = &[
+    "echo",
+    "ping",
+    "getInstanceId",
+    "getGlobalConfig",
+    "getAction",
+    "getActionsBatch",
+    "queryActions",
+    "getStops",
+];
+
 #[test]
 fn every_method_is_declared_once_with_what_it_needs() {
     let names: BTreeSet<&str> = methods().iter().map(|row| row.name).collect();
     assert_eq!(names.len(), methods().len());
     assert_eq!(names, NEEDS.iter().map(|(name, _)| *name).collect());
     for row in methods() {
-        let telling = ["echo", "ping", "getInstanceId", "getGlobalConfig"].contains(&row.name);
+        let telling = TELLING.contains(&row.name);
         assert_eq!(row.needs == Scope::Any, telling, "{row:?}");
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_role_may_call_what_it_has_a_permission_for_and_nothing_else() {
+    let (mut at, mut _served, mut actions) = site().await;
+    let mut before = at.state();
     for (role, list) in ROLES {
         for (method, needs) in NEEDS {
-            let site = site().await;
-            let before = site.state();
-            let answer = site.call_as(list, method, good(method)).await;
+            if at.state() != before {
+                (at, _served, actions) = site().await;
+                before = at.state();
+            }
+            let site = &at;
+            let answer = site.call_as(list, method, good(method, actions)).await;
             // Of things that it cannot see there are none.
             if *role == "cooler" && ["mergeThings", "splitThing"].contains(method) {
                 assert_eq!(answer.unwrap_err().kind(), ErrorKind::Unsupported);
@@ -166,6 +244,12 @@ async fn every_role_may_call_what_it_has_a_permission_for_and_nothing_else() {
                 continue;
             }
             if permits(list, needs) {
+                if OF_MINERS.contains(method) && !permits(list, &["miner:w"]) {
+                    let e = answer.expect_err(&format!("{role} {method}"));
+                    assert_eq!((e.kind(), e.code()), (ErrorKind::Forbidden, "ERR_ACTION_DENIED"));
+                    assert_eq!(site.state(), before, "{role} {method}");
+                    continue;
+                }
                 // The registry behind these is of racks as they are: see the tests of those.
                 if ["mergeThings", "splitThing"].contains(method) {
                     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Unsupported, "{role} {method}");

@@ -1,3 +1,5 @@
+mod actions;
+mod audit;
 mod calls;
 mod fake;
 mod local;
