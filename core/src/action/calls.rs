@@ -108,10 +108,15 @@ impl Calls {
             {
                 CallState::Ended { attempt: o.attempt, fate: o.fate }
             }
-            (CallState::Open { attempt, .. }, Step::Outcome(o)) if o.attempt == *attempt => match o.fate {
-                Fate::NotSent => CallState::Waiting { attempts: *attempt },
-                fate => CallState::Ended { attempt: *attempt, fate },
-            },
+            // Nobody says how a call ended that is still under way.
+            (CallState::Open { attempt, .. }, Step::Outcome(o))
+                if o.attempt == *attempt && o.by.is_none() =>
+            {
+                match o.fate {
+                    Fate::NotSent => CallState::Waiting { attempts: *attempt },
+                    fate => CallState::Ended { attempt: *attempt, fate },
+                }
+            }
             // A person settles what nobody knew.
             (CallState::Ended { attempt, fate: Fate::Unknown | Fate::Lost }, Step::Outcome(o))
                 if o.attempt == *attempt

@@ -133,6 +133,10 @@ async fn two_actions_do_not_write_to_one_target_at_a_time() {
     let first = push(&engine, "reboot", one(0), "ann").await;
     until(&engine, first, Status::Executing).await;
     lab.pass(1_000).await;
+    // Nobody settles a call that is still under way.
+    let target = (&rack(), &*thing(0));
+    let settled = engine.settle(first, target, Settled::Failed, None, &by("bob")).await.unwrap_err();
+    assert_eq!(settled.code(), "ERR_CALL_DECIDED");
     let second = push(&engine, "setPowerMode", json!({}), "ann").await;
     lab.pass(10_000).await;
     assert_eq!(lab.rack.received(&thing(0)), [first]);
