@@ -76,6 +76,7 @@ pub(super) fn text(e: &Error) -> Text {
 impl Inner {
     /// Makes one attempt at a call; `attempts` were made before, none of them sent.
     pub(super) async fn call(&self, rack: &RackId, n: u32, attempts: u16, call: &Call, lane: Lane) -> Next {
+        self.point("before_look").await;
         let (hands, look) = match self.look(rack, call).await {
             Ok(found) => found,
             Err(e) => return self.end(call.id, n, attempts, End::failed(text(&e))).await,
@@ -88,12 +89,8 @@ impl Inner {
         let up_since_wall_ms = look.observed.up_since_wall_ms(&self.cx);
         let before = Before { observed: look.observed.clone(), up_since_wall_ms };
         self.point("before_journal").await;
-        if planted(Bug::IntentAfterSend) {
-            let end = self.send(&*hands, call, &look, &before, lane).await;
-            drop(self.intend(call.id, n, attempt, &before).await);
-            return match end {
-                Ok(end) | Err((_, end)) => self.end(call.id, n, attempt, end).await,
-            };
+        if let Some(next) = self.out_of_order(&*hands, call, &look, &before, lane, (n, attempt)).await {
+            return next;
         }
         match self.intend(call.id, n, attempt, &before).await {
             Ok(()) => {}
@@ -121,6 +118,30 @@ impl Inner {
         let next = self.end(call.id, n, attempt, end).await;
         self.point("after_outcome").await;
         next
+    }
+
+    /// The same call, with the planted bugs of its order.
+    async fn out_of_order(
+        &self,
+        hands: &dyn Hands,
+        call: &Call,
+        look: &Look,
+        before: &Before,
+        lane: Lane,
+        (n, attempt): (u32, u16),
+    ) -> Option<Next> {
+        if planted(Bug::IntentAfterSend) {
+            let end = self.send(hands, call, look, before, lane).await;
+            drop(self.intend(call.id, n, attempt, before).await);
+            let (Ok(end) | Err((_, end))) = end;
+            return Some(self.end(call.id, n, attempt, end).await);
+        }
+        if planted(Bug::OutcomeBeforeReply) && self.intend(call.id, n, attempt, before).await.is_ok() {
+            let next = self.end(call.id, n, attempt, End::ok(json!({"success": true}), None)).await;
+            drop(self.send(hands, call, look, before, lane).await);
+            return Some(next);
+        }
+        None
     }
 
     async fn look(&self, rack: &RackId, call: &Call) -> Result<(std::sync::Arc<dyn Hands>, Look)> {
@@ -167,6 +188,7 @@ impl Inner {
         let sent = async { Ok(hands.send(&cx, call, &permit).await) };
         // Hands that do not keep the deadline themselves cannot say how far they came.
         let sent = cx.within(OP, sent).await.map_err(Error::maybe_sent).and_then(|sent| sent);
+        self.point("after_send_before_reply").await;
         match sent {
             Ok(reply) if is_refused(&reply.result) => {
                 let error = refusal(&reply.result);
@@ -199,7 +221,9 @@ impl Inner {
 
     async fn confirm(&self, hands: &dyn Hands, call: &Call, before: &Before, reply: Reply) -> End {
         self.point("before_confirm").await;
-        match hands.confirm(&self.cx, call, before, Duration::ZERO).await {
+        let seen = hands.confirm(&self.cx, call, before, Duration::ZERO).await;
+        self.point("after_confirm").await;
+        match seen {
             Seen::Applied => {
                 let mut result = reply.result;
                 if let Some(state) = result.get_mut("state") {
@@ -220,10 +244,12 @@ impl Inner {
         before: &Before,
         since: Duration,
     ) -> End {
+        self.point("before_look_back").await;
         let seen = match self.hands(rack) {
             Ok(hands) => hands.confirm(&self.cx, call, before, since).await,
             Err(_) => Seen::Unknown,
         };
+        self.point("after_look_back").await;
         match seen {
             Seen::Applied => End::ok(json!({"success": true, "reconciled": true}), None),
             Seen::NotApplied => End::failed(not_confirmed()),

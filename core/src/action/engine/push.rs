@@ -145,6 +145,7 @@ impl Engine {
         let inner = &self.0;
         inner.shared.stops().admit(&by.person)?;
         let voter = inner.voter(by).await?;
+        inner.point("before_select").await;
         let mut judged = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let again = match &draft.client_key {
@@ -167,7 +168,10 @@ impl Engine {
             // One that is refused keeps all from being stored.
             stored.inspect_err(|_| desk.back_to(&mark))
         };
-        inner.ask(all).await
+        inner.point("before_push").await;
+        let stored = inner.ask(all).await?;
+        inner.point("after_push").await;
+        Ok(stored)
     }
 }
 

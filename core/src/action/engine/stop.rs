@@ -50,6 +50,7 @@ impl Engine {
         self.0.shared.stops().admit(&voter.person)?;
         let (shown, why) = (by(&voter.person), why.map(Text::from));
         let halt = scope == StopScope::Halt;
+        self.0.point("before_lift").await;
         let lifted = self
             .0
             .ask_urgently(move |desk| {
@@ -63,6 +64,7 @@ impl Engine {
                 Ok(lifted)
             })
             .await?;
+        self.0.point("after_lift").await;
         if lifted && halt {
             self.0.halted.store(false, Ordering::SeqCst);
             self.0.shared.tell();
@@ -72,6 +74,7 @@ impl Engine {
 
     async fn begin_stop(&self, scope: StopScope, why: Option<&str>, voter: Voter) -> Result<()> {
         let (shown, why) = (by(&voter.person), why.map(Text::from));
+        self.0.point("before_stopping").await;
         self.0
             .ask_urgently(move |desk| {
                 let mut stops = Stops::clone(&desk.stops());
@@ -89,6 +92,7 @@ impl Engine {
                 Ok(())
             })
             .await?;
+        self.0.point("after_stopping").await;
         Ok(())
     }
 
