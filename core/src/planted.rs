@@ -27,6 +27,8 @@ pub enum Bug {
     StaleRead,
     /// A call is journalled only after it was sent.
     IntentAfterSend,
+    /// A call counts as done before its reply is read.
+    OutcomeBeforeReply,
     /// An action that is paused goes on.
     IgnoreHold,
     /// What an action touches is not compared with what was voted for.
@@ -52,6 +54,7 @@ pub fn planted(bug: Bug) -> bool {
         Bug::VoteAfterCancel => "vote-after-cancel",
         Bug::StaleRead => "stale-read",
         Bug::IntentAfterSend => "intent-after-send",
+        Bug::OutcomeBeforeReply => "outcome-before-reply",
         Bug::IgnoreHold => "ignore-hold",
         Bug::DigestWithoutTargets => "digest-without-targets",
         Bug::CachedRights => "cached-rights",

@@ -89,6 +89,8 @@ pub enum Part {
     Tell,
     /// Changes the key of a site.
     Rotate,
+    /// Runs an engine whose devices and client are the parent.
+    Act,
 }
 
 #[cfg(test)]

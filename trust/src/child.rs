@@ -11,6 +11,7 @@ use headframe_core::{
 };
 
 use crate::{
+    act,
     args::Part,
     checks,
     rig::{in_real_time, needed},
@@ -26,6 +27,7 @@ pub fn run(part: Part, dir: &Path) -> Result<(), String> {
         Part::Fill => checks::fill(dir),
         Part::Tell => in_real_time(checks::tell(dir)),
         Part::Rotate => in_real_time(checks::rotate(dir)),
+        Part::Act => in_real_time(act::serve(dir)),
     }
 }
 

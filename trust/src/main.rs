@@ -3,10 +3,12 @@
 //! Each check runs cases from one seed and prints one JSON line. A check counts only with its control: a build that
 //! holds a planted bug, in which the check must find violations. `cargo xtask trust` runs both.
 
+mod act;
 mod args;
 mod checks;
 mod child;
 mod fixture;
+mod life;
 mod line;
 mod log;
 mod oracle;

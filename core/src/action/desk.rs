@@ -380,6 +380,7 @@ impl Desk {
             self.discard();
             return Ok(());
         }
+        self.shared.point("before_fold").await;
         let (batch, log) = match self.batch() {
             Ok(made) => made,
             Err(e) => {
@@ -392,6 +393,7 @@ impl Desk {
             Ok(revision) => {
                 self.shared.point("after_commit").await;
                 self.publish(revision, log);
+                self.shared.point("after_publish").await;
                 Ok(())
             }
             Err(e) if e.sent() == Sent::Maybe => self.look(e, log).await,

@@ -2,12 +2,21 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::{Notify, broadcast, watch};
 
-use super::{ActionId, Points, state::Header, status::Bucket, stops::Stops, watch::Summary};
+use super::{
+    ActionId, Points,
+    state::Header,
+    status::Bucket,
+    stops::{StopScope, Stops},
+    watch::Summary,
+};
 use crate::{
     audit::Log,
     io::Ctx,
@@ -25,6 +34,8 @@ pub(super) struct Shared {
     version: watch::Sender<u64>,
     /// The head of the audit log.
     log: RwLock<Log>,
+    /// No send begins while it is set.
+    pub halted: Arc<AtomicBool>,
     /// Told when an action that was begun has ended.
     pub ended: Notify,
     points: Option<Arc<dyn Points>>,
@@ -55,6 +66,7 @@ impl Shared {
             watch,
             version,
             log: RwLock::default(),
+            halted: Arc::default(),
             ended: Notify::new(),
             points,
         }
@@ -126,7 +138,9 @@ impl Shared {
     }
 
     pub fn show_stops(&self, stops: Arc<Stops>) {
+        let halted = stops.holds(&StopScope::Halt);
         self.write(|d| d.stops = stops);
+        self.halted.store(halted, Ordering::SeqCst);
     }
 
     fn read<T>(&self, f: impl FnOnce(&Durable) -> T) -> T {

@@ -3,6 +3,7 @@
 mod audit;
 mod cut;
 mod eyes;
+mod failpoint;
 mod full;
 mod fuzz;
 mod hang;
@@ -10,6 +11,7 @@ mod hostile;
 mod http;
 mod identity;
 mod ioerr;
+mod kill;
 mod power;
 mod power2;
 mod refuse;
@@ -62,6 +64,8 @@ impl Check {
 
 /// All checks, in order.
 pub const ALL: &[Check] = &[
+    kill::CHECK,
+    failpoint::CHECK,
     reply::CHECK,
     cut::CHECK,
     http::CHECK,

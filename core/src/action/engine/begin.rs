@@ -91,7 +91,7 @@ impl Inner {
 
     /// Whether its time has come and nothing is stopped.
     fn may_begin(&self, header: &Header) -> Result<bool> {
-        if header.hold.is_some() || self.halted.load(Ordering::SeqCst) {
+        if header.hold.is_some() || self.shared.halted.load(Ordering::SeqCst) {
             return Ok(false);
         }
         if self.shared.stops().against(&header.order).is_some() {

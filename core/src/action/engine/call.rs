@@ -87,6 +87,7 @@ impl Inner {
         if claimed.is_none() && lane == Lane::Usual {
             return Next::Held;
         }
+        self.point("before_look").await;
         let (hands, look) = match self.look(rack, call).await {
             Ok(found) => found,
             Err(e) => return self.end(call.id, n, attempts, End::failed(text(&e))).await,
@@ -99,12 +100,8 @@ impl Inner {
         let up_since_wall_ms = look.observed.up_since_wall_ms(&self.cx);
         let before = Before { observed: look.observed.clone(), up_since_wall_ms };
         self.point("before_journal").await;
-        if planted(Bug::IntentAfterSend) {
-            let end = self.send(&*hands, call, &look, &before, lane).await;
-            drop(self.intend(call.id, n, attempt, &before).await);
-            return match end {
-                Ok(end) | Err((_, end)) => self.end(call.id, n, attempt, end).await,
-            };
+        if let Some(next) = self.out_of_order(&*hands, call, &look, &before, lane, (n, attempt)).await {
+            return next;
         }
         match self.intend(call.id, n, attempt, &before).await {
             Ok(()) => {}
@@ -132,6 +129,30 @@ impl Inner {
         let next = self.end(call.id, n, attempt, end).await;
         self.point("after_outcome").await;
         next
+    }
+
+    /// The same call, with the planted bugs of its order.
+    async fn out_of_order(
+        &self,
+        hands: &dyn Hands,
+        call: &Call,
+        look: &Look,
+        before: &Before,
+        lane: Lane,
+        (n, attempt): (u32, u16),
+    ) -> Option<Next> {
+        if planted(Bug::IntentAfterSend) {
+            let end = self.send(hands, call, look, before, lane).await;
+            drop(self.intend(call.id, n, attempt, before).await);
+            let (Ok(end) | Err((_, end))) = end;
+            return Some(self.end(call.id, n, attempt, end).await);
+        }
+        if planted(Bug::OutcomeBeforeReply) && self.intend(call.id, n, attempt, before).await.is_ok() {
+            let next = self.end(call.id, n, attempt, End::ok(json!({"success": true}), None)).await;
+            drop(self.send(hands, call, look, before, lane).await);
+            return Some(next);
+        }
+        None
     }
 
     async fn look(&self, rack: &RackId, call: &Call) -> Result<(std::sync::Arc<dyn Hands>, Look)> {
@@ -171,13 +192,14 @@ impl Inner {
         lane: Lane,
     ) -> Result<End, (Error, End)> {
         let permit = match lane {
-            Lane::Usual => Permit::of(&look.observed).unless(&self.halted),
+            Lane::Usual => Permit::of(&look.observed).unless(&self.shared.halted),
             Lane::Shed => Permit::of(&look.observed),
         };
         let cx = self.cx.deadline_in(self.options.call_within);
         let sent = async { Ok(hands.send(&cx, call, &permit).await) };
         // Hands that do not keep the deadline themselves cannot say how far they came.
         let sent = cx.within(OP, sent).await.map_err(Error::maybe_sent).and_then(|sent| sent);
+        self.point("after_send_before_reply").await;
         match sent {
             Ok(reply) if is_refused(&reply.result) => {
                 let error = refusal(&reply.result);
@@ -210,7 +232,9 @@ impl Inner {
 
     async fn confirm(&self, hands: &dyn Hands, call: &Call, before: &Before, reply: Reply) -> End {
         self.point("before_confirm").await;
-        match self.seen(hands, call, before, Duration::ZERO).await {
+        let seen = self.seen(hands, call, before, Duration::ZERO).await;
+        self.point("after_confirm").await;
+        match seen {
             Seen::Applied => {
                 let mut result = reply.result;
                 if let Some(state) = result.get_mut("state") {
@@ -239,10 +263,12 @@ impl Inner {
         before: &Before,
         since: Duration,
     ) -> End {
+        self.point("before_look_back").await;
         let seen = match self.hands(rack) {
             Ok(hands) => self.seen(&*hands, call, before, since).await,
             Err(_) => Seen::Unknown,
         };
+        self.point("after_look_back").await;
         match seen {
             Seen::Applied => End::ok(json!({"success": true, "reconciled": true}), None),
             Seen::NotApplied => End::failed(not_confirmed()),

@@ -33,7 +33,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -79,8 +79,6 @@ struct Inner {
     options: EngineOptions,
     requests: mpsc::Sender<Work>,
     urgent: mpsc::Sender<Work>,
-    /// No send begins while it is set.
-    halted: Arc<AtomicBool>,
     reconciled: watch::Sender<bool>,
     /// Calls under way at the same time, of all actions.
     places: Arc<Semaphore>,
@@ -125,7 +123,6 @@ impl Engine {
         let admin =
             AdminHands { live: Arc::clone(&live), store: shared.store.clone(), requests: requests.clone() };
         let fleet = WithSite { fleet, admin: Arc::new(admin), site: RackId::new(SITE)? };
-        let halted = shared.stops().holds(&super::StopScope::Halt);
         let inner = Arc::new(Inner {
             cx: cx.clone(),
             shared,
@@ -135,7 +132,6 @@ impl Engine {
             rights: options.rights.clone(),
             requests,
             urgent,
-            halted: Arc::new(AtomicBool::new(halted)),
             reconciled: watch::Sender::new(false),
             places: Arc::new(Semaphore::new(options.in_flight)),
             shed_places: Arc::new(Semaphore::new(options.shed_in_flight)),
@@ -185,7 +181,7 @@ impl Engine {
     /// opened again.
     pub async fn close(self) {
         const LOOK: Duration = Duration::from_millis(20);
-        self.0.halted.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.0.shared.halted.store(true, std::sync::atomic::Ordering::SeqCst);
         // Whoever waits for a place, or to be let go on, gives up; every call under way has a place.
         self.0.places.close();
         self.0.shed_places.close();

@@ -96,6 +96,29 @@ impl EngineOptions {
 }
 
 /// Told when the engine comes past a place where it can be killed with something half done.
+///
+/// | point | there |
+/// |---|---|
+/// | `before_select`, `before_push`, `after_push` | racks are asked what a push would touch; it is judged; it is durable and not answered |
+/// | `before_vote`, `after_vote` | a vote is judged; it is durable and not answered |
+/// | `before_withdraw`, `after_withdraw`, `before_cancel`, `after_cancel` | the same, of a vote taken back and of an action cancelled |
+/// | `before_pause`, `after_pause`, `before_resume`, `after_resume`, `before_stop`, `after_stop` | the same, of an action held, let go on, ended early |
+/// | `before_settle`, `after_settle` | the same, of a person's word on a call |
+/// | `before_stopping`, `after_stopping`, `before_lift`, `after_lift` | the same, of a stop; a halt holds in memory already |
+/// | `before_shed`, `after_shed` | load is to be shed; that is durable and nothing was sent |
+/// | `before_expire`, `after_expire` | an action ran out; that is durable |
+/// | `before_forget`, `after_forget` | client keys are old; they are gone |
+/// | `before_begin`, `after_begin`, `before_run` | an action may begin; it has; its calls are about to be queued |
+/// | `before_look`, `before_journal` | a target is about to be looked at; it was, and the intent is about to be journalled |
+/// | `after_journal_before_send` | the intent is durable, nothing was sent |
+/// | `after_send_before_reply` | something came back, or the time is over; it was not read |
+/// | `before_confirm`, `after_confirm` | the effect is about to be looked for; it was |
+/// | `after_reply_before_outcome`, `after_outcome` | the outcome is known; it is durable |
+/// | `before_again` | an attempt was certainly not sent, and that is durable |
+/// | `before_fold`, `before_commit`, `after_commit`, `after_publish` | requests are staged; their batch is made; it is durable; it can be seen, and nobody was answered |
+/// | `before_restarted`, `before_reconcile` | an action was under way when the engine ended; that is durable |
+/// | `before_look_back`, `after_look_back` | a call that may have been sent is about to be looked at; it was |
+/// | `after_reconcile`, `after_reconciled` | every such call has its outcome; the action goes on, or has ended |
 #[async_trait]
 pub trait Points: fmt::Debug + Send + Sync + 'static {
     /// It is at the place called `name`. It goes on when this returns.

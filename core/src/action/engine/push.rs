@@ -152,6 +152,7 @@ impl Engine {
         draft::label("suffix", options.suffix.as_ref())?;
         let voter = inner.voter(by).await?;
         inner.shared.stops().admit(&voter.person)?;
+        inner.point("before_select").await;
         let mut judged = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let again = match &draft.client_key {
@@ -174,7 +175,10 @@ impl Engine {
             // One that is refused keeps all from being stored.
             stored.inspect_err(|_| desk.back_to(&mark))
         };
-        inner.ask(all).await
+        inner.point("before_push").await;
+        let stored = inner.ask(all).await?;
+        inner.point("after_push").await;
+        Ok(stored)
     }
 }
 

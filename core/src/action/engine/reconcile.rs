@@ -47,6 +47,7 @@ type Open = (u32, u16, i64, Option<BeforeRow>);
 
 impl Inner {
     async fn reconcile(self: Arc<Self>, id: ActionId, interrupted: bool) -> Result<()> {
+        self.point("before_restarted").await;
         if !interrupted {
             self.ask(move |desk| desk.step(id, &Event::Restarted, Note::own("restarted"))).await?;
         }
@@ -102,7 +103,9 @@ impl Inner {
             let event = Event::Pause { by: "headframe".into(), why: Some(why.as_str().into()) };
             desk.step(id, &event, Note::own("pause").why(Some(&why)))
         };
-        self.ask(done).await.map(|_| ())
+        self.ask(done).await?;
+        self.point("after_reconciled").await;
+        Ok(())
     }
 
     /// Why calls that never began do not begin by themselves after a restart: the time between may have changed what the

@@ -84,6 +84,7 @@ impl Inner {
     }
 
     async fn run_action(self: Arc<Self>, id: ActionId) -> Result<()> {
+        self.point("before_run").await;
         let header = self.shared.header(id).ok_or_else(unknown)?;
         if let Some(why) = self.changed(&header)? {
             let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
@@ -199,7 +200,10 @@ impl Inner {
             match self.call(&rack, n, attempts, &call, lane).await {
                 Next::Ended => return,
                 Next::Held => {}
-                Next::Again => attempts += 1,
+                Next::Again => {
+                    attempts += 1;
+                    self.point("before_again").await;
+                }
             }
             // What holds a call may last: others have its place, and its target is not looked at all the time.
             drop(place);
@@ -229,7 +233,7 @@ impl Inner {
                 return false;
             }
             let against = self.shared.stops().against_call(&header.order, n);
-            let stopped = self.halted.load(Ordering::SeqCst) || against.is_some();
+            let stopped = self.shared.halted.load(Ordering::SeqCst) || against.is_some();
             if run.pace.is_some() || header.hold.is_none() && !stopped {
                 return true;
             }

@@ -60,6 +60,7 @@ impl Engine {
             };
             Outcome { n, attempt, ts, fate, result, error, receipt: None, by: Some(shown.into()) }
         };
+        self.0.point("before_settle").await;
         self.0
             .ask(move |desk| {
                 // Those of an action of which everything is known are not kept.
@@ -72,6 +73,7 @@ impl Engine {
                 Ok(())
             })
             .await?;
+        self.0.point("after_settle").await;
         self.0.shared.header(id).ok_or_else(unknown)
     }
 
@@ -86,7 +88,10 @@ impl Engine {
         let why = draft::reason(why)?;
         let note = Note::new(&shown, "pause").why(why.as_deref());
         let event = Event::Pause { by: shown.as_str().into(), why };
-        self.0.ask(move |desk| desk.step(id, &event, note)).await
+        self.0.point("before_pause").await;
+        let held = self.0.ask(move |desk| desk.step(id, &event, note)).await?;
+        self.0.point("after_pause").await;
+        Ok(held)
     }
 
     /// Lets a held action go on.
@@ -106,7 +111,10 @@ impl Engine {
             return Err(Error::new(ErrorKind::Forbidden, "action.resume", text).code_as("ERR_ACTION_DENIED"));
         }
         let note = Note::new(&by(&voter.person), "resume");
-        self.0.ask(move |desk| desk.step(id, &Event::Resume, note)).await
+        self.0.point("before_resume").await;
+        let resumed = self.0.ask(move |desk| desk.step(id, &Event::Resume, note)).await?;
+        self.0.point("after_resume").await;
+        Ok(resumed)
     }
 
     /// Ends an executing action early: calls that have not begun end as failed with `ERR_ACTION_STOPPED`.
@@ -117,6 +125,7 @@ impl Engine {
         let header = self.0.shared.header(id).ok_or_else(unknown)?;
         let voter = self.entitled(&header, who).await?;
         let (shown, why) = (by(&voter.person), draft::reason(why)?);
+        self.0.point("before_stop").await;
         self.0
             .ask(move |desk| {
                 let header = desk.current(id).ok_or_else(unknown)?;
@@ -132,6 +141,7 @@ impl Engine {
                 Ok(())
             })
             .await?;
+        self.0.point("after_stop").await;
         self.0.shared.header(id).ok_or_else(unknown)
     }
 

@@ -73,6 +73,7 @@ impl Engine {
         };
         let shown = by(&voter.person);
         let targets = ready.chosen();
+        inner.point("before_shed").await;
         let stored = inner
             .ask_urgently(move |desk| {
                 push::store_as(desk, *ready, None, Some(ramp), |header: &Header, why: Option<&str>| {
@@ -85,6 +86,7 @@ impl Engine {
                 })
             })
             .await;
+        inner.point("after_shed").await;
         match stored {
             Ok(Pushed { id: Some(id), .. }) => inner.run(id),
             Ok(_) => {}

@@ -23,8 +23,21 @@ impl Engine {
     pub async fn halt(&self, why: Option<&str>, who: &By) -> Result<()> {
         let voter = self.stopper(who).await?;
         // Before anything that takes time.
-        self.0.halted.store(true, Ordering::SeqCst);
-        self.begin_stop(StopScope::Halt, why, voter).await
+        self.0.shared.halted.store(true, Ordering::SeqCst);
+        let (engine, why) = (self.clone(), draft::reason(why)?);
+        // It is begun whether or not the caller waits for it.
+        let begun = tokio::spawn(async move {
+            let begun = engine.begin_stop(StopScope::Halt, why.as_deref(), voter).await;
+            if begun.is_err() {
+                // Also when somebody lifted another halt meanwhile.
+                engine.0.shared.halted.store(true, Ordering::SeqCst);
+            }
+            begun
+        });
+        let ended = |_| {
+            Error::new(ErrorKind::Internal, "action.halt", "the halt ended without an answer").maybe_sent()
+        };
+        begun.await.map_err(ended)?
     }
 
     /// Freezes, locks a person or a rack: see [`StopScope`]. It needs nobody's vote; two people [lift](Self::lift) it.
@@ -49,7 +62,7 @@ impl Engine {
         self.0.shared.stops().admit(&voter.person)?;
         let scope = self.0.owner_of(scope).await?;
         let (shown, why) = (by(&voter.person), draft::reason(why)?);
-        let halt = scope == StopScope::Halt;
+        self.0.point("before_lift").await;
         let lifted = self
             .0
             .ask_urgently(move |desk| {
@@ -63,16 +76,14 @@ impl Engine {
                 Ok(lifted)
             })
             .await?;
-        if lifted && halt {
-            self.0.halted.store(false, Ordering::SeqCst);
-            self.0.shared.tell();
-        }
+        self.0.point("after_lift").await;
         Ok(lifted)
     }
 
     async fn begin_stop(&self, scope: StopScope, why: Option<&str>, voter: Voter) -> Result<()> {
         let scope = self.0.owner_of(scope).await?;
         let (shown, why) = (by(&voter.person), draft::reason(why)?);
+        self.0.point("before_stopping").await;
         self.0
             .ask_urgently(move |desk| {
                 let mut stops = Stops::clone(&desk.stops());
@@ -90,6 +101,7 @@ impl Engine {
                 Ok(())
             })
             .await?;
+        self.0.point("after_stopping").await;
         Ok(())
     }
 

@@ -41,10 +41,12 @@ impl Inner {
             if !self.shared.header(id).is_some_and(|h| is_over(&h, wall)) {
                 continue;
             }
+            self.point("before_expire").await;
             let expired = self.ask(move |desk| desk.step(id, &Event::Time, Note::own("expire"))).await;
             if let Err(error) = expired {
                 tracing::debug!(%error, action = %id, "an action did not run out");
             }
+            self.point("after_expire").await;
         }
     }
 
@@ -61,6 +63,7 @@ impl Inner {
         if old.is_empty() {
             return;
         }
+        self.point("before_forget").await;
         let forget = move |desk: &mut crate::action::desk::Desk| {
             old.into_iter().for_each(|key| desk.delete(crate::store::Space::Meta, key));
             desk.note(None, Note::own("forget-keys"), None);
@@ -69,5 +72,6 @@ impl Inner {
         if let Err(error) = self.ask(forget).await {
             tracing::debug!(%error, "old client keys are forgotten later");
         }
+        self.point("after_forget").await;
     }
 }

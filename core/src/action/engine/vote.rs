@@ -67,7 +67,9 @@ impl Engine {
         draft::label("clientKey", ballot.client_key.as_ref())?;
         let voter = self.0.person(who).await?;
         let shown = by(&who.person);
-        self.0
+        self.0.point("before_vote").await;
+        let voted = self
+            .0
             .ask(move |desk| {
                 let body = keys::vote_body(id, ballot.approve, ballot.digest.as_deref());
                 if let Some(key) = &ballot.client_key
@@ -96,7 +98,9 @@ impl Engine {
                 }
                 Ok(header)
             })
-            .await
+            .await?;
+        self.0.point("after_vote").await;
+        Ok(voted)
     }
 
     /// Takes a vote back, as long as the action waits for votes.
@@ -108,7 +112,10 @@ impl Engine {
         let voter = self.0.person(who).await?;
         let shown = by(&who.person);
         let event = Event::Withdraw { person: voter.person };
-        self.0.ask(move |desk| desk.step(id, &event, Note::new(&shown, "withdraw"))).await
+        self.0.point("before_withdraw").await;
+        let left = self.0.ask(move |desk| desk.step(id, &event, Note::new(&shown, "withdraw"))).await?;
+        self.0.point("after_withdraw").await;
+        Ok(left)
     }
 
     /// Cancels an action before its execution began.
@@ -119,7 +126,10 @@ impl Engine {
         let voter = self.0.person(who).await?;
         let shown = by(&who.person);
         let event = Event::Cancel { person: voter.person };
-        self.0.ask(move |desk| desk.step(id, &event, Note::new(&shown, "cancel"))).await
+        self.0.point("before_cancel").await;
+        let ended = self.0.ask(move |desk| desk.step(id, &event, Note::new(&shown, "cancel"))).await?;
+        self.0.point("after_cancel").await;
+        Ok(ended)
     }
 }
 
