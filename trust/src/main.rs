@@ -12,6 +12,7 @@ mod log;
 mod oracle;
 mod rig;
 mod run;
+mod site;
 mod watch;
 mod wire;
 mod workload;

@@ -2,14 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use tokio::sync::{broadcast, watch};
 
 use super::{ActionId, state::Header, status::Bucket, stops::Stops, watch::Summary};
 use crate::{
-    io::Ctx,
+    io::{Ctx, Timestamp},
+    planted::{Bug, planted},
     store::{ControlStore, Revision},
 };
 
@@ -19,6 +23,8 @@ pub(super) struct Shared {
     pub cx: Ctx,
     pub store: ControlStore,
     durable: RwLock<Durable>,
+    /// The latest time seen, ms.
+    latest: AtomicI64,
     pub watch: broadcast::Sender<Summary>,
     /// Rises whenever anything changed.
     version: watch::Sender<u64>,
@@ -42,7 +48,21 @@ pub(super) struct Shown {
 impl Shared {
     pub fn new(cx: Ctx, store: ControlStore, readers: usize) -> Self {
         let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
-        Self { cx, store, durable: RwLock::default(), watch, version }
+        Self { cx, store, durable: RwLock::default(), latest: AtomicI64::new(0), watch, version }
+    }
+
+    /// Now, ms: never before what was seen, so that nothing that ran out is revived by a clock that is set back.
+    pub fn now(&self) -> i64 {
+        let Timestamp(wall) = self.cx.clock.wall();
+        if planted(Bug::WallDeadline) {
+            return wall;
+        }
+        self.seen(wall)
+    }
+
+    /// There was such a time, ms; gives the latest.
+    pub fn seen(&self, ms: i64) -> i64 {
+        self.latest.fetch_max(ms, Ordering::SeqCst).max(ms)
     }
 
     pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {

@@ -1,6 +1,7 @@
 //! The checks.
 
 mod audit;
+mod bind;
 mod cut;
 mod eyes;
 mod full;
@@ -10,13 +11,21 @@ mod hostile;
 mod http;
 mod identity;
 mod ioerr;
+mod jumps;
+mod linear;
+mod model;
+mod model_engine;
 mod power;
 mod power2;
+mod race;
 mod refuse;
+mod replay;
 mod reply;
+mod revoke;
 mod rot;
 mod secret;
 mod step;
+mod stop;
 
 pub use full::fill;
 pub use ioerr::tell;
@@ -62,6 +71,8 @@ impl Check {
 
 /// All checks, in order.
 pub const ALL: &[Check] = &[
+    model::CHECK,
+    linear::CHECK,
     reply::CHECK,
     cut::CHECK,
     http::CHECK,
@@ -73,11 +84,17 @@ pub const ALL: &[Check] = &[
     ioerr::CHECK,
     refuse::CHECK,
     secret::CHECK,
+    race::CHECK,
+    replay::CHECK,
+    bind::CHECK,
+    revoke::CHECK,
     eyes::CHECK,
     fuzz::CHECK,
     hang::CHECK,
     hostile::CHECK,
     audit::CHECK,
+    stop::CHECK,
+    jumps::CHECK,
 ];
 
 /// The workloads that take turns in a check of the store.

@@ -48,7 +48,13 @@ use super::{
     stops::Stops,
     watch::Watch,
 };
-use crate::{Error, ErrorKind, Result, io::Ctx, model::RackId, store::ControlStore};
+use crate::{
+    Error, ErrorKind, Result,
+    io::{Ctx, Mono},
+    model::RackId,
+    planted::{Bug, planted},
+    store::ControlStore,
+};
 
 const WAITING: usize = 4_096;
 /// Requests of stops that wait.
@@ -78,10 +84,14 @@ struct Inner {
     reconciled: watch::Sender<bool>,
     /// Calls under way at the same time, of all actions.
     places: Arc<Semaphore>,
-    /// Calls that shed load; nothing else takes these.
-    shed_places: Arc<Semaphore>,
-    /// As `places`, rack by rack.
-    rack_places: Mutex<BTreeMap<RackId, Arc<Semaphore>>>,
+    /// As `places`, rack by rack, and for calls that shed load.
+    rack_places: Mutex<BTreeMap<(RackId, bool), Arc<Semaphore>>>,
+    /// Until when the load that was shed so far fills the ramp, which is the site's.
+    shed_busy: Mutex<Mono>,
+    /// The same, of what was sent.
+    shed_sent: Mutex<Mono>,
+    /// Since when actions are approved, of those that were while this engine runs.
+    approved_at: Mutex<BTreeMap<ActionId, Mono>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -120,8 +130,10 @@ impl Engine {
             halted: Arc::new(AtomicBool::new(halted)),
             reconciled: watch::Sender::new(false),
             places: Arc::new(Semaphore::new(options.in_flight)),
-            shed_places: Arc::new(Semaphore::new(options.shed_in_flight)),
             rack_places: Mutex::default(),
+            shed_busy: Mutex::default(),
+            shed_sent: Mutex::default(),
+            approved_at: Mutex::default(),
             tasks: Mutex::default(),
             options,
         });
@@ -185,7 +197,8 @@ impl Inner {
         T: Send + 'static,
         F: FnOnce(&mut Desk) -> Result<T> + Send + 'static,
     {
-        ask_on(&self.urgent, work).await
+        let lane = if planted(Bug::StopInQueue) { &self.requests } else { &self.urgent };
+        ask_on(lane, work).await
     }
 
     fn spawn(&self, runtime: &Handle, task: impl Future<Output = ()> + Send + 'static) {
@@ -207,6 +220,7 @@ impl Inner {
         drop(self);
         while let Some((id, effect)) = events.recv().await {
             let Some(inner) = weak.upgrade() else { return };
+            inner.note_approval(id, &effect);
             match effect {
                 Effect::Approved => inner.approved(id),
                 Effect::Begun => inner.run(id),

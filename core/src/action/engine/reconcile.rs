@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-use super::{Inner, push};
+use super::{Inner, call, push};
 use crate::{
     Result,
     action::{
@@ -54,10 +54,15 @@ impl Inner {
         let open = self.ask(open).await?;
         let targets = self.targets(id)?;
         let header = self.shared.header(id).ok_or_else(unknown)?;
+        // Of other targets than those that were voted for nothing can be said.
+        let voted = self.voted_rows(&header)?.is_some();
         let params = push::params(&self, &header)?;
         let mut looks = JoinSet::new();
         for (n, attempt, since, before) in open {
-            let Some((rack, target)) = targets.get(&n).cloned() else { continue };
+            let Some((rack, target)) = targets.get(&n).cloned().filter(|_| voted) else {
+                self.end(id, n, attempt, call::End::lost()).await;
+                continue;
+            };
             let call = Call {
                 id,
                 user: header.order.creator.shown().into(),

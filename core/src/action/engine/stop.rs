@@ -12,6 +12,7 @@ use crate::{
     },
     auth::{Access, Area},
     model::Text,
+    planted::{Bug, planted},
 };
 
 impl Engine {
@@ -24,7 +25,9 @@ impl Engine {
     pub async fn halt(&self, why: Option<&str>, who: &By) -> Result<()> {
         let voter = self.stopper(who).await?;
         // Before anything that takes time.
-        self.0.halted.store(true, Ordering::SeqCst);
+        if !planted(Bug::StopInQueue) {
+            self.0.halted.store(true, Ordering::SeqCst);
+        }
         self.begin_stop(StopScope::Halt, why, voter).await
     }
 

@@ -3,6 +3,7 @@
 mod crash;
 mod runs;
 mod stops;
+mod trust;
 mod votes;
 
 use std::{sync::Arc, time::Duration};
