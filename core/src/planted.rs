@@ -37,6 +37,12 @@ pub enum Bug {
     CachedRights,
     /// The audit log is judged by its chain alone, without checkpoints.
     ChainOnly,
+    /// No answer to a client key is remembered.
+    NoKeys,
+    /// Time is what the wall clock says at the moment, and a run's deadline is a time of that clock.
+    WallDeadline,
+    /// Stops wait their turn behind all other requests, and hold nothing before they are durable.
+    StopInQueue,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -59,6 +65,9 @@ pub fn planted(bug: Bug) -> bool {
         Bug::DigestWithoutTargets => "digest-without-targets",
         Bug::CachedRights => "cached-rights",
         Bug::ChainOnly => "chain-only",
+        Bug::NoKeys => "no-keys",
+        Bug::WallDeadline => "wall-deadline",
+        Bug::StopInQueue => "stop-in-queue",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }

@@ -14,6 +14,7 @@ mod log;
 mod oracle;
 mod rig;
 mod run;
+mod site;
 mod watch;
 mod wire;
 mod workload;

@@ -65,6 +65,12 @@ impl Calls {
         })
     }
 
+    /// Whether a call ended and nobody can say how.
+    pub fn is_unknown(&self, n: u32) -> bool {
+        let state = self.states.get(n as usize);
+        matches!(state, Some(CallState::Ended { fate: Fate::Unknown | Fate::Lost, .. }))
+    }
+
     /// Calls that never began.
     pub fn waiting(&self) -> impl Iterator<Item = (u32, u16)> + '_ {
         (0..).zip(&self.states).filter_map(|(n, state)| match state {

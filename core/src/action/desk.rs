@@ -21,7 +21,6 @@ use super::{
 use crate::{
     Error, ErrorKind, Result, Sent,
     audit::{Draft, Log, Rows},
-    io::Timestamp,
     planted::{Bug, planted},
     store::{Batch, Expect, Key, Revision, Space},
 };
@@ -70,8 +69,6 @@ pub(super) struct Desk {
     pub shared: Arc<Shared>,
     calls: BTreeMap<ActionId, Calls>,
     log: Log,
-    /// The latest time seen: time does not run back for actions.
-    now: i64,
     staged: Staged,
     events: mpsc::UnboundedSender<(ActionId, Effect)>,
 }
@@ -82,11 +79,10 @@ impl Desk {
         let log = Log::open(&shared.store)?;
         shared.show_log(&log);
         let mut calls = BTreeMap::new();
-        let mut now = 0;
         for held in shared.store.scan(Space::Actions, .., usize::MAX) {
             let header: Header = held.parse()?;
-            let times = [Some(header.order.pushed_ms), header.decided_ms, header.ended_ms];
-            now = times.into_iter().flatten().fold(now, i64::max);
+            let times = [Some(header.order.pushed_ms), header.decided_ms, header.begun_ms, header.ended_ms];
+            shared.seen(times.into_iter().flatten().max().unwrap_or_default());
             if header.status.bucket() != super::Bucket::Done || header.counts.unknown > 0 {
                 calls.insert(header.id, Calls::load(&shared.store, &header)?);
             }
@@ -94,10 +90,10 @@ impl Desk {
             shared.show(shown);
         }
         if let Some(stops) = shared.store.get::<Stops>(Space::Meta, Stops::KEY)? {
-            now = now.max(stops.value.since());
+            shared.seen(stops.value.since());
             shared.show_stops(Arc::new(stops.value));
         }
-        Ok(Self { shared, calls, log, now, staged: Staged::default(), events })
+        Ok(Self { shared, calls, log, staged: Staged::default(), events })
     }
 
     /// Serves requests until nobody can send any more; those of the urgent lane first.
@@ -124,14 +120,12 @@ impl Desk {
     }
 
     /// Now, ms; never before what was seen.
-    pub fn now(&mut self) -> i64 {
-        let Timestamp(wall) = self.shared.cx.clock.wall();
-        self.now = self.now.max(wall);
-        self.now
+    pub fn now(&self) -> i64 {
+        self.shared.now()
     }
 
     /// The next id: the time, or one more than the last.
-    pub fn next_id(&mut self) -> ActionId {
+    pub fn next_id(&self) -> ActionId {
         let staged = self.staged.headers.last_key_value().map_or(0, |(id, _)| id.get());
         let last = self.shared.last_id().get().max(staged);
         let now = u64::try_from(self.now()).unwrap_or_default();
@@ -157,7 +151,7 @@ impl Desk {
     }
 
     /// What was proposed before in actions of a class that can still be carried out, or were.
-    pub fn recent(&mut self, class: ActionClass, window_s: u32, creator: &super::Person) -> Recent {
+    pub fn recent(&self, class: ActionClass, window_s: u32, creator: &super::Person) -> Recent {
         let mut recent = Recent::default();
         if window_s == 0 {
             return recent;

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     audit::Log,
-    io::Ctx,
+    io::{Ctx, Timestamp},
+    planted::{Bug, planted},
     store::{ControlStore, Revision},
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub cx: Ctx,
     pub store: ControlStore,
     durable: RwLock<Durable>,
+    /// The latest time seen, ms.
+    latest: AtomicI64,
     pub watch: broadcast::Sender<Summary>,
     /// Rises whenever anything changed.
     version: watch::Sender<u64>,
@@ -66,6 +69,7 @@ impl Shared {
             watch,
             version,
             log: RwLock::default(),
+            latest: AtomicI64::new(0),
             halted: Arc::default(),
             ended: Notify::new(),
             points,
@@ -86,6 +90,20 @@ impl Shared {
         if let Some(points) = &self.points {
             points.at(name).await;
         }
+    }
+
+    /// Now, ms: never before what was seen, so that nothing that ran out is revived by a clock that is set back.
+    pub fn now(&self) -> i64 {
+        let Timestamp(wall) = self.cx.clock.wall();
+        if planted(Bug::WallDeadline) {
+            return wall;
+        }
+        self.seen(wall)
+    }
+
+    /// There was such a time, ms; gives the latest.
+    pub fn seen(&self, ms: i64) -> i64 {
+        self.latest.fetch_max(ms, Ordering::SeqCst).max(ms)
     }
 
     pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {

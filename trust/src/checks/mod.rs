@@ -1,6 +1,7 @@
 //! The checks.
 
 mod audit;
+mod bind;
 mod cut;
 mod eyes;
 mod failpoint;
@@ -11,14 +12,22 @@ mod hostile;
 mod http;
 mod identity;
 mod ioerr;
+mod jumps;
 mod kill;
+mod linear;
+mod model;
+mod model_engine;
 mod power;
 mod power2;
+mod race;
 mod refuse;
+mod replay;
 mod reply;
+mod revoke;
 mod rot;
 mod secret;
 mod step;
+mod stop;
 
 pub use full::fill;
 pub use ioerr::tell;
@@ -66,6 +75,8 @@ impl Check {
 pub const ALL: &[Check] = &[
     kill::CHECK,
     failpoint::CHECK,
+    model::CHECK,
+    linear::CHECK,
     reply::CHECK,
     cut::CHECK,
     http::CHECK,
@@ -77,11 +88,17 @@ pub const ALL: &[Check] = &[
     ioerr::CHECK,
     refuse::CHECK,
     secret::CHECK,
+    race::CHECK,
+    replay::CHECK,
+    bind::CHECK,
+    revoke::CHECK,
     eyes::CHECK,
     fuzz::CHECK,
     hang::CHECK,
     hostile::CHECK,
     audit::CHECK,
+    stop::CHECK,
+    jumps::CHECK,
 ];
 
 /// The workloads that take turns in a check of the store.

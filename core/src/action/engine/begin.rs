@@ -1,4 +1,7 @@
-use std::sync::{Arc, PoisonError, atomic::Ordering};
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -10,12 +13,15 @@ use crate::{
         id::unknown,
         note::Note,
         policy::Begin,
-        record,
-        state::{Event, Header},
+        record::{self, TargetRow},
+        state::{Effect, Event, Header},
     },
     io::Timestamp,
     planted::{Bug, planted},
 };
+
+/// What was stored is not what was voted for.
+pub(super) const CHANGED: &str = "ERR_ACTION_CHANGED";
 
 impl Engine {
     /// Begins every approved action that may begin now; gives how many began. Needed only where
@@ -37,6 +43,22 @@ impl Engine {
 }
 
 impl Inner {
+    /// Keeps since when an action is approved, by a clock that nobody sets.
+    pub(super) fn note_approval(&self, id: ActionId, effect: &Effect) {
+        let mut all = self.approved_at.lock().unwrap_or_else(PoisonError::into_inner);
+        match effect {
+            Effect::Approved => drop(all.insert(id, self.cx.clock.mono())),
+            _ => drop(all.remove(&id)),
+        }
+    }
+
+    /// Whether it waits for its own time still, whatever the wall clock says.
+    fn waits(&self, header: &Header) -> bool {
+        let all = self.approved_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = Duration::from_secs(header.order.terms.wait_s.into());
+        all.get(&header.id).is_some_and(|since| self.cx.clock.mono() < *since + wait)
+    }
+
     /// An action was approved.
     pub(super) fn approved(self: &Arc<Self>, id: ActionId) {
         if !self.options.begin_by_itself {
@@ -63,10 +85,8 @@ impl Inner {
         if header.status != Status::Approved || !self.may_begin(&header)? {
             return Ok(false);
         }
-        if let Some(why) = self.changed(&header)? {
-            let by = "headframe".into();
-            let event = Event::Pause { by, why: Some(why.into()) };
-            self.ask(move |desk| desk.step(id, &event, Note::own("changed").why(Some(why)))).await?;
+        if self.voted_rows(&header)?.is_none() {
+            self.hold(id, CHANGED, Note::own("changed")).await?;
             return Ok(false);
         }
         let cx = self.cx.deadline_in(self.options.look_within);
@@ -97,7 +117,10 @@ impl Inner {
         if self.shared.stops().against(&header.order).is_some() {
             return Ok(false);
         }
-        let now = self.cx.clock.wall();
+        if self.waits(header) {
+            return Ok(false);
+        }
+        let now = Timestamp(self.shared.now());
         let decided = Timestamp(header.decided_ms.unwrap_or_default());
         if self.policy.frozen(header.order.class, now).is_some() {
             return Ok(false);
@@ -107,9 +130,22 @@ impl Inner {
 
     /// Why what is to be done is not what was voted for.
     pub(super) fn changed(&self, header: &Header) -> Result<Option<&'static str>> {
-        let (_, targets) = record::load_rows(&self.shared.store, header.id)?;
+        Ok(self.voted_rows(header)?.is_none().then_some(CHANGED))
+    }
+
+    /// The targets of an action; `None` when what is to be done is not what was voted for.
+    pub(super) fn voted_rows(&self, header: &Header) -> Result<Option<Vec<TargetRow>>> {
+        let (rows, targets) = record::load_rows(&self.shared.store, header.id)?;
         let same = targets == header.order.targets && header.digest == header.order.digest();
-        Ok(if same || planted(Bug::DigestWithoutTargets) { None } else { Some("ERR_ACTION_CHANGED") })
+        // Nobody voted for a shedding of load, and nothing holds it up.
+        let any = header.order.shed.is_some() || planted(Bug::DigestWithoutTargets);
+        Ok((same || any).then_some(rows))
+    }
+
+    /// Holds an action because of what the engine found.
+    pub(super) async fn hold(&self, id: ActionId, why: &'static str, note: Note) -> Result<()> {
+        let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
+        self.ask(move |desk| desk.step(id, &event, note.why(Some(why)))).await.map(drop)
     }
 
     /// Voters whose votes do not hold any more. Where rights come as claims, those of the votes are used.

@@ -1,10 +1,13 @@
 //! One call, from the look at its target to its outcome.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::Inner;
+use super::{
+    Inner,
+    shed::{Pace, SHED_WAITS},
+};
 use crate::{
     Error, ErrorKind, Result, Sent,
     action::{
@@ -36,12 +39,12 @@ pub(super) enum Next {
 }
 
 /// By which rules a call is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lane {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lane<'a> {
     /// Approved, and stopped by any stop.
     Usual,
-    /// Sheds load: stopped by none, and sent even where its journal cannot be written.
-    Shed,
+    /// Sheds load at this pace: stopped by no stop, and sent even where its journal cannot be written.
+    Shed(&'a Pace, Option<f64>),
 }
 
 /// How a call ended, before it is journalled.
@@ -51,25 +54,27 @@ pub(super) struct End {
     result: Option<Value>,
     error: Option<Text>,
     receipt: Option<Receipt>,
+    /// It was sent before its intent could be journalled, which is made good with the outcome.
+    unjournalled: bool,
 }
 
 impl End {
     fn ok(result: Value, receipt: Option<Receipt>) -> Self {
-        Self { fate: Fate::Ok, result: Some(result), error: None, receipt }
+        Self { fate: Fate::Ok, result: Some(result), error: None, receipt, unjournalled: false }
     }
 
     fn failed(error: Text) -> Self {
-        Self { fate: Fate::Failed, result: None, error: Some(error), receipt: None }
+        Self { fate: Fate::Failed, result: None, error: Some(error), receipt: None, unjournalled: false }
     }
 
-    /// Of a call whose fate a person has to say.
-    pub fn lost(why: &str) -> Self {
+    /// Of a call whose fate was lost, and that a person has to say.
+    pub(super) fn lost(why: &str) -> Self {
         let error = Some(format!("{UNKNOWN}: {why}").into());
-        Self { fate: Fate::Lost, result: None, error, receipt: None }
+        Self { fate: Fate::Lost, error, ..Self::unknown(None) }
     }
 
     fn unknown(receipt: Option<Receipt>) -> Self {
-        Self { fate: Fate::Unknown, result: None, error: Some(UNKNOWN.into()), receipt }
+        Self { fate: Fate::Unknown, result: None, error: Some(UNKNOWN.into()), receipt, unjournalled: false }
     }
 }
 
@@ -81,10 +86,17 @@ pub(super) fn text(e: &Error) -> Text {
 
 impl Inner {
     /// Makes one attempt at a call; `attempts` were made before, none of them sent.
-    pub(super) async fn call(&self, rack: &RackId, n: u32, attempts: u16, call: &Call, lane: Lane) -> Next {
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        rack: &RackId,
+        n: u32,
+        attempts: u16,
+        call: &Call,
+        lane: Lane<'_>,
+    ) -> Next {
         // What sheds load waits for nobody.
         let claimed = self.busy.claim(rack, &call.target);
-        if claimed.is_none() && lane == Lane::Usual {
+        if claimed.is_none() && matches!(lane, Lane::Usual) {
             return Next::Held;
         }
         self.point("before_look").await;
@@ -103,21 +115,25 @@ impl Inner {
         if let Some(next) = self.out_of_order(&*hands, call, &look, &before, lane, (n, attempt)).await {
             return next;
         }
-        match self.intend(call.id, n, attempt, &before).await {
-            Ok(()) => {}
-            // Held, halted or ended meanwhile; or it could not be made durable, so it must not be sent.
-            Err(e) if e.kind() == ErrorKind::Conflict => return Next::Held,
-            Err(error) if lane == Lane::Shed => {
-                tracing::error!(%error, action = %call.id, "load is shed though its journal cannot be written");
-            }
-            Err(_) => return Next::Held,
-        }
+        let journalled = match self.announce(call.id, n, attempt, &before, lane).await {
+            Ok(journalled) => journalled,
+            Err(next) => return next,
+        };
         self.point("after_journal_before_send").await;
+        if let Lane::Shed(pace, power_w) = lane {
+            // Those that the journal held up do not go all at once.
+            pace.wait(&self.cx, &self.shed_sent, power_w).await;
+        }
         let end = match self.send(&*hands, call, &look, &before, lane).await {
             Ok(end) => end,
             Err((e, end)) => {
                 let again = e.kind() == ErrorKind::Unreachable && attempt < self.options.attempts;
-                if again || e.code() == "ERR_ACTION_HELD" {
+                let again = again || e.code() == "ERR_ACTION_HELD";
+                if again && !journalled {
+                    self.pause().await;
+                    return Next::Held;
+                }
+                if again {
                     let end = End { fate: Fate::NotSent, ..end };
                     self.end(call.id, n, attempt, end).await;
                     return Next::Again;
@@ -126,6 +142,10 @@ impl Inner {
             }
         };
         self.point("after_reply_before_outcome").await;
+        if !journalled {
+            self.end_later(call.id, n, attempt, End { unjournalled: true, ..end });
+            return Next::Ended;
+        }
         let next = self.end(call.id, n, attempt, end).await;
         self.point("after_outcome").await;
         next
@@ -138,16 +158,16 @@ impl Inner {
         call: &Call,
         look: &Look,
         before: &Before,
-        lane: Lane,
+        lane: Lane<'_>,
         (n, attempt): (u32, u16),
     ) -> Option<Next> {
         if planted(Bug::IntentAfterSend) {
             let end = self.send(hands, call, look, before, lane).await;
-            drop(self.intend(call.id, n, attempt, before).await);
+            drop(self.intend(call.id, n, attempt, before, lane).await);
             let (Ok(end) | Err((_, end))) = end;
             return Some(self.end(call.id, n, attempt, end).await);
         }
-        if planted(Bug::OutcomeBeforeReply) && self.intend(call.id, n, attempt, before).await.is_ok() {
+        if planted(Bug::OutcomeBeforeReply) && self.intend(call.id, n, attempt, before, lane).await.is_ok() {
             let next = self.end(call.id, n, attempt, End::ok(json!({"success": true}), None)).await;
             drop(self.send(hands, call, look, before, lane).await);
             return Some(next);
@@ -155,7 +175,41 @@ impl Inner {
         None
     }
 
-    async fn look(&self, rack: &RackId, call: &Call) -> Result<(std::sync::Arc<dyn Hands>, Look)> {
+    /// Journals that a call is about to be sent. Where load is shed it is sent all the same when that fails, and `false` is
+    /// given.
+    async fn announce(
+        &self,
+        id: ActionId,
+        n: u32,
+        attempt: u16,
+        before: &Before,
+        lane: Lane<'_>,
+    ) -> Result<bool, Next> {
+        match self.intend(id, n, attempt, before, lane).await {
+            Ok(()) => Ok(true),
+            // Somebody ended it while the target was looked at.
+            Err(e) if e.code() == "ERR_CALL_DECIDED" => Err(Next::Ended),
+            // Held, halted or ended meanwhile; or it could not be made durable, so it must not be sent.
+            Err(e) if e.kind() == ErrorKind::Conflict => Err(Next::Held),
+            Err(error) if matches!(lane, Lane::Shed(..)) => {
+                tracing::error!(%error, action = %id, "load is shed though its journal cannot be written");
+                Ok(false)
+            }
+            Err(_) => Err(Next::Held),
+        }
+    }
+
+    /// Journals how a call ended when the store allows it again; nothing waits for that.
+    fn end_later(self: &Arc<Self>, id: ActionId, n: u32, attempt: u16, end: End) {
+        let inner = Arc::clone(self);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.spawn(&runtime, async move {
+                inner.end(id, n, attempt, end).await;
+            });
+        }
+    }
+
+    async fn look(&self, rack: &RackId, call: &Call) -> Result<(Arc<dyn Hands>, Look)> {
         let hands = self.hands(rack)?;
         let cx = self.cx.deadline_in(self.options.look_within);
         let look = cx.within(OP, hands.look(&cx, call)).await?;
@@ -163,7 +217,7 @@ impl Inner {
     }
 
     /// The hands of a rack, now.
-    pub(super) fn hands(&self, rack: &RackId) -> Result<std::sync::Arc<dyn Hands>> {
+    pub(super) fn hands(&self, rack: &RackId) -> Result<Arc<dyn Hands>> {
         let found = self.fleet.racks()?.into_iter().find(|r| r.id == *rack);
         let gone = || Error::new(ErrorKind::NotFound, OP, "the rack is not registered any more");
         let found = found.ok_or_else(|| gone().code_as("ERR_RACK_NOTFOUND"))?;
@@ -173,13 +227,23 @@ impl Inner {
         })
     }
 
-    async fn intend(&self, id: ActionId, n: u32, attempt: u16, before: &Before) -> Result<()> {
+    async fn intend(
+        &self,
+        id: ActionId,
+        n: u32,
+        attempt: u16,
+        before: &Before,
+        lane: Lane<'_>,
+    ) -> Result<()> {
         let before = BeforeRow::of(before);
-        self.ask(move |desk| {
+        let intent = self.ask(move |desk| {
             let ts = desk.now();
             desk.journal(id, Step::Intent(Intent { n, attempt, ts, before }))
-        })
-        .await
+        });
+        match lane {
+            Lane::Usual => intent.await,
+            Lane::Shed(..) => self.cx.deadline_in(SHED_WAITS).within(OP, intent).await,
+        }
     }
 
     /// Sends, and finds out what became of it. An error is one of a call that was certainly not sent.
@@ -189,11 +253,11 @@ impl Inner {
         call: &Call,
         look: &Look,
         before: &Before,
-        lane: Lane,
+        lane: Lane<'_>,
     ) -> Result<End, (Error, End)> {
         let permit = match lane {
             Lane::Usual => Permit::of(&look.observed).unless(&self.shared.halted),
-            Lane::Shed => Permit::of(&look.observed),
+            Lane::Shed(..) => Permit::of(&look.observed),
         };
         let cx = self.cx.deadline_in(self.options.call_within);
         let sent = async { Ok(hands.send(&cx, call, &permit).await) };
@@ -208,6 +272,7 @@ impl Inner {
                     result: Some(reply.result),
                     error: Some(error),
                     receipt: reply.receipt,
+                    unjournalled: false,
                 })
             }
             Ok(reply) if !reply.confirm => Ok(End::ok(reply.result, reply.receipt)),
@@ -272,17 +337,22 @@ impl Inner {
         match seen {
             Seen::Applied => End::ok(json!({"success": true, "reconciled": true}), None),
             Seen::NotApplied => End::failed(not_confirmed()),
-            Seen::Unknown => End { fate: Fate::Lost, ..End::unknown(None) },
+            Seen::Unknown => End { error: Some(UNKNOWN.into()), ..End::lost("") },
         }
     }
 
     /// Journals how a call ended, however long that takes: it has happened.
     pub(super) async fn end(&self, id: ActionId, n: u32, attempt: u16, end: End) -> Next {
         loop {
-            let End { fate, result, error, receipt } = &end;
+            let End { fate, result, error, receipt, unjournalled } = &end;
             let (fate, result, error, receipt) = (*fate, result.clone(), error.clone(), receipt.clone());
+            let unjournalled = *unjournalled;
             let journal = move |desk: &mut crate::action::desk::Desk| {
                 let ts = desk.now();
+                if unjournalled {
+                    // The intent may have become durable all the same.
+                    drop(desk.journal(id, Step::Intent(Intent { n, attempt, ts, before: None })));
+                }
                 desk.journal(
                     id,
                     Step::Outcome(Outcome { n, attempt, ts, fate, result, error, receipt, by: None }),

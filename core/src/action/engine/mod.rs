@@ -53,7 +53,13 @@ use super::{
     stops::Stops,
     watch::Watch,
 };
-use crate::{Error, ErrorKind, Result, io::Ctx, model::RackId, store::ControlStore};
+use crate::{
+    Error, ErrorKind, Result,
+    io::{Ctx, Mono},
+    model::RackId,
+    planted::{Bug, planted},
+    store::ControlStore,
+};
 
 const WAITING: usize = 4_096;
 /// Requests of stops that wait.
@@ -82,10 +88,14 @@ struct Inner {
     reconciled: watch::Sender<bool>,
     /// Calls under way at the same time, of all actions.
     places: Arc<Semaphore>,
-    /// Calls that shed load; nothing else takes these.
-    shed_places: Arc<Semaphore>,
-    /// As `places`, rack by rack.
-    rack_places: Mutex<BTreeMap<RackId, Arc<Semaphore>>>,
+    /// As `places`, rack by rack, and for calls that shed load.
+    rack_places: Mutex<BTreeMap<(RackId, bool), Arc<Semaphore>>>,
+    /// Until when the load that was shed so far fills the ramp, which is the site's.
+    shed_busy: Mutex<Mono>,
+    /// The same, of what was sent.
+    shed_sent: Mutex<Mono>,
+    /// Since when actions are approved, of those that were while this engine runs.
+    approved_at: Mutex<BTreeMap<ActionId, Mono>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Approved actions of which it is judged whether they may begin.
     beginning: Mutex<BTreeSet<ActionId>>,
@@ -134,8 +144,10 @@ impl Engine {
             urgent,
             reconciled: watch::Sender::new(false),
             places: Arc::new(Semaphore::new(options.in_flight)),
-            shed_places: Arc::new(Semaphore::new(options.shed_in_flight)),
             rack_places: Mutex::default(),
+            shed_busy: Mutex::default(),
+            shed_sent: Mutex::default(),
+            approved_at: Mutex::default(),
             tasks: Mutex::default(),
             beginning: Mutex::default(),
             busy: Busy::default(),
@@ -184,12 +196,9 @@ impl Engine {
         self.0.shared.halted.store(true, std::sync::atomic::Ordering::SeqCst);
         // Whoever waits for a place, or to be let go on, gives up; every call under way has a place.
         self.0.places.close();
-        self.0.shed_places.close();
         self.0.shared.tell();
         let clock = &self.0.cx.clock;
-        while self.0.places.available_permits() < self.0.options.in_flight
-            || self.0.shed_places.available_permits() < self.0.options.shed_in_flight
-        {
+        while self.0.places.available_permits() < self.0.options.in_flight || self.0.is_shedding() {
             clock.sleep_until(clock.mono() + LOOK).await;
         }
         self.0.stop_tasks();
@@ -212,7 +221,8 @@ impl Inner {
         T: Send + 'static,
         F: FnOnce(&mut Desk) -> Result<T> + Send + 'static,
     {
-        ask_on(&self.urgent, work).await
+        let lane = if planted(Bug::StopInQueue) { &self.requests } else { &self.urgent };
+        ask_on(lane, work).await
     }
 
     fn spawn(&self, runtime: &Handle, task: impl Future<Output = ()> + Send + 'static) {
@@ -234,6 +244,7 @@ impl Inner {
         drop(self);
         while let Some((id, effect)) = events.recv().await {
             let Some(inner) = weak.upgrade() else { return };
+            inner.note_approval(id, &effect);
             match effect {
                 Effect::Approved => inner.approved(id),
                 Effect::Begun => inner.run(id),

@@ -20,7 +20,7 @@ pub struct EngineOptions {
     pub in_flight: usize,
     /// The same, to one rack.
     pub in_flight_per_rack: usize,
-    /// Calls that shed load at the same time, beside all others; 1 to 1,000.
+    /// Calls that shed load at the same time, to one rack, beside all others; 1 to 1,000.
     pub shed_in_flight: usize,
     /// How fast load is shed at most, kW in each second, as the grid's operator allows it; until the action `setLimits`
     /// sets another.

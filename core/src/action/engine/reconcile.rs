@@ -60,12 +60,17 @@ impl Inner {
         let open = self.ask(open).await?;
         let targets = self.targets(id)?;
         let header = self.shared.header(id).ok_or_else(unknown)?;
+        // Of other targets than those that were voted for nothing can be said.
+        let voted = self.voted_rows(&header)?.is_some();
         let params = push::params(&self, &header)?;
         let first = open.iter().map(|(_, _, since, _)| *since).min().unwrap_or_default();
         let shed = self.shed_since(first)?;
         let mut looks = JoinSet::new();
         for (n, attempt, since, before) in open {
-            let Some((rack, target)) = targets.get(&n).cloned() else { continue };
+            let Some((rack, target)) = targets.get(&n).cloned().filter(|_| voted) else {
+                self.end(id, n, attempt, End::lost("its targets are not those that were voted for")).await;
+                continue;
+            };
             let call = Call {
                 id,
                 user: header.order.creator.shown().into(),

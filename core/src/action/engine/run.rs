@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     Inner,
+    begin::CHANGED,
     call::{Lane, Next},
     push,
     shed::Pace,
@@ -22,21 +23,28 @@ use crate::{
         ActionId, Call, Status,
         id::unknown,
         note::Note,
-        record::{self, Fate, Outcome, Step},
-        state::{Event, Header},
+        record::{Fate, Outcome, Step, TargetRow},
     },
+    io::{Clock, Mono},
     model::{RackId, Text},
+    planted::{Bug, planted},
 };
 
 /// How often the rights of those who voted are looked at while an action runs.
 const RIGHTS_EVERY: Duration = Duration::from_secs(1);
+/// How long that may take; a send begins at most 2 s after a right is gone.
+const RIGHTS_WITHIN: Duration = Duration::from_millis(900);
+/// How long is waited before a call is tried again that was certainly not sent.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// One action that runs.
 #[derive(Debug)]
 pub(super) struct Run {
     pub id: ActionId,
-    /// Until when calls may begin, ms.
-    until: i64,
+    /// Until when calls may begin. A clock that is set does not change how long an action may run.
+    until: Mono,
+    /// The same as a time of the wall clock, ms.
+    until_wall: i64,
     user: Text,
     action: Text,
     params: Arc<[serde_json::Value]>,
@@ -47,8 +55,12 @@ pub(super) struct Run {
 
 impl Run {
     /// How long calls may still begin.
-    fn left(&self, now: i64) -> Duration {
-        Duration::from_millis(u64::try_from(self.until.saturating_sub(now)).unwrap_or_default())
+    fn left(&self, clock: &dyn Clock) -> Duration {
+        if planted(Bug::WallDeadline) {
+            let left = self.until_wall.saturating_sub(clock.wall().0);
+            return Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        }
+        self.until.since(clock.mono())
     }
 }
 
@@ -86,43 +98,64 @@ impl Inner {
     async fn run_action(self: Arc<Self>, id: ActionId) -> Result<()> {
         self.point("before_run").await;
         let header = self.shared.header(id).ok_or_else(unknown)?;
-        if let Some(why) = self.changed(&header)? {
-            let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
-            self.ask(move |desk| desk.step(id, &event, Note::own("changed").why(Some(why)))).await?;
-            return Ok(());
-        }
-        let within = i64::try_from(self.options.run_within.as_millis()).unwrap_or(i64::MAX);
+        let within = self.options.run_within;
+        let begun = header.begun_ms.unwrap_or_default();
+        let ran = u64::try_from(self.shared.now().saturating_sub(begun)).unwrap_or_default();
+        let left = within.saturating_sub(Duration::from_millis(ran));
+        let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
         let at_once =
             header.order.terms.max_in_flight.map_or(Semaphore::MAX_PERMITS, |most| most.max(1) as usize);
         let run = Arc::new(Run {
             id,
-            until: header.begun_ms.unwrap_or_default().saturating_add(within),
+            until: self.cx.clock.mono() + left,
+            until_wall: begun.saturating_add(within),
             user: header.order.creator.shown().into(),
             action: header.order.action.clone(),
             params: push::params(&self, &header)?,
             places: Arc::new(Semaphore::new(at_once)),
-            pace: header.order.shed.map(|ramp| Pace::new(ramp, self.cx.clock.mono())),
+            pace: header.order.shed.map(Pace::new),
         });
         let mut racks = JoinSet::new();
-        for (rack, mut queue) in self.queues(&header).await? {
+        let Some(rows) = self.rows_to_run(id).await? else { return Ok(()) };
+        if run.pace.is_none() {
+            self.check_rights(id).await;
+        }
+        for (rack, mut queue) in self.queues(id, rows).await? {
             if run.pace.is_some() {
                 // What relieves most goes first.
                 queue.sort_by(|a, b| b.power_w.unwrap_or(0.0).total_cmp(&a.power_w.unwrap_or(0.0)));
             }
             racks.spawn(Arc::clone(&self).run_rack(Arc::clone(&run), rack, queue));
         }
-        let watch = self.watch_rights(id);
         tokio::select! {
             biased;
             () = async { while racks.join_next().await.is_some() {} } => {}
-            () = watch => {}
+            () = self.watch_rights(id) => {}
         }
         Ok(())
     }
 
+    /// The targets of an action, once they are those that were voted for; `None` when it ended before that.
+    async fn rows_to_run(&self, id: ActionId) -> Result<Option<Vec<TargetRow>>> {
+        loop {
+            let header = self.shared.header(id).ok_or_else(unknown)?;
+            if header.status != Status::Executing {
+                return Ok(None);
+            }
+            if let Some(rows) = self.voted_rows(&header)? {
+                return Ok(Some(rows));
+            }
+            if header.hold.is_none()
+                && let Err(error) = self.hold(id, CHANGED, Note::own("changed")).await
+            {
+                tracing::warn!(%error, action = %id, "an action that was changed could not be held yet");
+            }
+            self.cx.clock.sleep_until(self.cx.clock.mono() + AGAIN).await;
+        }
+    }
+
     /// What waits, by rack.
-    async fn queues(&self, header: &Header) -> Result<BTreeMap<RackId, Queue>> {
-        let id = header.id;
+    async fn queues(&self, id: ActionId, rows: Vec<TargetRow>) -> Result<BTreeMap<RackId, Queue>> {
         let waiting = move |desk: &mut crate::action::desk::Desk| {
             Ok(desk
                 .calls(id)
@@ -131,7 +164,7 @@ impl Inner {
         };
         let waiting = self.ask(waiting).await?;
         let mut queues: BTreeMap<RackId, Queue> = BTreeMap::new();
-        for row in record::load_rows(&self.shared.store, id)?.0 {
+        for row in rows {
             let Some(rack) = row.rack else { continue };
             let calls = (row.first..).zip(row.calls);
             let left = calls.filter_map(|(n, call)| {
@@ -150,10 +183,7 @@ impl Inner {
             if !self.may_go(&run, waiting.n).await {
                 break;
             }
-            if let Some(pace) = &run.pace {
-                pace.wait(&self.cx, waiting.power_w).await;
-            }
-            let Some(place) = self.place(&run, &rack).await else { break };
+            let Some(place) = self.place(&run, &rack, waiting.power_w).await else { break };
             let (inner, run, rack) = (Arc::clone(&self), Arc::clone(&run), rack.clone());
             under_way.spawn(async move { inner.calls(&run, rack, waiting, place).await });
             while under_way.try_join_next().is_some() {}
@@ -162,19 +192,21 @@ impl Inner {
     }
 
     /// A place for one call; `None` when the engine ends, or the action's time is over.
-    async fn place(&self, run: &Run, rack: &RackId) -> Option<Place> {
-        let wanted = match run.pace {
-            Some(_) => vec![Arc::clone(&run.places), Arc::clone(&self.shed_places)],
-            None => vec![Arc::clone(&run.places), self.places_of(rack), Arc::clone(&self.places)],
-        };
+    async fn place(&self, run: &Run, rack: &RackId, power_w: Option<f64>) -> Option<Place> {
+        let mut wanted = vec![Arc::clone(&run.places), self.places_of(rack, run.pace.is_some())];
+        wanted.extend(run.pace.is_none().then(|| Arc::clone(&self.places)));
         let found = async {
             let mut place = Place::new();
             for places in wanted {
                 place.push(places.acquire_owned().await.ok()?);
             }
+            if let Some(pace) = &run.pace {
+                // Last, so that what waited for a place does not go all at once.
+                pace.wait(&self.cx, &self.shed_busy, power_w).await;
+            }
             Some(place)
         };
-        let over = self.cx.clock.mono() + run.left(self.cx.clock.wall().0);
+        let over = self.cx.clock.mono() + run.left(&*self.cx.clock);
         tokio::select! {
             biased;
             place = found => place,
@@ -186,9 +218,9 @@ impl Inner {
     }
 
     /// Makes a call, and makes it again while it is certain that it was not sent.
-    async fn calls(&self, run: &Run, rack: RackId, waiting: Waiting, mut place: Place) {
-        let Waiting { n, mut attempts, target, .. } = waiting;
-        let lane = if run.pace.is_some() { Lane::Shed } else { Lane::Usual };
+    async fn calls(self: &Arc<Self>, run: &Run, rack: RackId, waiting: Waiting, mut place: Place) {
+        let Waiting { n, mut attempts, target, power_w } = waiting;
+        let lane = run.pace.as_ref().map_or(Lane::Usual, |pace| Lane::Shed(pace, power_w));
         loop {
             let call = Call {
                 id: run.id,
@@ -211,7 +243,7 @@ impl Inner {
             if !self.may_go(run, n).await {
                 return;
             }
-            place = match self.place(run, &rack).await {
+            place = match self.place(run, &rack, power_w).await {
                 Some(place) => place,
                 None => return,
             };
@@ -228,7 +260,7 @@ impl Inner {
             if header.status != Status::Executing || self.places.is_closed() {
                 return false;
             }
-            if run.left(self.cx.clock.wall().0).is_zero() {
+            if run.left(&*self.cx.clock).is_zero() {
                 self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
                 return false;
             }
@@ -255,34 +287,50 @@ impl Inner {
         }
     }
 
-    /// Holds the action when those who voted for it may not any more. It never returns: what was sent is followed to its
-    /// end, whatever goes wrong here.
+    /// Looks at the rights of those who voted again and again; does not end.
     async fn watch_rights(&self, id: ActionId) {
         loop {
             self.cx.clock.sleep_until(self.cx.clock.mono() + RIGHTS_EVERY).await;
-            if let Err(error) = self.look_at_rights(id).await {
-                tracing::warn!(%error, action = %id, "whether its voters still may could not be found out");
+            self.check_rights(id).await;
+        }
+    }
+
+    /// Holds the action when those who voted for it may not any more, or nobody can say whether they may. Calls under way
+    /// go on.
+    async fn check_rights(&self, id: ActionId) {
+        let Some(header) = self.shared.header(id) else { return };
+        if header.status != Status::Executing || header.hold.is_some() {
+            return;
+        }
+        let cx = self.cx.deadline_in(RIGHTS_WITHIN);
+        let why = match cx.within("action.rights", self.void(&header)).await {
+            Ok(void) if void.is_empty() => return,
+            Ok(_) => "who voted for it may not any more",
+            Err(error) => {
+                tracing::warn!(%error, action = %id, "nobody can say whether those who voted still may");
+                "nobody can say whether those who voted for it still may"
             }
+        };
+        let note = Note::own("pause").data(json!({"code": "ERR_ACTION_DENIED"}));
+        if let Err(error) = self.hold(id, why, note).await {
+            tracing::warn!(%error, action = %id, "an action could not be held yet");
         }
     }
 
-    async fn look_at_rights(&self, id: ActionId) -> Result<()> {
-        let Some(header) = self.shared.header(id) else { return Ok(()) };
-        let live = header.status == Status::Executing && header.hold.is_none();
-        if !live || self.void(&header).await?.is_empty() {
-            return Ok(());
-        }
-        let why = "who voted for it may not any more";
-        let event = Event::Pause { by: "headframe".into(), why: Some(why.into()) };
-        let note = Note::own("pause").why(Some(why)).data(json!({"code": "ERR_ACTION_DENIED"}));
-        self.ask(move |desk| desk.step(id, &event, note)).await.map(|_| ())
+    /// Whether calls that shed load are under way.
+    pub(super) fn is_shedding(&self) -> bool {
+        let all = self.rack_places.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = self.options.shed_in_flight;
+        all.iter().any(|((_, shed), places)| *shed && places.available_permits() < most)
     }
 
-    /// Where calls to a rack find a place.
-    pub(super) fn places_of(&self, rack: &RackId) -> Arc<Semaphore> {
+    /// Where calls to a rack find a place. Those that shed load have places of their own, so that neither what is under
+    /// way nor another rack that hangs takes them.
+    pub(super) fn places_of(&self, rack: &RackId, shed: bool) -> Arc<Semaphore> {
+        let most = if shed { self.options.shed_in_flight } else { self.options.in_flight_per_rack };
         let mut all = self.rack_places.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Semaphore::new(self.options.in_flight_per_rack));
-        Arc::clone(all.entry(rack.clone()).or_insert_with(new))
+        let new = || Arc::new(Semaphore::new(most));
+        Arc::clone(all.entry((rack.clone(), shed)).or_insert_with(new))
     }
 }
 

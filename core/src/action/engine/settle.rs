@@ -34,7 +34,7 @@ impl Engine {
     ///
     /// # Errors
     /// `ERR_ACTION_ID_NOT_FOUND`; `ERR_THING_NOTFOUND` when the action has no such call; `ERR_CALL_DECIDED` when its fate is
-    /// known; `ERR_ACTION_DENIED` without the right to write to it; those of the store.
+    /// known, or still to come; `ERR_ACTION_DENIED` without the right to write to it; those of the store.
     pub async fn settle(
         &self,
         id: ActionId,
@@ -66,6 +66,9 @@ impl Engine {
                 // Those of an action of which everything is known are not kept.
                 let calls = desk.calls(id).ok_or_else(calls::decided)?;
                 let attempt = calls.attempt(n).ok_or_else(missing)?;
+                if !calls.is_unknown(n) {
+                    return Err(calls::decided());
+                }
                 let ts = desk.now();
                 desk.journal(id, Step::Outcome(outcome(attempt, ts, &shown)))?;
                 let note = Note::new(&shown, "settle").why(why.as_deref());
@@ -94,7 +97,7 @@ impl Engine {
         Ok(held)
     }
 
-    /// Lets a held action go on.
+    /// Lets a held action go on. One that has begun does not while somebody who voted for it may not vote any more.
     ///
     /// # Errors
     /// As [`pause`](Self::pause); `ERR_ACTION_CHANGED` when what is stored is not what was voted for: such an action never
@@ -106,9 +109,11 @@ impl Engine {
             return Err(Error::new(ErrorKind::Conflict, "action.resume", text).code_as(code));
         }
         let voter = self.entitled(&header, who).await?;
-        if !self.0.void(&header).await?.is_empty() {
-            let text = "somebody who voted for it may not any more: push it anew";
-            return Err(Error::new(ErrorKind::Forbidden, "action.resume", text).code_as("ERR_ACTION_DENIED"));
+        let begun = matches!(header.status, Status::Executing | Status::Interrupted);
+        if begun && !self.0.void(&header).await?.is_empty() {
+            let why = "somebody who voted for it may not any more: stop it, and push what is left anew";
+            let e = Error::new(ErrorKind::Forbidden, "action.resume", why);
+            return Err(e.code_as("ERR_ACTION_DENIED"));
         }
         let note = Note::new(&by(&voter.person), "resume");
         self.0.point("before_resume").await;

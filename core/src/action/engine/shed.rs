@@ -1,5 +1,8 @@
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,8 @@ use crate::{
 const OP: &str = "action.shed";
 /// What a target counts of which nobody knows the power, kW: more than any miner takes, so that the ramp is kept.
 const UNKNOWN_KW: f64 = 10.0;
+/// How long shedding load waits for the store: the first command goes within a second, recorded or not.
+pub(super) const SHED_WAITS: Duration = Duration::from_millis(500);
 
 /// Load that has to go at once.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,18 +79,23 @@ impl Engine {
         let shown = by(&voter.person);
         let targets = ready.chosen();
         inner.point("before_shed").await;
-        let stored = inner
-            .ask_urgently(move |desk| {
-                push::store_as(desk, *ready, None, Some(ramp), |header: &Header, why: Option<&str>| {
-                    Note::new(&shown, "shed").why(why).data(json!({
-                        "targets": header.counts.total,
-                        "kw": header.order.size.kw,
-                        "kwPerS": ramp.kw_per_s,
-                        "digest": header.digest,
-                    }))
-                })
+        let late = Arc::new(AtomicBool::new(false));
+        let given_up = Arc::clone(&late);
+        let stored = inner.ask_urgently(move |desk| {
+            if given_up.load(Ordering::SeqCst) {
+                return Err(Error::new(ErrorKind::Timeout, OP, "load is shed without a record already"));
+            }
+            push::store_as(desk, *ready, None, Some(ramp), |header: &Header, why: Option<&str>| {
+                Note::new(&shown, "shed").why(why).data(json!({
+                    "targets": header.counts.total,
+                    "kw": header.order.size.kw,
+                    "kwPerS": ramp.kw_per_s,
+                    "digest": header.digest,
+                }))
             })
-            .await;
+        });
+        let stored = inner.cx.deadline_in(SHED_WAITS).within(OP, stored).await;
+        late.store(true, Ordering::SeqCst);
         inner.point("after_shed").await;
         match stored {
             Ok(Pushed { id: Some(id), .. }) => inner.run(id),
@@ -109,12 +119,11 @@ impl Inner {
         let (inner, user) = (Arc::clone(self), Text::from(user));
         let id = ActionId::new(u64::try_from(inner.cx.clock.wall().0).unwrap_or_default());
         let params: Arc<[Value]> = Arc::new(["sleep".into()]);
-        let pace = Pace::new(ramp, inner.cx.clock.mono());
+        let pace = Pace::new(ramp);
         tokio::spawn(async move {
             let mut calls = JoinSet::new();
             for Chosen { rack, target, power_w } in targets {
-                pace.wait(&inner.cx, power_w).await;
-                let Ok(place) = Arc::clone(&inner.shed_places).acquire_owned().await else { return };
+                pace.wait(&inner.cx, &inner.shed_busy, power_w).await;
                 let action = "setPowerMode".into();
                 let call = Call { id, user: user.clone(), action, params: Arc::clone(&params), target };
                 let inner = Arc::clone(&inner);
@@ -127,7 +136,6 @@ impl Inner {
                             tracing::error!(%rack, thing = %call.target, %error, "not put to sleep")
                         }
                     }
-                    drop(place);
                 });
             }
             while calls.join_next().await.is_some() {}
@@ -168,21 +176,19 @@ pub(super) struct Chosen {
 #[derive(Debug)]
 pub(super) struct Pace {
     kw_per_s: f64,
-    /// Until when what went so far fills the ramp.
-    busy: Mutex<Mono>,
 }
 
 impl Pace {
-    pub fn new(ramp: Ramp, now: Mono) -> Self {
-        Self { kw_per_s: ramp.kw_per_s, busy: Mutex::new(now) }
+    pub const fn new(ramp: Ramp) -> Self {
+        Self { kw_per_s: ramp.kw_per_s }
     }
 
-    /// Waits until a target of so many W fits. The first goes at once.
-    pub async fn wait(&self, cx: &Ctx, power_w: Option<f64>) {
+    /// Waits until a target of so many W fits, behind all that fills the site's ramp until `busy`. The first goes at once.
+    pub async fn wait(&self, cx: &Ctx, busy: &Mutex<Mono>, power_w: Option<f64>) {
         let kw = power_w.filter(|w| w.is_finite()).map_or(UNKNOWN_KW, |w| w.abs() / 1_000.0);
         let takes = Duration::try_from_secs_f64(kw / self.kw_per_s).unwrap_or(Duration::from_secs(60));
         let begins = {
-            let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
             let begins = (*busy).max(cx.clock.mono());
             *busy = begins + takes;
             begins

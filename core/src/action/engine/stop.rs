@@ -11,6 +11,7 @@ use crate::{
         stops::Stops,
     },
     auth::{Access, Area},
+    planted::{Bug, planted},
 };
 
 impl Engine {
@@ -23,7 +24,9 @@ impl Engine {
     pub async fn halt(&self, why: Option<&str>, who: &By) -> Result<()> {
         let voter = self.stopper(who).await?;
         // Before anything that takes time.
-        self.0.shared.halted.store(true, Ordering::SeqCst);
+        if !planted(Bug::StopInQueue) {
+            self.0.shared.halted.store(true, Ordering::SeqCst);
+        }
         let (engine, why) = (self.clone(), draft::reason(why)?);
         // It is begun whether or not the caller waits for it.
         let begun = tokio::spawn(async move {

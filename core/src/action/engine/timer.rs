@@ -36,9 +36,9 @@ pub(super) async fn serve(inner: Weak<Inner>) {
 impl Inner {
     /// Ends what waited for too long.
     async fn run_out(&self) {
-        let wall = self.cx.clock.wall().0;
+        let now = self.shared.now();
         for id in self.shared.unfinished() {
-            if !self.shared.header(id).is_some_and(|h| is_over(&h, wall)) {
+            if !self.shared.header(id).is_some_and(|h| is_over(&h, now)) {
                 continue;
             }
             self.point("before_expire").await;
@@ -59,7 +59,7 @@ impl Inner {
     }
 
     async fn forget_keys(&self) {
-        let old = keys::old(&self.shared.store, self.cx.clock.wall().0, CLEAN_MOST);
+        let old = keys::old(&self.shared.store, self.shared.now(), CLEAN_MOST);
         if old.is_empty() {
             return;
         }

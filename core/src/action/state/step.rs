@@ -21,7 +21,7 @@ pub fn step(state: &Header, event: &Event, now: i64) -> Result<(Header, Vec<Effe
     let mut next = state.clone();
     let effects = match event {
         Event::Vote(vote) => voted(&mut next, vote, now)?,
-        Event::Withdraw { person } => withdrawn(&mut next, person)?,
+        Event::Withdraw { person } => withdrawn(&mut next, person, now)?,
         Event::Cancel { person } => cancelled(&mut next, person, now)?,
         Event::Time => out_of_time(&mut next, now)?,
         Event::Begin { void } => begun(&mut next, void, now)?,
@@ -68,7 +68,8 @@ fn allow(state: &Header, allowed: bool) -> Result<()> {
 
 fn voted(state: &mut Header, vote: &Vote, now: i64) -> Result<Vec<Effect>> {
     let late = state.status == Status::Cancelled && planted(Bug::VoteAfterCancel);
-    allow(state, state.status == Status::Voting || late)?;
+    // What ran out is not revived, whether or not somebody has looked since.
+    allow(state, (state.status == Status::Voting && !is_over(state, now)) || late)?;
     if state.votes.iter().any(|v| v.person == vote.person) {
         let e = Error::new(ErrorKind::Conflict, OP, "this person has voted on this action");
         return Err(e.code_as("ERR_VOTER_EXISTS"));
@@ -111,8 +112,8 @@ fn end(state: &mut Header, status: Status, now: i64) -> Vec<Effect> {
     vec![Effect::Ended]
 }
 
-fn withdrawn(state: &mut Header, person: &Person) -> Result<Vec<Effect>> {
-    allow(state, state.status == Status::Voting)?;
+fn withdrawn(state: &mut Header, person: &Person, now: i64) -> Result<Vec<Effect>> {
+    allow(state, state.status == Status::Voting && !is_over(state, now))?;
     if state.order.creator == *person {
         let e = Error::new(ErrorKind::Conflict, OP, "the creator takes nothing back: he cancels the action");
         return Err(e.code_as("ERR_VOTER_IS_CREATOR"));
@@ -154,7 +155,7 @@ fn out_of_time(state: &mut Header, now: i64) -> Result<Vec<Effect>> {
 }
 
 fn begun(state: &mut Header, void: &[Person], now: i64) -> Result<Vec<Effect>> {
-    allow(state, state.status == Status::Approved && state.hold.is_none())?;
+    allow(state, state.status == Status::Approved && state.hold.is_none() && !is_over(state, now))?;
     if void.contains(&state.order.creator) {
         // Nobody stands for it any more.
         return Ok(end(state, Status::Cancelled, now));

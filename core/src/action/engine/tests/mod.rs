@@ -8,6 +8,7 @@ mod page;
 mod past;
 mod runs;
 mod stops;
+mod trust;
 mod votes;
 
 use std::{sync::Arc, time::Duration};

@@ -1,0 +1,279 @@
+//! `x-clock`: the wall clock jumps, forward and back, and the process sleeps: nothing begins early, nothing is sent twice,
+//! nothing that ran out is revived, no run ends before its time, and ids are unique and rise.
+
+use std::time::Duration;
+
+use headframe_core::{
+    action::{ActionId, Engine, RightsSource, policy::Rules},
+    io::{Clock as _, Mono},
+};
+
+use super::Check;
+use crate::{
+    rig::simulate,
+    run::{Case, Run},
+    site::{Mood, Site, header, name, push, thing, vote},
+};
+
+pub const CHECK: Check = Check {
+    name: "x-clock",
+    bug: "wall-deadline",
+    ci: 400,
+    long: 2_000,
+    probes: &[
+        "forward",
+        "back",
+        "ten years",
+        "a second",
+        "the process slept",
+        "restarted",
+        "waited for its time",
+        "ran out",
+        "a vote for what ran out",
+        "executed",
+        "ran until its time was over",
+        "an id after a jump back",
+    ],
+    run,
+};
+
+const RACK: &str = "miner-wm-1";
+const THINGS: u32 = 6;
+const SECOND: i64 = 1_000;
+const HOUR: i64 = 3_600 * SECOND;
+const DAY: i64 = 24 * HOUR;
+const JUMPS: [i64; 8] = [SECOND, 61 * SECOND, HOUR, DAY, 8 * DAY, 40 * DAY, 365 * DAY, 3_652 * DAY];
+const STEPS: usize = 16;
+const EXPIRES_S: u32 = 2 * 3_600;
+const WAIT_S: u32 = 30;
+/// How long an action may run.
+const RUN_S: u64 = 600;
+/// What the engine takes for a step of its own.
+const SLACK: Duration = Duration::from_secs(3);
+
+/// An action, and what was seen of it.
+#[derive(Debug)]
+struct One {
+    id: ActionId,
+    /// When votes for it end, by the wall clock, ms.
+    expires: i64,
+    /// Since when it is approved.
+    approved: Option<Mono>,
+    /// Since when it runs.
+    begun: Option<Mono>,
+    expired: bool,
+}
+
+struct Lab {
+    site: Site,
+    engine: Engine,
+    actions: Vec<One>,
+    /// The latest time that the engine has seen, ms.
+    latest: i64,
+    restarted: bool,
+    things: u32,
+}
+
+fn run(run: &mut Run) -> Result<(), String> {
+    run.form_ran("engine");
+    run.until(
+        run.n(),
+        |case| {
+            if case.rng.u8(..4) == 0 { simulate(long_run(case)) } else { simulate(one(case)) }
+        },
+    );
+    Ok(())
+}
+
+async fn one(case: &mut Case) -> Result<(), String> {
+    let mut lab = Lab::new(case, THINGS, WAIT_S).await?;
+    for _ in 0..STEPS {
+        match case.rng.u8(..12) {
+            0..=2 => lab.push(case).await?,
+            3..=6 => lab.vote(case).await?,
+            7 | 8 => lab.jump(case),
+            9 => lab.sleep(case).await,
+            10 if case.rng.bool() => {
+                case.hit("restarted");
+                lab.engine = lab.site.restart(lab.engine).await?;
+                lab.restarted = true;
+                lab.latest = lab.recorded()?;
+            }
+            _ => lab.site.pass(case.rng.u64(100..90_000)).await,
+        }
+        lab.look(case)?;
+    }
+    // It becomes quiet: what may be executed is.
+    lab.site.pass(120_000).await;
+    lab.look(case)?;
+    for one in &lab.actions {
+        let received = lab.site.plant.received(one.id);
+        let status = header(&lab.engine, one.id)?.status.as_str();
+        case.hit_if(status == "COMPLETED", "executed");
+        case.hit_if(status == "EXPIRED", "ran out");
+        if received.values().any(|times| *times > 1) || (one.expired && !received.is_empty()) {
+            return Err(format!("{one:?}, {status}: {received:?}"));
+        }
+    }
+    Ok(())
+}
+
+impl Lab {
+    async fn new(case: &mut Case, things: u32, wait_s: u32) -> Result<Self, String> {
+        let mut rules = Rules::mos();
+        rules.default.expires_s = EXPIRES_S;
+        rules.default.begin_within_s = 3_600;
+        rules.default.wait_s = if case.rng.bool() { wait_s } else { 0 };
+        let mut site = Site::new(case, &[(RACK, things)], rules, RightsSource::Claims).await?;
+        site.options.run_within = Duration::from_secs(RUN_S);
+        let engine = site.start().await?;
+        Ok(Self { site, engine, actions: Vec::new(), latest: i64::MIN, restarted: false, things })
+    }
+
+    fn now(&self) -> Mono {
+        self.site.clock.mono()
+    }
+
+    fn wall(&mut self) -> i64 {
+        self.latest = self.latest.max(self.site.clock.wall().0);
+        self.latest
+    }
+
+    /// The latest time that stands in an action: an engine that starts knows no later one.
+    fn recorded(&self) -> Result<i64, String> {
+        let mut latest = i64::MIN;
+        for one in &self.actions {
+            let header = header(&self.engine, one.id)?;
+            let times = [Some(header.order.pushed_ms), header.decided_ms, header.begun_ms, header.ended_ms];
+            latest = times.into_iter().flatten().fold(latest, i64::max);
+        }
+        Ok(latest)
+    }
+
+    async fn push(&mut self, case: &mut Case) -> Result<(), String> {
+        let wall = self.site.clock.wall().0;
+        let latest = self.wall();
+        let id = push(&self.engine, 2, &name(0)).await?;
+        let last = self.actions.last().map(|one| one.id);
+        case.hit_if(wall < latest, "an id after a jump back");
+        if last.is_some_and(|last| last >= id) {
+            return Err(format!("the id {id} came after {last:?}"));
+        }
+        let header = header(&self.engine, id)?;
+        let expires = header.order.terms.expires_at_ms;
+        if expires != header.order.pushed_ms + i64::from(EXPIRES_S) * SECOND || header.order.pushed_ms < wall
+        {
+            return Err(format!("it was pushed at {} and runs out at {expires}", header.order.pushed_ms));
+        }
+        self.actions.push(One { id, expires, approved: None, begun: None, expired: false });
+        Ok(())
+    }
+
+    async fn vote(&mut self, case: &mut Case) -> Result<(), String> {
+        if self.actions.is_empty() {
+            return Ok(());
+        }
+        let now = self.wall();
+        let at = case.rng.usize(..self.actions.len());
+        let told = vote(&self.engine, self.actions[at].id, true, &name(1)).await?;
+        let one = &mut self.actions[at];
+        let over = now >= one.expires && one.approved.is_none();
+        case.hit_if(over, "a vote for what ran out");
+        match told {
+            Ok(_) if over || one.expired => Err(format!("a vote at {now} for what ran out: {one:?}")),
+            Ok(_) => {
+                one.approved = Some(self.site.clock.mono());
+                Ok(())
+            }
+            Err(_) if over || one.expired || one.approved.is_some() => Ok(()),
+            Err(e) => Err(format!("a vote in time is refused: {e}")),
+        }
+    }
+
+    fn jump(&mut self, case: &mut Case) {
+        let far = JUMPS[case.rng.usize(..JUMPS.len())];
+        case.hit_if(far == 3_652 * DAY, "ten years");
+        case.hit_if(far == SECOND, "a second");
+        let back = case.rng.bool();
+        case.hit(if back { "back" } else { "forward" });
+        self.site.clock.jump(if back { -far } else { far });
+    }
+
+    /// Time passes while nothing runs.
+    async fn sleep(&mut self, case: &mut Case) {
+        case.hit("the process slept");
+        tokio::time::advance(Duration::from_millis(case.rng.u64(1_000..7_200_000))).await;
+    }
+
+    /// Nothing began early, and nothing that ended came back.
+    fn look(&mut self, case: &mut Case) -> Result<(), String> {
+        let (now, restarted) = (self.site.clock.mono(), self.restarted);
+        for one in &mut self.actions {
+            let header = header(&self.engine, one.id)?;
+            let status = header.status.as_str();
+            if one.expired && status != "EXPIRED" {
+                return Err(format!("{one:?} is {status} again"));
+            }
+            one.expired |= status == "EXPIRED";
+            let times = [Some(header.order.pushed_ms), header.decided_ms, header.begun_ms, header.ended_ms];
+            let times: Vec<i64> = times.into_iter().flatten().collect();
+            if !times.is_sorted() {
+                return Err(format!("its times are {times:?}"));
+            }
+            if header.begun_ms.is_some() && one.begun.is_none() {
+                one.begun = Some(now);
+                let sent = self.site.plant.log().into_iter().filter(|sent| sent.id == one.id);
+                let first = sent.map(|sent| sent.begun).min();
+                let wait = Duration::from_secs(header.order.terms.wait_s.into());
+                let early = first.zip(one.approved).is_some_and(|(first, since)| first < since + wait);
+                case.hit_if(!wait.is_zero() && first.is_some(), "waited for its time");
+                // What is left to wait cannot be known over a restart but by the wall clock.
+                if early && !restarted {
+                    return Err(format!("{one:?} began before {wait:?} had passed"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An action that runs for long, under jumps: it has all of its time, and not more.
+async fn long_run(case: &mut Case) -> Result<(), String> {
+    let mut lab = Lab::new(case, 30, 0).await?;
+    let slow = case.rng.bool();
+    for n in 0..lab.things {
+        // 30 one after the other: five minutes, or until the time of a run is over.
+        lab.site.plant.weigh(&thing(RACK, n), if slow { 20_000 } else { 5_000 }, 3.0);
+        lab.site.plant.set(&thing(RACK, n), Mood::Well, false);
+    }
+    lab.site.options.in_flight = 1;
+    lab.engine = lab.site.restart(lab.engine).await?;
+    lab.push(case).await?;
+    let id = lab.actions[0].id;
+    lab.vote(case).await?;
+    let begun = lab.now();
+    let wait = i64::from(header(&lab.engine, id)?.order.terms.wait_s);
+    for _ in 0..case.rng.usize(1..8) {
+        lab.site.pass(case.rng.u64(1_000..40_000)).await;
+        if case.rng.u8(..4) > 0 && lab.now().since(begun).as_secs() > wait.unsigned_abs() + 2 {
+            lab.jump(case);
+        }
+    }
+    lab.site.pass(2 * RUN_S * 1_000).await;
+    let header = header(&lab.engine, id)?;
+    let last = lab.site.plant.log().into_iter().map(|sent| sent.begun).max().ok_or("nothing was sent")?;
+    let ran = last.since(begun + Duration::from_secs(wait.unsigned_abs()));
+    let all = Duration::from_secs(RUN_S);
+    if !slow && header.status.as_str() != "COMPLETED" {
+        return Err(format!("it ended early, after {ran:?}: {} {:?}", header.status.as_str(), header.counts));
+    }
+    case.hit_if(slow, "ran until its time was over");
+    let call = Duration::from_secs(40);
+    if slow && (ran > all + SLACK || ran + call + SLACK < all) {
+        return Err(format!("it ran for {ran:?} instead of {all:?}"));
+    }
+    if lab.site.plant.received(id).values().any(|times| *times > 1) {
+        return Err("something was sent twice".into());
+    }
+    Ok(())
+}
