@@ -51,12 +51,9 @@ const HOUR_MS: u64 = 3_600 * SECOND_MS;
 
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("engine");
-    run.until(
-        run.n(),
-        |case| {
-            if case.index % 2 == 0 { simulate(halted(case)) } else { simulate(shed(case)) }
-        },
-    );
+    run.until(run.n(), |case| {
+        if case.index.is_multiple_of(2) { simulate(halted(case)) } else { simulate(shed(case)) }
+    });
     Ok(())
 }
 
@@ -74,7 +71,7 @@ struct Load {
 
 impl Load {
     async fn new(case: &mut Case) -> Result<Self, String> {
-        let full = (case.index / 2) % FULL == 0;
+        let full = (case.index / 2).is_multiple_of(FULL);
         let things = if full { QUEUED / 4 } else { case.rng.u32(5..60) };
         let racks = RACKS.map(|rack| (rack, things));
         let mut site = Site::with_reserve(case, &racks, Rules::mos(), RightsSource::Claims, RESERVE).await?;
@@ -95,7 +92,7 @@ impl Load {
         case.hit_if(hangs.is_some(), "a rack that hangs");
         case.hit_if(
             full,
-            if case.index % 2 == 0 { "10,000 calls queued" } else { "shed beside 10,000 calls" },
+            if case.index.is_multiple_of(2) { "10,000 calls queued" } else { "shed beside 10,000 calls" },
         );
         let engine = site.start().await?;
         let mut load = Self { site, engine, things, running: Vec::new(), pending: Vec::new(), hangs };
@@ -169,7 +166,7 @@ async fn halted(case: &mut Case) -> Result<(), String> {
     while voters.join_next().await.is_some() {}
     load.site.disk.plan(CrashPlan::default());
     still(case, &load, acked).await?;
-    if told.is_ok() && (case.index / 2) % 3 != 0 {
+    if told.is_ok() && !(case.index / 2).is_multiple_of(3) {
         case.hit("halted over a restart");
         load.engine = load.site.restart(load.engine).await?;
         still(case, &load, acked).await?;

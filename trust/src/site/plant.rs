@@ -90,7 +90,7 @@ impl Plant {
         let mut all = BTreeMap::new();
         for (id, things) in racks {
             let devices = (0..*things).map(|n| (thing(id, n).into(), Mutex::new(device()))).collect();
-            all.insert(RackId::new(*id)?, Arc::new(Bench { devices, log: Arc::clone(&log) }));
+            all.insert(RackId::new(id)?, Arc::new(Bench { devices, log: Arc::clone(&log) }));
         }
         Ok(Self { racks: all, log })
     }

@@ -3,7 +3,7 @@
 //!
 //! | action | parameters |
 //! |---|---|
-//! | `setPolicy` | [`Rules`] |
+//! | `setPolicy` | [`Rules`](super::policy::Rules) |
 //! | `setLimits` | `{"emergencyRampKwPerS"}` |
 //! | `setPrincipal` | a [`PrincipalRecord`] |
 //! | `removePrincipal` | the name |
