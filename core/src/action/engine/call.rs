@@ -68,9 +68,8 @@ impl End {
     }
 
     /// Of a call whose fate was lost, and that a person has to say.
-    pub(super) fn lost(why: &str) -> Self {
-        let error = Some(format!("{UNKNOWN}: {why}").into());
-        Self { fate: Fate::Lost, error, ..Self::unknown(None) }
+    pub(super) fn lost() -> Self {
+        Self { fate: Fate::Lost, ..Self::unknown(None) }
     }
 
     fn unknown(receipt: Option<Receipt>) -> Self {
@@ -337,7 +336,7 @@ impl Inner {
         match seen {
             Seen::Applied => End::ok(json!({"success": true, "reconciled": true}), None),
             Seen::NotApplied => End::failed(not_confirmed()),
-            Seen::Unknown => End { error: Some(UNKNOWN.into()), ..End::lost("") },
+            Seen::Unknown => End::lost(),
         }
     }
 

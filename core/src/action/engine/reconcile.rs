@@ -1,10 +1,6 @@
 //! After a restart: what was under way is looked at before anything is sent.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
@@ -63,12 +59,10 @@ impl Inner {
         // Of other targets than those that were voted for nothing can be said.
         let voted = self.voted_rows(&header)?.is_some();
         let params = push::params(&self, &header)?;
-        let first = open.iter().map(|(_, _, since, _)| *since).min().unwrap_or_default();
-        let shed = self.shed_since(first)?;
         let mut looks = JoinSet::new();
         for (n, attempt, since, before) in open {
             let Some((rack, target)) = targets.get(&n).cloned().filter(|_| voted) else {
-                self.end(id, n, attempt, End::lost("its targets are not those that were voted for")).await;
+                self.end(id, n, attempt, End::lost()).await;
                 continue;
             };
             let call = Call {
@@ -78,11 +72,6 @@ impl Inner {
                 params: Arc::clone(&params),
                 target,
             };
-            if shed.contains(&(rack.clone(), call.target.clone())) {
-                // What the target shows is the effect of that.
-                self.end(id, n, attempt, End::lost("load was shed since")).await;
-                continue;
-            }
             let before = before.map_or_else(Before::default, |row| row.to_before());
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Ok(()) };
             let inner = Arc::clone(&self);
@@ -142,16 +131,6 @@ impl Inner {
             Ok(true) => Some("who voted for it may not any more".into()),
             Err(error) => Some(format!("whether it may go on could not be found out: {}", error.code())),
         }
-    }
-
-    /// Targets of which the load was shed at `since` or later.
-    fn shed_since(&self, since: i64) -> Result<BTreeSet<(RackId, Text)>> {
-        let from = ActionId::new(u64::try_from(since).unwrap_or_default());
-        let mut targets = BTreeSet::new();
-        for header in self.shared.headers(from..).iter().filter(|header| header.order.shed.is_some()) {
-            targets.extend(self.targets(header.id)?.into_values());
-        }
-        Ok(targets)
     }
 
     /// Rack and target of each call, by its place.
