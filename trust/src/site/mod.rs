@@ -74,7 +74,9 @@ impl Site {
         let made = ControlStore::create_on(&cx, Arc::new(disk.clone()), &store).await;
         needed("no store", needed("no store", made)?.close().await)?;
         let plant = Arc::new(needed("no devices", Plant::new(racks))?);
-        let options = EngineOptions::new(Arc::new(rules), rights);
+        let mut options = EngineOptions::new(Arc::new(rules), rights);
+        // A call that hangs does so for longer than any case takes.
+        options.call_within = std::time::Duration::from_secs(7 * 24 * 3_600);
         Ok(Self { cx, clock, disk, plant, options, store })
     }
 
