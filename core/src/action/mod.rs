@@ -2,7 +2,6 @@
 //! most once per target, with every step in the audit log.
 
 pub mod admin;
-mod busy;
 mod calls;
 pub mod catalogue;
 mod claims;

@@ -93,11 +93,6 @@ impl Inner {
         call: &Call,
         lane: Lane<'_>,
     ) -> Next {
-        // What sheds load waits for nobody.
-        let claimed = self.busy.claim(rack, &call.target);
-        if claimed.is_none() && matches!(lane, Lane::Usual) {
-            return Next::Held;
-        }
         self.point("before_look").await;
         let (hands, look) = match self.look(rack, call).await {
             Ok(found) => found,

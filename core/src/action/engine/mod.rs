@@ -46,7 +46,6 @@ use tokio::{
 use super::{
     ActionId, Fleet, Policy, RightsSource,
     admin::{AdminHands, Limits, Live, SITE, WithSite},
-    busy::Busy,
     desk::{Desk, Done, Work, again},
     shared::Shared,
     state::{Effect, Header},
@@ -99,8 +98,6 @@ struct Inner {
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Approved actions of which it is judged whether they may begin.
     beginning: Mutex<BTreeSet<ActionId>>,
-    /// Targets that are written to now.
-    busy: Busy,
     /// How each witness does, in their order.
     witnessed: Mutex<Vec<Witnessed>>,
 }
@@ -150,7 +147,6 @@ impl Engine {
             approved_at: Mutex::default(),
             tasks: Mutex::default(),
             beginning: Mutex::default(),
-            busy: Busy::default(),
             witnessed: Mutex::new(witness::first(&options)),
             options,
         });

@@ -123,26 +123,3 @@ async fn a_slow_reader_is_told_what_it_missed() {
     assert!(matches!(watch.next().await, Some(crate::action::Watched::Missed(n)) if n > 0));
     assert!(matches!(watch.next().await, Some(crate::action::Watched::Changed(_))));
 }
-
-#[tokio::test(start_paused = true)]
-async fn two_actions_do_not_write_to_one_target_at_a_time() {
-    let mut lab = Lab::mos(2).await;
-    lab.options.call_within = Duration::from_secs(60);
-    lab.rack.fault(&thing(0), MemFault::Hangs);
-    let engine = lab.start().await;
-    let first = push(&engine, "reboot", one(0), "ann").await;
-    until(&engine, first, Status::Executing).await;
-    lab.pass(1_000).await;
-    // Nobody settles a call that is still under way.
-    let target = (&rack(), &*thing(0));
-    let settled = engine.settle(first, target, Settled::Failed, None, &by("bob")).await.unwrap_err();
-    assert_eq!(settled.code(), "ERR_CALL_DECIDED");
-    let second = push(&engine, "setPowerMode", json!({}), "ann").await;
-    lab.pass(10_000).await;
-    assert_eq!(lab.rack.received(&thing(0)), [first]);
-    assert_eq!(lab.rack.received(&thing(1)), [second]);
-    lab.rack.fault(&thing(0), MemFault::None);
-    until(&engine, second, Status::Completed).await;
-    assert_eq!(lab.rack.received(&thing(0)), [first, second]);
-    assert_eq!(engine.header(first).unwrap().status, Status::Completed);
-}
