@@ -53,6 +53,19 @@ pub(super) struct Run {
     pace: Option<Pace>,
 }
 
+/// Whether a call may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Go {
+    /// It may.
+    Now,
+    /// Something holds it.
+    Later,
+    /// The action's time is over.
+    TooLate,
+    /// The action or the engine ended.
+    Never,
+}
+
 impl Run {
     /// How long calls may still begin.
     fn left(&self, clock: &dyn Clock) -> Duration {
@@ -235,6 +248,11 @@ impl Inner {
                 Next::Again => {
                     attempts += 1;
                     self.point("before_again").await;
+                    self.pause().await;
+                    // It keeps its turn: behind one that hangs it might not get another.
+                    if self.go(run, n) == Go::Now {
+                        continue;
+                    }
                 }
             }
             // What holds a call may last: others have its place, and its target is not looked at all the time.
@@ -255,21 +273,15 @@ impl Inner {
         let mut changes = self.shared.changes();
         loop {
             changes.borrow_and_update();
-            let Some(header) = self.shared.header(run.id) else { return false };
-            // Closed places: the engine ends.
-            if header.status != Status::Executing || self.places.is_closed() {
-                return false;
+            match self.go(run, n) {
+                Go::Now => return true,
+                Go::Never => return false,
+                Go::TooLate => {
+                    self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
+                    return false;
+                }
+                Go::Later => {}
             }
-            if run.left(&*self.cx.clock).is_zero() {
-                self.give_up(run.id, "ERR_ACTION_DEADLINE").await;
-                return false;
-            }
-            let against = self.shared.stops().against_call(&header.order, n);
-            let stopped = self.shared.halted.load(Ordering::SeqCst) || against.is_some();
-            if run.pace.is_some() || header.hold.is_none() && !stopped {
-                return true;
-            }
-            drop(header);
             let tick = self.cx.clock.mono() + Duration::from_secs(1);
             tokio::select! {
                 biased;
@@ -277,6 +289,21 @@ impl Inner {
                 () = self.cx.clock.sleep_until(tick) => {}
             }
         }
+    }
+
+    /// Whether the call `n` of the action may begin now.
+    fn go(&self, run: &Run, n: u32) -> Go {
+        let Some(header) = self.shared.header(run.id) else { return Go::Never };
+        // Closed places: the engine ends.
+        if header.status != Status::Executing || self.places.is_closed() {
+            return Go::Never;
+        }
+        if run.left(&*self.cx.clock).is_zero() {
+            return Go::TooLate;
+        }
+        let against = self.shared.stops().against_call(&header.order, n);
+        let stopped = self.shared.halted.load(Ordering::SeqCst) || against.is_some();
+        if run.pace.is_some() || header.hold.is_none() && !stopped { Go::Now } else { Go::Later }
     }
 
     /// Ends every call that has not begun.

@@ -123,3 +123,18 @@ async fn a_slow_reader_is_told_what_it_missed() {
     assert!(matches!(watch.next().await, Some(crate::action::Watched::Missed(n)) if n > 0));
     assert!(matches!(watch.next().await, Some(crate::action::Watched::Changed(_))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_not_sent_keeps_its_turn() {
+    let mut lab = Lab::mos(2).await;
+    lab.options.in_flight = 1;
+    lab.rack.fault(&thing(0), MemFault::LosesRequest);
+    lab.rack.fault(&thing(1), MemFault::Hangs);
+    let engine = lab.start().await;
+    let id = push(&engine, "reboot", json!({}), "ann").await;
+    until(&engine, id, Status::Executing).await;
+    // Both attempts at the first end before the second begins, which then hangs.
+    lab.pass(10_000).await;
+    let counts = engine.header(id).unwrap().counts;
+    assert_eq!((counts.failed, counts.open, lab.rack.sent()), (1, 1, 1));
+}
