@@ -217,8 +217,13 @@ impl Inner {
         T: Send + 'static,
         F: FnOnce(&mut Desk) -> Result<T> + Send + 'static,
     {
-        let lane = if planted(Bug::StopInQueue) { &self.requests } else { &self.urgent };
-        ask_on(lane, work).await
+        if planted(Bug::StopInQueue) {
+            // As if a stop waited for the calls under way.
+            let all = u32::try_from(self.options.in_flight).unwrap_or(u32::MAX);
+            drop(self.places.acquire_many(all).await);
+            return self.ask(work).await;
+        }
+        ask_on(&self.urgent, work).await
     }
 
     fn spawn(&self, runtime: &Handle, task: impl Future<Output = ()> + Send + 'static) {
