@@ -90,6 +90,18 @@ impl Projection {
         Self::default()
     }
 
+    /// Whether it may give something of this member of a document.
+    pub fn uses(&self, member: &str) -> bool {
+        let Rules { mode, root, copies, .. } = &*self.0;
+        let here = |seg: &Seg| seg.key() == member;
+        let named = root.children.iter().find(|(seg, _)| here(seg)).map(|(_, branch)| &branch.act);
+        let shown = match mode {
+            Mode::Include => named.is_some(),
+            Mode::Exclude => !matches!(named, Some(Some(Act::Drop))),
+        };
+        shown || copies.iter().any(|copy| copy.from.segs().first().is_some_and(here))
+    }
+
     /// What the projection gives of the document, as a value of its own. Members that it does not have are absent.
     pub fn apply(&self, doc: &Value) -> Value {
         let Rules { mode, root, copies, hidden } = &*self.0;

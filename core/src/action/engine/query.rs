@@ -2,10 +2,13 @@ use std::{collections::BTreeMap, ops::Bound};
 
 use serde_json::Value;
 
-use super::Engine;
+use super::{
+    Engine, Inner,
+    view::{TARGETS, summary},
+};
 use crate::{
     Result,
-    action::{ActionId, Bucket},
+    action::{ActionId, Bucket, state::Header},
     model::Text,
     query::{Filter, Projection},
 };
@@ -97,11 +100,7 @@ impl Engine {
             if query.limit.is_some_and(|limit| found.len() >= limit) {
                 break;
             }
-            let Some(view) = self.0.view(header.id, false)? else { continue };
-            if query.filter.as_ref().is_some_and(|filter| !filter.matches(&view.0)) {
-                continue;
-            }
-            let view = query.fields.as_ref().map_or_else(|| view.0.clone(), |fields| fields.apply(&view.0));
+            let Some(view) = self.0.listed(&header, query)? else { continue };
             found.push(Listed { id: header.id, batch: header.batch.clone(), view });
         }
         Ok(found)
@@ -127,5 +126,26 @@ impl Engine {
             }
         }
         Ok(groups)
+    }
+}
+
+impl Inner {
+    /// What a query gives of an action; `None` when it does not match. Targets are read only where they are looked at: an
+    /// action may have a million.
+    fn listed(&self, header: &Header, query: &ActionQuery) -> Result<Option<Value>> {
+        let mut view = summary(header);
+        let looks = query.filter.as_ref().is_some_and(|filter| filter.uses(TARGETS));
+        let gives = query.fields.as_ref().is_none_or(|fields| fields.uses(TARGETS));
+        let fits = |view: &Value| query.filter.as_ref().is_none_or(|filter| filter.matches(view));
+        if !looks && !fits(&view) {
+            return Ok(None);
+        }
+        if looks || gives {
+            self.add_targets(&mut view, header, false)?;
+        }
+        if looks && !fits(&view) {
+            return Ok(None);
+        }
+        Ok(Some(query.fields.as_ref().map_or_else(|| view.clone(), |fields| fields.apply(&view))))
     }
 }

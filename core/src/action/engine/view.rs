@@ -13,6 +13,9 @@ use crate::{
     model::RackId,
 };
 
+/// The member with what an action is for, rack by rack.
+pub(super) const TARGETS: &str = "targets";
+
 /// An action as callers see it, MiningOS's members and ours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActionView(pub Value);
@@ -30,9 +33,19 @@ impl Engine {
 impl Inner {
     pub(super) fn view(&self, id: ActionId, tags: bool) -> Result<Option<ActionView>> {
         let Some(header) = self.shared.header(id) else { return Ok(None) };
-        let rows = record::load_rows(&self.shared.store, id)?.0;
-        let outcomes = outcomes(record::load_journal(&self.shared.store, id)?);
-        Ok(Some(ActionView(view(&header, rows, outcomes, tags))))
+        let mut doc = summary(&header);
+        self.add_targets(&mut doc, &header, tags)?;
+        Ok(Some(ActionView(doc)))
+    }
+
+    /// Adds to a [`summary`] what stands in records of its own.
+    pub(super) fn add_targets(&self, doc: &mut Value, header: &Header, tags: bool) -> Result<()> {
+        let rows = record::load_rows(&self.shared.store, header.id)?.0;
+        let mut outcomes = outcomes(record::load_journal(&self.shared.store, header.id)?);
+        if let Some(members) = doc.as_object_mut() {
+            members.insert(TARGETS.into(), targets(header, rows, &mut outcomes, tags));
+        }
+        Ok(())
     }
 }
 
@@ -49,7 +62,8 @@ fn outcomes(journal: Vec<Step>) -> BTreeMap<u32, Outcome> {
     last
 }
 
-fn view(header: &Header, rows: Vec<TargetRow>, mut outcomes: BTreeMap<u32, Outcome>, tags: bool) -> Value {
+/// An action as callers see it, without its targets.
+pub(super) fn summary(header: &Header) -> Value {
     let order = &header.order;
     let names = |approve: bool| -> Vec<Value> {
         let votes = header.votes.iter().filter(|vote| vote.approve == approve);
@@ -59,7 +73,6 @@ fn view(header: &Header, rows: Vec<TargetRow>, mut outcomes: BTreeMap<u32, Outco
         "id": header.id,
         "action": order.action,
         "params": catalogue::redact(&order.action, &order.params),
-        "targets": targets(header, rows, &mut outcomes, tags),
         "requiredPerms": order.families,
         "votesPos": names(true),
         "votesNeg": names(false),

@@ -58,6 +58,23 @@ fn what_is_given() {
     ] {
         let projection = Projection::parse(&fields).unwrap_or_else(|e| panic!("{fields}: {e}"));
         assert_eq!(projection.apply(&doc()), wanted, "{fields}");
+        for member in ["id", "code", "tags", "info", "pools", "none"] {
+            let mut without = doc();
+            without.as_object_mut().unwrap().remove(member);
+            let same = projection.apply(&without) == wanted;
+            assert!(same || projection.uses(member), "{fields} uses {member}");
+        }
+    }
+    for (fields, member, uses) in [
+        (json!({"id": 1}), "tags", false),
+        (json!({"tags.x": 1}), "tags", true),
+        (json!({"tags": 0}), "tags", false),
+        (json!({"tags.x": 0}), "tags", true),
+        (json!({"id": 0}), "tags", true),
+        (json!({"where": "$info.pos"}), "info", true),
+        (json!({"where": "$info.pos"}), "tags", false),
+    ] {
+        assert_eq!(Projection::parse(&fields).unwrap().uses(member), uses, "{fields} uses {member}");
     }
     let alone = Projection::parse(&json!({"tags": {"$slice": 1}})).unwrap().apply(&doc());
     assert_eq!((&alone["tags"], &alone["code"]), (&json!(["t-miner"]), &json!("S21-0001")));

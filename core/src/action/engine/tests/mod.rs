@@ -6,6 +6,7 @@ mod audit;
 mod crash;
 mod page;
 mod past;
+mod query;
 mod runs;
 mod stops;
 mod trust;
