@@ -31,3 +31,12 @@ pub mod units;
 pub use error::{Error, ErrorKind, Result, Sent};
 pub use id::ThingId;
 pub use secret::Secret;
+
+/// Examples of the documents that stand beside the crates; they are compiled with the other ones.
+#[cfg(all(doctest, feature = "store"))]
+mod pages {
+    #[doc = include_str!("../../docs/actions.md")]
+    pub struct Actions;
+    #[doc = include_str!("../../docs/policy.md")]
+    pub struct Policy;
+}

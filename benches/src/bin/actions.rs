@@ -115,7 +115,7 @@ async fn measure(args: Args) -> Result<()> {
         }
         query_ms.push(cx.clock.mono().since(start).as_secs_f64() * 1e3);
     }
-    engine.close().await;
+    engine.close(Duration::from_secs(10)).await;
     store.close().await?;
     let line = json!({
         "targets": args.targets,

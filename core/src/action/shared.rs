@@ -18,6 +18,7 @@ use super::{
     watch::Summary,
 };
 use crate::{
+    Error, ErrorKind, Result,
     audit::Log,
     io::{Ctx, Timestamp},
     planted::{Bug, planted},
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     /// Told when an action that was begun has ended.
     pub ended: Notify,
     points: Option<Arc<dyn Points>>,
+    /// Nobody else carries out the store's actions while it is held.
+    _claim: Arc<()>,
 }
 
 #[derive(Debug, Default)]
@@ -60,9 +63,18 @@ pub(super) struct Shown {
 }
 
 impl Shared {
-    pub fn new(cx: Ctx, store: ControlStore, readers: usize, points: Option<Arc<dyn Points>>) -> Self {
+    pub fn new(
+        cx: Ctx,
+        store: ControlStore,
+        readers: usize,
+        points: Option<Arc<dyn Points>>,
+    ) -> Result<Self> {
+        let claim = store.claim_actions().ok_or_else(|| {
+            Error::new(ErrorKind::Conflict, "engine.open", "an engine is open over this store; end it first")
+                .code_as("ERR_ENGINE_OPEN")
+        })?;
         let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
-        Self {
+        Ok(Self {
             cx,
             store,
             durable: RwLock::default(),
@@ -73,7 +85,8 @@ impl Shared {
             halted: Arc::default(),
             ended: Notify::new(),
             points,
-        }
+            _claim: claim,
+        })
     }
 
     /// The head of the audit log, as far as it is durable.

@@ -220,8 +220,8 @@ impl Site {
     /// # Errors
     /// When the stores could not be written to the end.
     pub async fn shutdown(self, bound: Duration) -> Result<SiteShutdown> {
-        let mut report =
-            SiteShutdown { actions_broken_off: !self.end_actions(bound).await, ..Default::default() };
+        let ended = Engine::clone(&self.engine).close(bound).await;
+        let mut report = SiteShutdown { actions_broken_off: !ended, ..Default::default() };
         drop(self.engine);
         let mut ending = tokio::task::JoinSet::new();
         for rack in self.racks.into_values() {
@@ -237,15 +237,5 @@ impl Site {
         self.last.store().clone().close()?;
         store.close().await?;
         Ok(report)
-    }
-
-    /// Whether the engine ended by itself. Otherwise it ends with its last handle, as in a crash.
-    async fn end_actions(&self, bound: Duration) -> bool {
-        let closing = Engine::clone(&self.engine).close();
-        let ended = async {
-            closing.await;
-            Ok(())
-        };
-        self.cx.deadline_in(bound).within("site.shutdown", ended).await.is_ok()
     }
 }

@@ -1,7 +1,7 @@
 use std::{
     ops::{Bound, RangeBounds},
     path::{Path, PathBuf},
-    sync::{Arc, RwLockReadGuard, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, RwLockReadGuard, Weak, atomic::Ordering},
 };
 
 use serde::de::DeserializeOwned;
@@ -91,6 +91,8 @@ struct Inner {
     shared: Arc<Shared>,
     sealer: Sealer,
     site: String,
+    /// Who writes actions, while somebody does.
+    engine: Mutex<Weak<()>>,
 }
 
 impl ControlStore {
@@ -102,6 +104,17 @@ impl ControlStore {
     pub async fn create(cx: &Ctx, dir: &Path, options: &StoreOptions) -> Result<Self> {
         let ready = dir::create(cx, dir, options)?;
         Self::start(cx, ready.backend, Some(ready.site), ready.sealer, options).await
+    }
+
+    /// The right to be the one who writes actions, until it is dropped; `None` while somebody else has it.
+    pub(crate) fn claim_actions(&self) -> Option<Arc<()>> {
+        let mut held = self.0.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.strong_count() > 0 {
+            return None;
+        }
+        let claim = Arc::new(());
+        *held = Arc::downgrade(&claim);
+        Some(claim)
     }
 
     /// Opens the site in the folder `dir`; never makes one. A file that is refused stays as it was.
@@ -173,7 +186,7 @@ impl ControlStore {
         let shared = Arc::new(Shared::default());
         let sealer = plan.sealer.clone();
         let (runner, site) = Runner::open(writer, plan, shared.clone()).await?;
-        Ok(Self(Arc::new(Inner { runner, shared, sealer, site })))
+        Ok(Self(Arc::new(Inner { runner, shared, sealer, site, engine: Mutex::default() })))
     }
 
     /// Id of the site.

@@ -58,13 +58,13 @@ async fn closed_at(point: &'static str, seed: u64) {
     world.settle().await;
     let engine = world.hand_over();
     let clock = Arc::clone(&world.cx.clock);
-    let closing = tokio::spawn(async move { engine.close().await });
+    let closing = tokio::spawn(async move { engine.close(PATIENCE).await });
     world.settle().await;
     world.gate.let_go();
     let late = clock.mono() + PATIENCE;
     tokio::select! {
         biased;
-        closed = closing => closed.unwrap(),
+        closed = closing => assert!(closed.unwrap(), "{point}: calls were broken off"),
         () = clock.sleep_until(late) => panic!("{point}: an engine does not end"),
     }
     begun.abort();

@@ -107,6 +107,8 @@ impl Engine {
     /// background, and nothing is sent before that is done: see [`reconciled`](Self::reconciled).
     ///
     /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) with `ERR_ENGINE_OPEN` while another engine is open over this store, as that of a
+    /// [`Site`](crate::site::Site) is: two would send everything twice. It ends shortly after its last handle is gone.
     /// [`Corrupt`](ErrorKind::Corrupt) when the store's actions or audit log are damaged; [`Invalid`](ErrorKind::Invalid)
     /// for options that make no sense, or when no tokio runtime is running.
     pub fn open(
@@ -119,7 +121,7 @@ impl Engine {
         options.check()?;
         let runtime = Handle::try_current()
             .map_err(|e| Error::invalid(op, "runtime", "no tokio runtime is running here").caused_by(e))?;
-        let shared = Arc::new(Shared::new(cx.clone(), store, options.watchers, options.points.clone()));
+        let shared = Arc::new(Shared::new(cx.clone(), store, options.watchers, options.points.clone())?);
         let (events_in, events) = mpsc::unbounded_channel();
         let desk = Desk::open(Arc::clone(&shared), events_in)?;
         let (requests, inbox) = mpsc::channel(WAITING);
@@ -185,19 +187,23 @@ impl Engine {
         self.0.shared.stops()
     }
 
-    /// Begins no more calls, waits for those under way, and ends. An action that is not finished goes on when the engine is
-    /// opened again.
-    pub async fn close(self) {
+    /// Begins no more calls, waits up to `bound` for those under way, and ends; gives whether all of them ended. What
+    /// became of one that did not is found out when the engine is opened again, as after a crash, and an action that is not
+    /// finished goes on then.
+    pub async fn close(self, bound: Duration) -> bool {
         const LOOK: Duration = Duration::from_millis(20);
         self.0.shared.halted.store(true, std::sync::atomic::Ordering::SeqCst);
         // Whoever waits for a place, or to be let go on, gives up; every call under way has a place.
         self.0.places.close();
         self.0.shared.tell();
         let clock = &self.0.cx.clock;
-        while self.0.places.available_permits() < self.0.options.in_flight || self.0.is_shedding() {
-            clock.sleep_until(clock.mono() + LOOK).await;
+        let over = clock.mono() + bound;
+        let busy = || self.0.places.available_permits() < self.0.options.in_flight || self.0.is_shedding();
+        while busy() && clock.mono() < over {
+            clock.sleep_until(over.min(clock.mono() + LOOK)).await;
         }
         self.0.stop_tasks();
+        !busy()
     }
 }
 

@@ -12,7 +12,7 @@ mod tests;
 mod window;
 
 pub use class::ActionClass;
-pub use rolling::{Recent, RollingWindow, Sums};
+pub use rolling::{Recent, Sums};
 pub use rules::{Freeze, KwStep, Rolling, Row, Rule, Rules, Size, TargetStep};
 pub use tally::{Tally, Verdict, Vote};
 pub use terms::{Begin, Factor, Profile, Raised, Right, Terms};

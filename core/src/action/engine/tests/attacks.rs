@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{ErrorKind, action::policy::Raised};
+use crate::{ErrorKind, action::policy::Raised, testkit::MemFault};
 
 /// What the store holds of actions, so that a refusal can be shown to change nothing.
 fn held(engine: &Engine) -> (usize, u64) {
@@ -127,4 +127,44 @@ async fn nothing_matches_nobody_knows_and_too_many_store_nothing() {
     assert_eq!((e.kind(), e.code()), (ErrorKind::NotFound, "ERR_ACTION_ID_NOT_FOUND"));
     assert!("0x7".parse::<ActionId>().is_err() && "-1".parse::<ActionId>().is_err());
     assert_eq!((held(&engine), lab.rack.sent()), (before, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_has_one_engine_at_a_time() {
+    let lab = Lab::mos(2).await;
+    let engine = lab.start().await;
+    let store = engine.store().clone();
+    let open = || Engine::open(&lab.cx, store.clone(), Arc::clone(&lab.fleet) as _, lab.options.clone());
+    let refused = open().unwrap_err();
+    assert_eq!((refused.kind(), refused.code()), (ErrorKind::Conflict, "ERR_ENGINE_OPEN"));
+    let clone = engine.clone();
+    assert!(engine.close(Duration::from_secs(1)).await);
+    assert_eq!(open().unwrap_err().code(), "ERR_ENGINE_OPEN", "somebody still has a handle");
+    drop(clone);
+    lab.pass(1).await;
+    let again = open().unwrap();
+    let id = push(&again, "reboot", one(0), "alice").await;
+    until(&again, id, Status::Completed).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_ends_in_time_beside_a_device_that_hangs() {
+    let lab = Lab::mos(2).await;
+    let engine = lab.start().await;
+    lab.rack.fault(&thing(0), MemFault::Hangs);
+    let id = push(&engine, "reboot", json!({}), "alice").await;
+    lab.pass(2_000).await;
+    let (start, store) = (lab.cx.clock.mono(), engine.store().clone());
+    assert!(!engine.close(Duration::from_secs(3)).await, "a call was broken off");
+    assert_eq!(lab.cx.clock.mono().since(start), Duration::from_secs(3));
+    lab.pass(1).await;
+    store.close().await.unwrap();
+    lab.pass(1).await;
+    let again = lab.start().await;
+    let header = until(&again, id, Status::Completed).await;
+    assert_eq!(
+        (header.counts.ok, lab.rack.sent()),
+        (2, 2),
+        "what was broken off is looked at, not sent again"
+    );
 }
