@@ -114,6 +114,8 @@ fn options(setup: &Setup) -> Result<EngineOptions, String> {
     let mut options = EngineOptions::new(Arc::new(rules), RightsSource::Claims);
     options.in_flight = setup.in_flight;
     options.call_within = Duration::from_secs(4);
+    // Its half a second is less than a commit takes here: a busy machine is not what this tries.
+    options.shed_journal_within = Duration::from_secs(600);
     if let Some(name) = &setup.point {
         options.points =
             Some(Arc::new(Stands { name: name.clone(), skip: setup.skip, passed: AtomicU64::new(0) }));

@@ -40,12 +40,16 @@ fn life(case: &mut Case) -> Result<(), String> {
     let mut site = Life::new(&mut case.rng, THINGS, everything)?;
     for n in 0..case.rng.u32(6..16) {
         let kill = match case.rng.u8(..10) {
+            // Whatever else comes, these do.
+            _ if n == 0 && case.index.is_multiple_of(4) => Kill::Pushing(0),
+            _ if n == 0 && !case.index.is_multiple_of(2) => Kill::Sending(case.rng.u64(1..30)),
             // The second one in any case: there is something to begin with.
             _ if n == 1 => Kill::Early(case.rng.u64(..3)),
             0..2 => Kill::Early(case.rng.u64(..40)),
             2..5 => Kill::Later(case.rng.u64(..20)),
             5..7 => Kill::Later(case.rng.u64(..150)),
-            7..9 => Kill::Sending(site.devices.received + case.rng.u64(1..100)),
+            7 => Kill::Pushing(case.rng.u64(..4)),
+            8 => Kill::Sending(site.devices.received + case.rng.u64(1..100)),
             _ => Kill::Later(case.rng.u64(..600)),
         };
         let (received, way) = (site.devices.received, site.on_the_way);

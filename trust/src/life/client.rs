@@ -51,6 +51,8 @@ pub struct Client {
     rng: fastrand::Rng,
     stage: Stage,
     asked: Option<(u64, Wish)>,
+    /// When that was, ms.
+    asked_at: u64,
     last: u64,
     not_before: u64,
     /// What it knows.
@@ -68,6 +70,7 @@ impl Client {
             rng: fastrand::Rng::with_seed(seed),
             stage: Stage::Works,
             asked: None,
+            asked_at: 0,
             last: 0,
             not_before: 0,
             known: Known::default(),
@@ -125,8 +128,13 @@ impl Client {
         self.repeated |= wish.what == "push" && wish.tries > 0;
         wish.tries += 1;
         self.last += 1;
-        self.asked = Some((self.last, wish));
+        (self.asked, self.asked_at) = (Some((self.last, wish)), now);
         Ok(Some(format!("ask {} {body}", self.last)))
+    }
+
+    /// Since when the answer to a push is waited for, ms.
+    pub fn pushing(&self) -> Option<u64> {
+        self.asked.as_ref().filter(|(_, wish)| wish.what == "push").map(|_| self.asked_at)
     }
 
     /// Whoever was asked is gone.

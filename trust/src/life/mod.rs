@@ -41,6 +41,8 @@ pub enum Kill {
     Early(u64),
     /// So many ms after it began to answer.
     Later(u64),
+    /// So many ms after a push was asked for, unless it was answered.
+    Pushing(u64),
     /// When devices have received so many commands.
     Received(u64),
     /// When the command of this number is on its way, before its device has it.
@@ -146,6 +148,7 @@ impl Life {
             let due = match kill {
                 Kill::Early(ms) => process.age_ms() >= ms,
                 Kill::Later(ms) => began.is_some_and(|began| process.age_ms() >= began + ms),
+                Kill::Pushing(ms) => self.client.pushing().is_some_and(|asked| self.born.ms() >= asked + ms),
                 Kill::Received(n) => self.devices.received >= n,
                 Kill::Sending(_) | Kill::AtTheEnd => false,
             };

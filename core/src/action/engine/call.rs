@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{
-    Inner,
-    shed::{Pace, SHED_WAITS},
-};
+use super::{Inner, shed::Pace};
 use crate::{
     Error, ErrorKind, Result, Sent,
     action::{
@@ -118,16 +115,16 @@ impl Inner {
             // Those that the journal held up do not go all at once.
             pace.wait(&self.cx, &self.shed_sent, power_w).await;
         }
-        let end = match self.send(&*hands, call, &look, &before, lane).await {
+        let mut sent = self.send(&*hands, call, &look, &before, lane).await;
+        if !journalled {
+            sent = self.until_sent(rack, call, &before, lane, attempt, sent).await;
+        }
+        let end = match sent {
             Ok(end) => end,
             Err((e, end)) => {
                 let again = e.kind() == ErrorKind::Unreachable && attempt < self.options.attempts;
                 let again = again || e.code() == "ERR_ACTION_HELD";
-                if again && !journalled {
-                    self.pause().await;
-                    return Next::Held;
-                }
-                if again {
+                if again && journalled {
                     let end = End { fate: Fate::NotSent, ..end };
                     self.end(call.id, n, attempt, end).await;
                     return Next::Again;
@@ -143,6 +140,33 @@ impl Inner {
         let next = self.end(call.id, n, attempt, end).await;
         self.point("after_outcome").await;
         next
+    }
+
+    /// Tries a call again that was certainly not sent. Its intent may become durable yet: all this is one attempt.
+    async fn until_sent(
+        &self,
+        rack: &RackId,
+        call: &Call,
+        before: &Before,
+        lane: Lane<'_>,
+        first: u16,
+        mut sent: Result<End, (Error, End)>,
+    ) -> Result<End, (Error, End)> {
+        for _ in first..self.options.attempts {
+            match &sent {
+                Err((e, _)) if e.kind() == ErrorKind::Unreachable => {}
+                _ => break,
+            }
+            self.pause().await;
+            sent = match self.look(rack, call).await {
+                Ok((hands, look)) => self.send(&*hands, call, &look, before, lane).await,
+                Err(e) => {
+                    let end = End::failed(text(&e));
+                    Err((e, end))
+                }
+            };
+        }
+        sent
     }
 
     /// The same call, with the planted bugs of its order.
@@ -236,7 +260,7 @@ impl Inner {
         });
         match lane {
             Lane::Usual => intent.await,
-            Lane::Shed(..) => self.cx.deadline_in(SHED_WAITS).within(OP, intent).await,
+            Lane::Shed(..) => self.cx.deadline_in(self.options.shed_journal_within).within(OP, intent).await,
         }
     }
 

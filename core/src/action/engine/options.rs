@@ -22,6 +22,9 @@ pub struct EngineOptions {
     pub in_flight_per_rack: usize,
     /// Calls that shed load at the same time, to one rack, beside all others; 1 to 1,000.
     pub shed_in_flight: usize,
+    /// How long what sheds load waits for the store before it is sent all the same. With half a second the first command
+    /// goes within a second, recorded or not; a store that is slower may not know of it after a crash.
+    pub shed_journal_within: Duration,
     /// How fast load is shed at most, kW in each second, as the grid's operator allows it; until the action `setLimits`
     /// sets another.
     pub emergency_ramp_kw_per_s: f64,
@@ -57,6 +60,7 @@ impl EngineOptions {
             in_flight: 512,
             in_flight_per_rack: 256,
             shed_in_flight: 128,
+            shed_journal_within: Duration::from_millis(500),
             emergency_ramp_kw_per_s: 2_000.0,
             run_within: Duration::from_secs(6 * 3_600),
             call_within: Duration::from_secs(20 * 60),

@@ -26,8 +26,6 @@ use crate::{
 const OP: &str = "action.shed";
 /// What a target counts of which nobody knows the power, kW: more than any miner takes, so that the ramp is kept.
 const UNKNOWN_KW: f64 = 10.0;
-/// How long shedding load waits for the store: the first command goes within a second, recorded or not.
-pub(super) const SHED_WAITS: Duration = Duration::from_millis(500);
 
 /// Load that has to go at once.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +92,7 @@ impl Engine {
                 }))
             })
         });
-        let stored = inner.cx.deadline_in(SHED_WAITS).within(OP, stored).await;
+        let stored = inner.cx.deadline_in(inner.options.shed_journal_within).within(OP, stored).await;
         late.store(true, Ordering::SeqCst);
         inner.point("after_shed").await;
         match stored {

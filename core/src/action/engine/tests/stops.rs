@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::{
     ErrorKind,
@@ -84,4 +86,37 @@ async fn load_is_shed_at_once_and_no_faster_than_the_ramp() {
     assert_eq!((header.counts.ok, header.order.action.as_str()), (100, "setPowerMode"));
     let refused = engine.shed(Shed { kw_per_s: Some(31.0), ..Shed::new(json!({}), "x") }, &by("bob")).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// A store that becomes slow once it is known what is to be shed.
+#[derive(Debug)]
+struct SlowSoon(Ctx, AtomicBool);
+
+#[async_trait]
+impl Points for SlowSoon {
+    async fn at(&self, name: &'static str) {
+        if name == "after_shed" {
+            self.1.store(true, Ordering::SeqCst);
+        } else if name == "before_commit" && self.1.load(Ordering::SeqCst) {
+            self.0.clock.sleep_until(self.0.clock.mono() + Duration::from_secs(3)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_shed_ends_though_its_intent_is_durable_late_and_its_device_is_away_at_first() {
+    let mut lab = Lab::mos(3).await;
+    lab.options.points = Some(Arc::new(SlowSoon(lab.cx.clone(), AtomicBool::new(false))));
+    let engine = lab.start().await;
+    for n in [0, 1] {
+        lab.rack.fault(&thing(n), MemFault::LosesRequest);
+    }
+    let pushed = engine.shed(Shed::new(json!({}), "grid signal"), &by("bob")).await.unwrap();
+    lab.pass(1_000).await;
+    assert_eq!(lab.rack.received(&thing(2)).len(), 1, "nothing waits for the store");
+    lab.rack.fault(&thing(0), MemFault::None);
+    let header = until(&engine, pushed.into_id().unwrap(), Status::Partial).await;
+    assert_eq!((header.counts.ok, header.counts.failed), (2, 1));
+    let received: Vec<usize> = (0..3).map(|n| lab.rack.received(&thing(n)).len()).collect();
+    assert_eq!(received, [1, 0, 1]);
 }
