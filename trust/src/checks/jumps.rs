@@ -1,5 +1,6 @@
 //! `x-clock`: the wall clock jumps, forward and back, and the process sleeps: nothing begins early, nothing is sent twice,
-//! nothing that ran out is revived, no run ends before its time, and ids are unique and rise.
+//! nothing that ran out is revived, no run ends before its time, and ids are unique and rise. Nor do windows of local time
+//! mind the days when clocks are changed.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use headframe_core::{
     io::{Clock as _, Mono},
 };
 
-use super::Check;
+use super::{Check, summer::summer_time};
 use crate::{
     rig::simulate,
     run::{Case, Run},
@@ -33,6 +34,10 @@ pub const CHECK: Check = Check {
         "executed",
         "ran until its time was over",
         "an id after a jump back",
+        "summer time begins",
+        "summer time ends",
+        "began when its window opened",
+        "the change swallowed its window",
     ],
     run,
 };
@@ -76,12 +81,11 @@ struct Lab {
 
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("engine");
-    run.until(
-        run.n(),
-        |case| {
-            if case.rng.u8(..4) == 0 { simulate(long_run(case)) } else { simulate(one(case)) }
-        },
-    );
+    run.until(run.n(), |case| match case.index % 4 {
+        0 => simulate(summer_time(case)),
+        1 => simulate(long_run(case)),
+        _ => simulate(one(case)),
+    });
     Ok(())
 }
 

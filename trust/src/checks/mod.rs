@@ -28,6 +28,7 @@ mod rot;
 mod secret;
 mod step;
 mod stop;
+mod summer;
 
 pub use full::fill;
 pub use ioerr::tell;
