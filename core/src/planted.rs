@@ -43,6 +43,8 @@ pub enum Bug {
     WallDeadline,
     /// Stops wait their turn behind all other requests, and hold nothing before they are durable.
     StopInQueue,
+    /// One method asks nobody for a permission.
+    OpenRoute,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -68,6 +70,7 @@ pub fn planted(bug: Bug) -> bool {
         Bug::NoKeys => "no-keys",
         Bug::WallDeadline => "wall-deadline",
         Bug::StopInQueue => "stop-in-queue",
+        Bug::OpenRoute => "open-route",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }

@@ -1,7 +1,10 @@
 //! The scenarios of `action-vectors.json` against the real engine: a store in memory, racks that do what the scenarios
-//! say, and time that costs nothing. Without `HEADFRAME_SHARED` there are no scenarios to run.
+//! say, and time that costs nothing. Callers reach the engine through its own interface, and in a second run of everything
+//! through MiningOS's methods, as its gateway calls them. Without `HEADFRAME_SHARED` there are no scenarios to run.
 #![cfg(all(feature = "store", feature = "testkit"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail the test")]
+
+use std::collections::BTreeSet;
 
 #[path = "action_vectors/cases.rs"]
 mod cases;
@@ -29,6 +32,8 @@ mod runs;
 mod steps;
 #[path = "action_vectors/vectors.rs"]
 mod vectors;
+#[path = "action_vectors/ways.rs"]
+mod ways;
 #[path = "action_vectors/world.rs"]
 mod world;
 
@@ -57,6 +62,43 @@ fn every_scenario_of_the_file_is_run() {
     let Some(all) = vectors::all() else { return };
     let ids: Vec<String> = all.iter().map(|s| s.id.to_ascii_lowercase()).collect();
     assert_eq!(ids, NAMES);
+}
+
+/// What befalls a site, its racks and its process: no caller asks for it, so no method says it.
+const BESIDE: [(&str, &str); 7] = [
+    ("addThing", "racks register things"),
+    ("forgetRacks", "racks go away; the method of this name is not about the racks of a process"),
+    ("removeThing", "racks forget things"),
+    ("restart", "a process ends and another begins"),
+    ("tick", "the executor runs by itself"),
+    ("tickCrash", "a process is killed"),
+    ("tickNoWait", "the executor runs by itself"),
+];
+/// What callers ask, alone or several at once: [`ways::Dispatched`] says each of it in a method.
+const CALLS: [&str; 10] = [
+    "cancel",
+    "count",
+    "parallel",
+    "push",
+    "pushBatch",
+    "query",
+    "slowSecondVote",
+    "vote",
+    "voteCrash",
+    "where",
+];
+
+#[test]
+fn every_scenario_is_said_in_methods_too() {
+    let Some(all) = vectors::all() else { return };
+    let mut beside = BTreeSet::new();
+    for scenario in all {
+        let ops = scenario.steps.iter().map(|step| step["op"].as_str().unwrap());
+        let (calls, others): (Vec<_>, Vec<_>) = ops.partition(|op| CALLS.contains(op));
+        assert!(!calls.is_empty(), "{} asks for nothing", scenario.id);
+        beside.extend(others);
+    }
+    assert_eq!(beside, BESIDE.iter().map(|(op, _)| *op).collect());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! contradicts a second reading. The same functions run under libFuzzer (`cargo xtask fuzz`), over drawn bytes
 //! (`cargo xtask trust b-fuzz`), and over the corpus (`cargo test -p headframe-fuzz`).
 
+mod acts;
 mod codec;
 mod device;
 mod firmware;

@@ -1,4 +1,5 @@
-//! The dispatcher: any method with any parameters, as an app sends them, over a registry with secrets in it.
+//! The dispatcher: any method with any parameters, as an app sends them, over a registry with secrets in it and an engine
+//! with actions.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -7,7 +8,7 @@ use std::{
 
 use headframe_core::{
     Error, ErrorKind,
-    auth::{Permissions, Principal},
+    auth::{Access, Area, Permissions, Principal},
     driver::Registry,
     io::Ctx,
     ork::{Orchestrator, OrkOptions, RackConf},
@@ -17,27 +18,54 @@ use headframe_core::{
 use headframe_drivers::register_all;
 use serde_json::json;
 
-use crate::serve::{BETWEEN, LONGEST, run};
+use crate::{
+    acts::{Acts, Profile},
+    serve::{BETWEEN, LONGEST, run},
+};
 
 /// A password of a thing and one of a pool: no answer holds them.
 const SECRETS: [&str; 2] = ["c0ffee-seven", "decaf-eight"];
+const CALLER: &str = "fuzz@site";
 const CALLS: usize = 8;
 /// Longest words of an error.
 const ERROR: usize = 64 * 1024;
-const LISTS: [&str; 4] = ["*:rw", "*:r", "miner:rw,comments:w", ""];
+/// The rights of the callers. Who stands behind the last two says the body of each call.
+const LISTS: [&str; 8] = [
+    "*:rw",
+    "*:r",
+    "miner:rw,comments:w",
+    "",
+    "miner:rw,actions:rw",
+    "actions:rw,container:r",
+    "*:rw",
+    "actions:w",
+];
+const GATEWAYS: usize = 6;
+/// In the first byte: ours are the rules, not MiningOS's.
+const SAFE: u8 = 0x40;
 
-/// The first byte chooses what the caller may do. Calls stand with `0x1e` between them: the method, a blank, JSON.
+/// The first byte chooses who calls and whose rules hold. Calls stand with `0x1e` between them: the method, a blank, JSON.
 pub fn dispatcher(data: &[u8]) {
     let Some((first, calls)) = data.get(..LONGEST).unwrap_or(data).split_first() else { return };
-    let list = LISTS[usize::from(*first) % LISTS.len()];
-    let list = list.split(',').filter(|word| !word.is_empty());
+    let place = usize::from(*first) % LISTS.len();
+    let list = LISTS[place].split(',').filter(|word| !word.is_empty());
     let Ok(permissions) = Permissions::parse(list) else { return };
-    let who = Principal::new("fuzz@site", permissions);
+    let gateway = place >= GATEWAYS;
+    let who = if gateway {
+        Principal::gateway("app-node", permissions)
+    } else {
+        Principal::new(CALLER, permissions)
+    };
+    let profile = if first & SAFE == 0 { Profile::Mos } else { Profile::Safe };
     let sound = template();
     run(|cx, _net| async move {
         let disk = CrashBackend::with_bytes(1, sound.to_vec());
-        let ork =
-            opened(&cx, &disk).await.unwrap_or_else(|e| unreachable!("a sound store is refused: {e:?}"));
+        let made = opened(&cx, &disk, profile, permissions).await;
+        let (ork, acts) = made.unwrap_or_else(|e| unreachable!("a sound store is refused: {e:?}"));
+        if let Err(e) = acts.begin().await {
+            unreachable!("what is approved does not begin: {e:?}");
+        }
+        let before = acts.mark();
         for call in calls.split(|byte| *byte == BETWEEN).take(CALLS) {
             let Ok(call) = std::str::from_utf8(call) else { continue };
             let (method, params) = call.split_once(' ').unwrap_or((call, ""));
@@ -49,8 +77,13 @@ pub fn dispatcher(data: &[u8]) {
                 Err(e) => judge(&e),
             }
         }
-        drop(ork);
-        if let Err(e) = opened(&cx, &disk).await {
+        let writes = Area::ALL.iter().any(|area| permissions.allows(*area, Access::Write));
+        assert!(writes || acts.mark() == before, "somebody without any right to write changed something");
+        let theirs = acts.only_theirs().await.unwrap_or_else(|e| unreachable!("nothing begins: {e:?}"));
+        let may = gateway || permissions.allows(Area::Miner, Access::Write);
+        assert!(may || theirs, "somebody without the right had something sent");
+        drop((ork, acts));
+        if let Err(e) = opened(&cx, &disk, profile, permissions).await {
             unreachable!("the calls left a store that does not open: {e:?}");
         }
     });
@@ -75,9 +108,16 @@ fn options() -> StoreOptions {
     options
 }
 
-async fn opened(cx: &Ctx, disk: &CrashBackend) -> headframe_core::Result<Orchestrator> {
+async fn opened(
+    cx: &Ctx,
+    disk: &CrashBackend,
+    profile: Profile,
+    permissions: Permissions,
+) -> headframe_core::Result<(Orchestrator, Acts)> {
     let store = ControlStore::open_on(cx, Arc::new(disk.clone()), &options()).await?;
-    over(cx, store).await
+    let ork = over(cx, store.clone()).await?;
+    let acts = Acts::over(cx, &ork, store, profile, (CALLER, permissions)).await?;
+    Ok((ork, acts))
 }
 
 async fn over(cx: &Ctx, store: ControlStore) -> headframe_core::Result<Orchestrator> {
@@ -123,7 +163,9 @@ fn template() -> &'static [u8] {
 
 async fn make(cx: &Ctx, disk: CrashBackend) -> headframe_core::Result<()> {
     let store = ControlStore::create_on(cx, Arc::new(disk), &options()).await?;
-    let ork = over(cx, store).await?;
+    let ork = over(cx, store.clone()).await?;
+    let acts = Acts::over(cx, &ork, store, Profile::Mos, (CALLER, Permissions::NONE)).await?;
+    acts.make().await?;
     let who = Principal::new("ops@site", Permissions::parse(["*:rw"])?);
     for n in 1..=6 {
         let rack = if n % 2 == 0 { "miner-wm-m56s-front" } else { "miner-am-s21-back" };
@@ -136,4 +178,38 @@ async fn make(cx: &Ctx, disk: CrashBackend) -> headframe_core::Result<()> {
     let map = json!({"thingMap": {"miner-wm-m56s-front": "10.0.0.0/25", "miner-am-s21-back": "10.0.1.0/24"}});
     ork.call(&who, "setThingMap", &map.to_string()).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The corpus names the actions by these ids.
+    const IDS: [(u64, &str); 6] = [
+        (1_764_000_000_000, "done"),
+        (1_764_000_000_001, "done"),
+        (1_764_000_060_000, "voting"),
+        (1_764_000_060_001, "voting"),
+        (1_764_000_060_002, "ready"),
+        (1_764_000_060_003, "executing"),
+    ];
+
+    #[test]
+    fn there_is_an_action_in_every_list() {
+        let sound = template();
+        run(|cx, _net| async move {
+            for profile in [Profile::Mos, Profile::Safe] {
+                let disk = CrashBackend::with_bytes(1, sound.to_vec());
+                let made = opened(&cx, &disk, profile, Permissions::ALL).await;
+                let (ork, acts) = made.unwrap_or_else(|e| unreachable!("{e:?}"));
+                acts.begin().await.unwrap_or_else(|e| unreachable!("{e:?}"));
+                let who = Principal::new(CALLER, Permissions::ALL);
+                for (id, list) in IDS {
+                    let params = json!({"id": id, "type": list}).to_string();
+                    let told = ork.call(&who, "getAction", &params).await;
+                    assert!(told.is_ok(), "{profile:?}: {id} in {list}: {told:?}");
+                }
+            }
+        });
+    }
 }

@@ -5,6 +5,7 @@
 
 mod act;
 mod args;
+mod authz;
 mod checks;
 mod child;
 mod fixture;

@@ -43,7 +43,7 @@ const CORE: &[(&str, &[&str])] = &[
         "ork",
         &[
             "error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "auth", "audit",
-            "action",
+            "action", "planted",
         ],
     ),
 ];

@@ -67,7 +67,11 @@ fn refusals_tell_what_is_needed() {
     assert!(reader.check("call", Scope::Family, Access::Read).is_ok());
     assert!(reader.check("call", Scope::Any, Access::Read).is_ok());
     assert!(Permissions::NONE.check("call", Scope::Any, Access::Read).is_err());
-    assert!(parse(&["settings:rw"]).check("call", Scope::Family, Access::Read).is_err());
+    for no_racks in ["settings:rw", "users:rw"] {
+        for access in [Access::Read, Access::Write] {
+            assert!(parse(&[no_racks]).check("call", Scope::Family, access).is_err(), "{no_racks}");
+        }
+    }
     let e = reader.check_family("call", "container", Access::Read).unwrap_err();
     assert_eq!(e.fact("needs"), Some("container:r"));
     let e = reader.check_family("call", "robot", Access::Write).unwrap_err();

@@ -7,6 +7,7 @@ use super::{
     fleet::{Failing, Offline},
     runs::{self, Kill, Plan},
     vectors::{self, Contract, Crash, Scenario},
+    ways::Face,
     world::Death,
 };
 
@@ -29,14 +30,14 @@ pub fn run(name: &str) {
     let crashes = scenario.crashes();
     let mut failures = Vec::new();
     if scenario.is_race() {
-        race(scenario, &mut failures);
+        Face::BOTH.into_iter().for_each(|face| race(scenario, face, &mut failures));
     } else if crashes.is_empty() {
-        for plan in plain(scenario) {
+        for plan in Face::BOTH.into_iter().flat_map(|face| plain(scenario, face)) {
             check(scenario, &scenario.contracts()[0], &plan, &mut failures);
         }
     }
     for crash in &crashes {
-        for plan in killed(crash) {
+        for plan in Face::BOTH.into_iter().flat_map(|face| killed(crash, face)) {
             check(scenario, &crash.contract, &plan, &mut failures);
         }
     }
@@ -56,7 +57,7 @@ fn check(scenario: &Scenario, contract: &Contract, plan: &Plan, failures: &mut V
 }
 
 /// As it is, and in some other orders; with each way in which racks and devices can fail.
-fn plain(scenario: &Scenario) -> Vec<Plan> {
+fn plain(scenario: &Scenario, face: Face) -> Vec<Plan> {
     let any = |name: &str| scenario.racks.iter().any(|rack| rack.to_string().contains(name));
     let offline: &[Offline] = if any("\"online\":false") {
         &[Offline::Closed, Offline::Absent, Offline::Silent]
@@ -69,7 +70,7 @@ fn plain(scenario: &Scenario) -> Vec<Plan> {
     for seed in 0..SHAKEN {
         for offline in offline {
             for failing in failing {
-                plans.push(Plan { seed, offline: *offline, failing: *failing, kill: None });
+                plans.push(Plan { seed, face, offline: *offline, failing: *failing, kill: None });
             }
         }
     }
@@ -77,11 +78,11 @@ fn plain(scenario: &Scenario) -> Vec<Plan> {
 }
 
 /// Every run comes to one of the alternatives, and each of them is seen.
-fn race(scenario: &Scenario, failures: &mut Vec<String>) {
+fn race(scenario: &Scenario, face: Face, failures: &mut Vec<String>) {
     let contracts = scenario.contracts();
     let mut seen: BTreeMap<&str, usize> = contracts.iter().map(|c| (c.when.as_str(), 0)).collect();
     for seed in 1..=RACES {
-        let plan = Plan { seed, offline: Offline::Closed, failing: Failing::Refused, kill: None };
+        let plan = Plan { seed, face, offline: Offline::Closed, failing: Failing::Refused, kill: None };
         let came_to = match runs::run(scenario, &plan) {
             Ok(came_to) => came_to,
             Err(why) => {
@@ -101,13 +102,13 @@ fn race(scenario: &Scenario, failures: &mut Vec<String>) {
     }
     for (when, times) in seen {
         if times == 0 {
-            failures.push(format!("never seen in {RACES} orders: {when}"));
+            failures.push(format!("never seen in {RACES} orders through the {face:?}: {when}"));
         }
     }
 }
 
 /// Every way to be killed at one point.
-fn killed(crash: &Crash) -> Vec<Plan> {
+fn killed(crash: &Crash, face: Face) -> Vec<Plan> {
     let same = SAME_PLACE.iter().find(|(point, _)| *point == crash.point);
     let points = std::iter::once(crash.point.as_str())
         .chain(same.into_iter().flat_map(|(_, all)| all.iter().copied()));
@@ -135,7 +136,7 @@ fn killed(crash: &Crash) -> Vec<Plan> {
                         };
                         let seed = plans.len() as u64;
                         let (offline, failing) = (Offline::Closed, Failing::Refused);
-                        plans.push(Plan { seed, offline, failing, kill: Some(kill) });
+                        plans.push(Plan { seed, face, offline, failing, kill: Some(kill) });
                     }
                 }
             }

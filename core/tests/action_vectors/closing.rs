@@ -39,9 +39,9 @@ pub fn push(action: &str) -> Value {
 }
 
 pub fn status(world: &World, id: ActionId) -> Value {
-    let places = look::whereabouts(world.engine(), id);
-    assert_eq!(places.as_array().map(Vec::len), Some(1), "in one bucket: {places}");
-    places[0]["status"].clone()
+    let places = look::places(world.engine(), id);
+    assert_eq!(places.len(), 1, "in one bucket: {places:?}");
+    places[0].1["status"].clone()
 }
 
 pub fn sends(world: &World) -> usize {

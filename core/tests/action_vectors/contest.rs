@@ -31,10 +31,10 @@ async fn contest(seed: u64) -> bool {
         gate.give_way().await;
         engine.begin_ready().await
     };
-    let (engine, gate, ids) = (world.engine().clone(), Arc::clone(&world.gate), world.ids.clone());
+    let (way, gate, ids) = (world.way(), Arc::clone(&world.gate), world.ids.clone());
     let cancel = async move {
         gate.give_way().await;
-        steps::by_one_of_many(&engine, &ids, &json!({"op": "cancel", "on": ["P"], "voter": "u1"})).await
+        steps::by_one_of_many(&*way, &ids, &json!({"op": "cancel", "on": ["P"], "voter": "u1"})).await
     };
     let (begin, cancel) = if world.gate.draw(2) == 1 {
         let cancel = tokio::spawn(cancel);

@@ -75,7 +75,7 @@ async fn one(scenario: &Scenario, fault: Fault, at: u64) -> Outcome {
         });
     }
     world.settle().await;
-    let seen = look::at_the_end(&world, answers);
+    let seen = look::at_the_end(&world, answers).await;
     let allowed = allowed(scenario, fault, told.as_ref());
     let differences: Vec<_> = allowed.iter().map(|c| compare::diff(scenario, c, &seen)).collect();
     if differences.iter().any(Vec::is_empty) {
@@ -92,10 +92,11 @@ async fn faulty(world: &mut World, step: &Value, fault: Fault, at: u64) -> (bool
         Fault::Off => plan.cut_at = Some(at),
     }
     world.disk.plan(plan);
-    let (engine, ids, step) = (world.engine().clone(), world.ids.clone(), step.clone());
+    let (engine, way) = (world.engine().clone(), world.way());
+    let (ids, step) = (world.ids.clone(), step.clone());
     let mut task = tokio::spawn(async move {
         if step["op"] == "voteCrash" {
-            steps::vote(&engine, &ids, &step).await
+            steps::vote(&*way, &ids, &step).await
         } else {
             engine.begin_ready().await.map(|_| json!({"ran": true}))
         }

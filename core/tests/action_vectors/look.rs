@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use headframe_core::action::{ActionId, ActionQuery, Bucket, Engine};
 use serde_json::{Map, Value, json};
 
-use super::world::World;
+use super::{
+    ways::{Told, Way},
+    world::World,
+};
 
 /// Everything of a run that the file speaks of.
 #[derive(Debug)]
@@ -22,10 +25,8 @@ pub struct Seen {
 pub fn places(engine: &Engine, id: ActionId) -> Vec<(Bucket, Value)> {
     let in_bucket = |bucket| {
         let all = engine.query(&ActionQuery::new(bucket)).unwrap();
-        all.into_iter()
-            .filter(|listed| listed.id == id)
-            .map(move |listed| (bucket, listed.view))
-            .collect::<Vec<_>>()
+        let own = all.into_iter().filter(|listed| listed.id == id);
+        own.map(move |listed| (bucket, listed.view)).collect::<Vec<_>>()
     };
     Bucket::ALL.into_iter().flat_map(in_bucket).collect()
 }
@@ -39,12 +40,12 @@ fn brief(bucket: Bucket, view: &Value) -> Value {
     })
 }
 
-pub fn whereabouts(engine: &Engine, id: ActionId) -> Value {
-    places(engine, id).iter().map(|(bucket, view)| brief(*bucket, view)).collect()
+pub async fn whereabouts(way: &dyn Way, id: ActionId) -> Value {
+    way.places(id).await.iter().map(|(bucket, view)| brief(*bucket, view)).collect()
 }
 
 /// The record as it stands at the end.
-pub fn record(engine: &Engine, id: ActionId) -> Value {
+pub async fn record(way: &dyn Way, id: ActionId) -> Value {
     let one = |(bucket, view): &(Bucket, Value)| {
         let mut doc = brief(*bucket, view);
         let (mut calls, mut excluded) = (Map::new(), Map::new());
@@ -62,14 +63,16 @@ pub fn record(engine: &Engine, id: ActionId) -> Value {
         doc["excluded"] = excluded.into();
         doc
     };
-    places(engine, id).iter().map(one).collect()
+    way.places(id).await.iter().map(one).collect()
 }
 
 /// What callers see of a push right after it.
-pub fn pushed(engine: &Engine, id: Option<ActionId>, errors: &[String]) -> Value {
-    let mut doc = json!({"id": id, "errors": errors});
-    let Some(id) = id else { return doc };
-    let view = engine.get(id).unwrap().unwrap().0;
+pub fn pushed(told: &Told) -> Value {
+    let mut doc = json!({"id": told.id, "errors": told.errors});
+    if let Some(code) = told.code {
+        doc["code"] = code.into();
+    }
+    let Some(view) = &told.shown else { return doc };
     let shown = ["status", "reqVotesPos", "reqVotesNeg", "votesPos", "requiredPerms", "batchActionUID"];
     for name in shown {
         if let Some(value) = view.get(name) {
@@ -88,22 +91,23 @@ pub fn pushed(engine: &Engine, id: Option<ActionId>, errors: &[String]) -> Value
 }
 
 /// What a run came to.
-pub fn at_the_end(world: &World, steps: Vec<Value>) -> Seen {
-    let engine = world.engine();
-    let end = world.ids.iter().map(|(alias, id)| (alias.clone(), record(engine, *id)));
-    let end: Value = end.collect::<Map<_, _>>().into();
+pub async fn at_the_end(world: &World, steps: Vec<Value>) -> Seen {
+    let mut end = Map::new();
+    for (alias, id) in &world.ids {
+        end.insert(alias.clone(), record(&*world.way(), *id).await);
+    }
     let mut wrong = Vec::new();
     for bucket in Bucket::ALL {
-        for listed in engine.query(&ActionQuery::new(bucket)).unwrap() {
+        for listed in world.engine().query(&ActionQuery::new(bucket)).unwrap() {
             if !world.ids.values().any(|id| *id == listed.id) {
                 wrong.push(format!("an action is stored that nobody was told of: {}", listed.view));
             }
         }
     }
-    for (alias, places) in end.as_object().unwrap() {
+    for (alias, places) in &end {
         if places.as_array().unwrap().len() != 1 {
             wrong.push(format!("{alias} is not in exactly one bucket: {places}"));
         }
     }
-    Seen { steps, end, device_calls: world.site.calls(), ids: world.ids.clone(), wrong }
+    Seen { steps, end: end.into(), device_calls: world.site.calls(), ids: world.ids.clone(), wrong }
 }

@@ -16,6 +16,7 @@ use super::{
     look::{self, Seen},
     steps,
     vectors::Scenario,
+    ways::Face,
     world::{Death, World, simulate},
 };
 
@@ -23,6 +24,8 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub seed: u64,
+    /// Which way callers go.
+    pub face: Face,
     pub offline: Offline,
     pub failing: Failing,
     pub kill: Option<Kill>,
@@ -54,7 +57,7 @@ pub fn run(scenario: &Scenario, plan: &Plan) -> Result<Seen, String> {
 async fn whole(scenario: &Scenario, plan: &Plan) -> Result<Seen, String> {
     let gate = Arc::new(Gate::new(plan.seed, plan.seed > 0));
     let site = Arc::new(Site::new(&scenario.racks, plan.offline, plan.failing, Arc::clone(&gate)));
-    let mut world = World::start(site, gate, plan.seed).await;
+    let mut world = World::start_behind(plan.face, site, gate, plan.seed).await;
     let mut answers = Vec::new();
     for (n, step) in scenario.steps.iter().enumerate() {
         let kill = plan.kill.as_ref().filter(|kill| kill.step == n);
@@ -64,7 +67,7 @@ async fn whole(scenario: &Scenario, plan: &Plan) -> Result<Seen, String> {
         });
     }
     world.settle().await;
-    let mut seen = look::at_the_end(&world, answers);
+    let mut seen = look::at_the_end(&world, answers).await;
     if let Some(kill) = plan.kill.as_ref().filter(|kill| kill.then) {
         again(&mut world, &scenario.steps[kill.step], kill, &mut seen.wrong).await;
     }
@@ -120,11 +123,12 @@ async fn killed(world: &mut World, step: &Value, kill: &Kill) -> Result<Value, S
         "after_send_before_reply" => world.site.dies_after_send.store(true, Ordering::SeqCst),
         point => world.gate.kill_at(point),
     }
-    let (engine, ids, step) = (world.engine().clone(), world.ids.clone(), keyed(step, kill));
+    let (engine, way) = (world.engine().clone(), world.way());
+    let (ids, step) = (world.ids.clone(), keyed(step, kill));
     let task = tokio::spawn(async move {
         // Nobody is told what became of it.
         if step["op"] == "voteCrash" {
-            drop(steps::vote(&engine, &ids, &step).await);
+            drop(steps::vote(&*way, &ids, &step).await);
         } else {
             drop(engine.begin_ready().await);
         }
@@ -156,7 +160,7 @@ fn keyed(step: &Value, kill: &Kill) -> Value {
 
 /// The vote that was cut short comes once more, then the executor runs.
 async fn again(world: &mut World, step: &Value, kill: &Kill, wrong: &mut Vec<String>) {
-    let told = steps::vote(world.engine(), &world.ids, &keyed(step, kill)).await;
+    let told = steps::vote(&*world.way(), &world.ids, &keyed(step, kill)).await;
     let told = told.map_or_else(|e| e.code().to_owned(), |answer| answer.to_string());
     let late = kill.point == "after_commit" && !kill.keyed;
     let expected = if late { "ERR_ACTION_DECIDED" } else { "{\"returns\":1}" };
@@ -166,7 +170,7 @@ async fn again(world: &mut World, step: &Value, kill: &Kill, wrong: &mut Vec<Str
     let (alias, id) = world.ids.iter().next().map(|(alias, id)| (alias.clone(), *id)).unwrap();
     let approved =
         json!([{"bucket": "ready", "status": "APPROVED", "votesPos": ["u1", "u2"], "votesNeg": []}]);
-    let stands = look::whereabouts(world.engine(), id);
+    let stands = look::whereabouts(&*world.way(), id).await;
     if stands != approved {
         wrong.push(format!("after the repeated vote {alias} is {stands}"));
     }
@@ -174,7 +178,7 @@ async fn again(world: &mut World, step: &Value, kill: &Kill, wrong: &mut Vec<Str
         steps::plain(world, &json!({"op": "tick"})).await;
     }
     let sent = world.site.calls()["miner-a-0"].as_array().map_or(0, Vec::len);
-    let ended = look::whereabouts(world.engine(), id)[0]["status"].clone();
+    let ended = look::whereabouts(&*world.way(), id).await[0]["status"].clone();
     if sent != 3 || ended != "COMPLETED" {
         wrong.push(format!("after the repeated vote and a tick: {sent} sends to 3 things, {ended}"));
     }
@@ -184,11 +188,11 @@ async fn again(world: &mut World, step: &Value, kill: &Kill, wrong: &mut Vec<Str
 async fn parallel(world: &World, step: &Value) -> Value {
     let steps = step["steps"].as_array().unwrap();
     let spawn = |at: usize| {
-        let (engine, ids, gate) = (world.engine().clone(), world.ids.clone(), Arc::clone(&world.gate));
+        let (way, ids, gate) = (world.way(), world.ids.clone(), Arc::clone(&world.gate));
         let step = steps[at].clone();
         tokio::spawn(async move {
             gate.give_way().await;
-            steps::by_one_of_many(&engine, &ids, &step).await
+            steps::by_one_of_many(&*way, &ids, &step).await
         })
     };
     both(spawn, world.gate.draw(2) == 1).await
@@ -214,7 +218,8 @@ async fn slow_second_vote(world: &World, step: &Value) -> Result<Value, String> 
     let readers = Arc::new(AtomicUsize::new(0));
     let start = world.cx.clock.mono();
     let spawn = |at: usize| {
-        let (engine, ids, gate) = (world.engine().clone(), world.ids.clone(), Arc::clone(&world.gate));
+        let (engine, way) = (world.engine().clone(), world.way());
+        let (ids, gate) = (world.ids.clone(), Arc::clone(&world.gate));
         let (step, readers, clock) = (steps[at].clone(), Arc::clone(&readers), Arc::clone(&world.cx.clock));
         tokio::spawn(async move {
             let read = engine.get(ids[step["on"].as_str().unwrap()]).unwrap().unwrap();
@@ -223,7 +228,7 @@ async fn slow_second_vote(world: &World, step: &Value) -> Result<Value, String> 
                 clock.sleep_until(start + delay).await;
             }
             gate.give_way().await;
-            steps::by_one_of_many(&engine, &ids, &step).await
+            steps::by_one_of_many(&*way, &ids, &step).await
         })
     };
     let executor = {

@@ -11,6 +11,7 @@ use headframe_core::{
 use super::{
     fleet::{Racks, Site},
     gate::Gate,
+    ways::{self, Face, Way},
 };
 
 const START: Timestamp = Timestamp(1_764_000_000_000);
@@ -61,6 +62,8 @@ pub struct World {
     pub in_flight: usize,
     seed: u64,
     engine: Option<Engine>,
+    face: Face,
+    way: Option<Arc<dyn Way>>,
 }
 
 fn cx(seed: u64, wall: Timestamp) -> Ctx {
@@ -78,17 +81,28 @@ fn store_options() -> StoreOptions {
 
 impl World {
     pub async fn start(site: Arc<Site>, gate: Arc<Gate>, seed: u64) -> Self {
+        Self::start_behind(Face::Engine, site, gate, seed).await
+    }
+
+    /// The same; callers go this way to the engine.
+    pub async fn start_behind(face: Face, site: Arc<Site>, gate: Arc<Gate>, seed: u64) -> Self {
         let (cx, disk) = (cx(seed, START), CrashBackend::new(seed));
         let made = ControlStore::create_on(&cx, Arc::new(disk.clone()), &store_options()).await.unwrap();
         made.close().await.unwrap();
         let (ids, rights) = (BTreeMap::new(), RightsSource::Claims);
-        let mut world = Self { cx, site, gate, disk, ids, rights, in_flight: 64, seed, engine: None };
+        let (engine, way) = (None, None);
+        let mut world = Self { cx, site, gate, disk, ids, rights, in_flight: 64, seed, engine, face, way };
         world.open().await;
         world
     }
 
     pub fn engine(&self) -> &Engine {
         self.engine.as_ref().unwrap()
+    }
+
+    /// How callers reach the engine.
+    pub fn way(&self) -> Arc<dyn Way> {
+        Arc::clone(self.way.as_ref().unwrap())
     }
 
     pub fn is_down(&self) -> bool {
@@ -109,7 +123,9 @@ impl World {
         (options.in_flight, options.in_flight_per_rack) = (self.in_flight, self.in_flight);
         options.points = Some(Arc::clone(&self.gate) as Arc<_>);
         let fleet = Arc::new(Racks(Arc::clone(&self.site)));
-        self.engine = Some(Engine::open(&self.cx, store, fleet, options).unwrap());
+        let engine = Engine::open(&self.cx, store, fleet, options).unwrap();
+        self.way = Some(ways::way(self.face, &self.cx, &engine));
+        self.engine = Some(engine);
     }
 
     /// What is on the disk, while no engine is open over it.
@@ -123,7 +139,7 @@ impl World {
             Death::Kill => CrashBackend::with_bytes(self.seed, self.disk.bytes()),
             Death::PowerCut => self.disk.cut(),
         };
-        self.engine = None;
+        (self.engine, self.way) = (None, None);
         self.site.forget_hung();
         self.gate.revive();
         // Another process counts from another origin.
@@ -132,6 +148,7 @@ impl World {
 
     /// Hands the engine over, for whoever ends it in order.
     pub fn hand_over(&mut self) -> Engine {
+        self.way = None;
         self.engine.take().unwrap()
     }
 

@@ -1,6 +1,7 @@
 //! The checks.
 
 mod audit;
+mod authz;
 mod bind;
 mod cut;
 mod eyes;
@@ -92,6 +93,7 @@ pub const ALL: &[Check] = &[
     race::CHECK,
     replay::CHECK,
     bind::CHECK,
+    authz::CHECK,
     revoke::CHECK,
     eyes::CHECK,
     fuzz::CHECK,

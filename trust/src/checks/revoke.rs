@@ -1,5 +1,10 @@
 //! `v-revoke`: a right that is taken away between the vote and execution, or while it runs, counts from then on: the vote is
 //! void, and no send begins later than 2 s after.
+//!
+//! Streams are not cut here, because the library gives none to a principal: the dispatcher answers calls and has no method
+//! that subscribes, and `Engine::watch`, `Site::subscribe` and the subscriptions of racks take no caller. They are for the program
+//! that holds the site, which has every right; whoever passes them on to somebody has to look at the rights of each
+//! receiver, and cuts them.
 
 use std::{sync::Arc, time::Duration};
 

@@ -139,9 +139,11 @@ pub fn thing(rack: &str, n: u32) -> String {
 
 impl Fleet for Plant {
     fn racks(&self) -> Result<Vec<FleetRack>> {
+        // The type is all but the last word of the id.
+        let kind = |id: &RackId| id.as_str().rsplit_once('-').map_or("miner", |(kind, _)| kind).into();
         let face = |(id, bench): (&RackId, &Arc<Bench>)| FleetRack {
             id: id.clone(),
-            thing_type: "miner-wm".into(),
+            thing_type: kind(id),
             hands: Some(Arc::clone(bench) as Arc<dyn Hands>),
         };
         Ok(self.racks.iter().map(face).collect())

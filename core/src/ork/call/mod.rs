@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::{
     Error, ErrorKind, Result,
     auth::{Access, Principal, Scope},
+    planted::{Bug, planted},
     rack::{Caller, Partial, RackId},
 };
 
@@ -131,7 +132,9 @@ impl Orchestrator {
             let e = Error::new(ErrorKind::NotFound, OP, format!("there is no method '{shown}'"));
             return Err(e.code_as("UNKNOWN_METHOD"));
         };
-        who.permissions.check(OP, row.needs, row.op).map_err(|e| e.with("method", row.name))?;
+        if !(planted(Bug::OpenRoute) && row.name == "setGlobalConfig") {
+            who.permissions.check(OP, row.needs, row.op).map_err(|e| e.with("method", row.name))?;
+        }
         let params = Params::parse(params)?;
         (row.run)(Call { ork: self, who, params }).await.map_err(|e| e.with("method", row.name))
     }
