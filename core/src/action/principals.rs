@@ -38,7 +38,7 @@ pub struct Standing {
     pub counts: bool,
     /// What the person may do.
     pub rights: Permissions,
-    /// A locked person is known and may do nothing.
+    /// A locked person is known, and may do nothing but take back: the own vote, and the own action before it begins.
     pub locked: bool,
 }
 

@@ -30,7 +30,7 @@ pub struct PrincipalRecord {
     /// What it is beside a person's own name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
-    /// A locked person is known and may do nothing.
+    /// A locked person is known, and may do nothing but take back: the own vote, and the own action before it begins.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub locked: bool,
 }
