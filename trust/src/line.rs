@@ -113,9 +113,9 @@ mod tests {
         let mut control = run(true);
         assert!(!Line::new(&control, 0.0, None, 0).is_well(true));
         control.each(1, |_, _| Err("lost".into()));
-        // One workload found it; so must the other.
+        // One workload found it; so must the others.
         assert!(!Line::new(&control, 0.0, None, 0).is_well(true));
-        control.each(1, |_, _| Err("lost".into()));
+        control.each(2, |_, _| Err("lost".into()));
         let line = Line::new(&control, 0.0, None, 0);
         assert!(line.is_well(true) && line.control_caught == Some(true));
     }

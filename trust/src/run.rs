@@ -43,7 +43,7 @@ pub struct Case {
     pub seed: u64,
     /// Randomness of the case.
     pub rng: fastrand::Rng,
-    /// Who writes to the store.
+    /// Who writes to the store, where a registry does.
     pub workload: &'static dyn Workload,
     /// Whose turn it is: the workload's, or that of the devices that a check takes up.
     pub turn: &'static str,
@@ -63,6 +63,11 @@ impl Case {
         if reached {
             self.hit(probe);
         }
+    }
+
+    /// Whether it is the turn of actions.
+    pub fn is_over_actions(&self) -> bool {
+        self.turn == workload::actions::NAME
     }
 
     /// The case holds one more of what the check counts.
@@ -209,11 +214,12 @@ impl Run {
 
     fn one(&mut self, work: &mut dyn FnMut(&mut Case) -> Result<(), String>) {
         let mut rng = fastrand::Rng::with_seed(self.seed ^ self.index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let (turn, workload) = workload::of(self.index);
         let mut case = Case {
             index: self.index,
             seed: rng.u64(..),
             rng,
-            workload: workload::of(self.index),
+            workload,
             turn: "",
             units: 0,
             hits: Vec::new(),
@@ -221,7 +227,7 @@ impl Run {
         };
         let found = self.violations;
         if !checks::workloads(self.check).is_empty() {
-            case.turn = case.workload.name();
+            case.turn = turn;
         }
         let ended = catch_unwind(AssertUnwindSafe(|| work(&mut case)));
         match ended {

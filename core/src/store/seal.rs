@@ -1,4 +1,4 @@
-use std::{fmt, fs, io::Write, path::Path};
+use std::{collections::BTreeMap, fmt, fs, io::Write, path::Path};
 
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -115,9 +115,20 @@ impl Place<'_> {
 
 /// A secret as it stands in a record: `{"$sealed": "…"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
 pub struct Sealed {
     #[serde(rename = "$sealed")]
     text: String,
+}
+
+impl TryFrom<BTreeMap<String, String>> for Sealed {
+    type Error = &'static str;
+
+    /// Only the object is a sealed secret: a list of one text is what somebody wrote.
+    fn try_from(mut members: BTreeMap<String, String>) -> Result<Self, Self::Error> {
+        let text = members.remove("$sealed").filter(|_| members.is_empty());
+        text.map(|text| Self { text }).ok_or("a sealed secret has one member, $sealed")
+    }
 }
 
 impl Sealed {

@@ -24,14 +24,14 @@ use crate::{
     rig::{Folder, Rig, in_real_time, needed, simulate},
     run::{Case, Run},
     watch::{self, Watch},
-    workload::{Op, Registry},
+    workload::{Op, Registry, actions},
 };
 
 pub const CHECK: Check = Check {
     name: "s-full",
     bug: "no-ballast",
-    ci: 300,
-    long: 3_000,
+    ci: 450,
+    long: 4_500,
     probes: &[
         "full while writing",
         "another program took the space",
@@ -42,11 +42,15 @@ pub const CHECK: Check = Check {
         "resumed by itself",
         "reserve whole again",
         "cut while full",
+        "vote refused while full",
+        "load shed on a full disk",
+        "calls held up by a full disk",
     ],
     run,
 };
 
-const RESERVE: u64 = 1 << 20;
+/// Bytes that are kept for stop actions.
+pub const RESERVE: u64 = 1 << 20;
 const STOPS: u64 = 40;
 const STOP_LIMIT_MS: u64 = 1_000;
 /// Real file systems: their kind, bytes, and how many times each is filled.
@@ -55,7 +59,9 @@ const REAL_LIMIT: Duration = Duration::from_secs(40);
 
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("backend");
-    run.until(run.n(), |case| simulate(in_memory(case)));
+    run.until(run.n(), |case| {
+        if case.is_over_actions() { simulate(actions::full(case)) } else { simulate(in_memory(case)) }
+    });
     for (kind, bytes) in REAL {
         if !run.enough() {
             real(run, kind, *bytes)?;
@@ -121,7 +127,8 @@ async fn fill_up(case: &mut Case, registry: &dyn Registry, oracle: &mut Oracle) 
     Err("the disk never became full".into())
 }
 
-fn is_full(e: &Error) -> Result<(), String> {
+/// Whether an error tells of a full disk as it should.
+pub fn is_full(e: &Error) -> Result<(), String> {
     if (e.code(), e.sent(), e.retryable()) == (code::FULL, Sent::No, true) {
         return Ok(());
     }

@@ -17,7 +17,7 @@ use crate::{
     rig::{Folder, Rig, in_real_time, needed, simulate},
     run::{Case, Run},
     watch::{self, Watch},
-    workload::{Op, WORKLOADS},
+    workload::{Op, TURNS, actions},
 };
 
 pub const CHECK: Check = Check {
@@ -32,6 +32,8 @@ pub const CHECK: Check = Check {
         "opened again",
         "several failures in a row",
         "refused until mended",
+        "pushed again with its key",
+        "told nothing until mended",
     ],
     run,
 };
@@ -54,8 +56,14 @@ const CALLS: [(&str, &str); 6] = [
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("backend");
     // Each call once for each workload.
-    let turns = WORKLOADS.len() as u64;
-    run.each(run.n().saturating_mul(turns), |i, case| simulate(fails_at(case, i / turns)));
+    let turns = TURNS.len() as u64;
+    run.each(run.n().saturating_mul(turns), |i, case| {
+        if case.is_over_actions() {
+            simulate(actions::fails_at(case, i / turns))
+        } else {
+            simulate(fails_at(case, i / turns))
+        }
+    });
     let traced = match run.profile() {
         Profile::Quick => 2,
         Profile::Ci => 12,

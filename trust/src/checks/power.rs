@@ -13,14 +13,14 @@ use crate::{
     oracle::{Oracle, is_refusal},
     rig::{Rig, needed, simulate},
     run::{Case, Run},
-    workload::{Op, Registry},
+    workload::{Op, Registry, actions},
 };
 
 pub const CHECK: Check = Check {
     name: "s-power",
     bug: "no-sync",
-    ci: 4_000,
-    long: 20_000,
+    ci: 8_000,
+    long: 40_000,
     probes: &[
         "register",
         "update",
@@ -42,6 +42,21 @@ pub const CHECK: Check = Check {
         "batch at the cut was not",
         "several batches in a commit",
         "refused beside accepted",
+        "a cut while executing",
+        "a cut with a call under way",
+        "reconciled after a cut",
+        "nobody knows after a cut",
+        "stops hold over a cut",
+        "pushed again with its key",
+        "several votes at once",
+        "voted",
+        "taken back",
+        "cancelled",
+        "settled by a person",
+        "stopped",
+        "shed",
+        "setLimits",
+        "setPolicy",
     ],
     run,
 };
@@ -56,6 +71,7 @@ const MAKINGS: u64 = 35;
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("backend");
     run.until(run.n(), |case| match case.index % CROWDS {
+        _ if case.is_over_actions() => simulate(actions::power_life(case)),
         3 => simulate(crowd(case)),
         4 if case.index % MAKINGS == 4 => simulate(making(case)),
         _ => simulate(life(case)),

@@ -7,14 +7,14 @@ use crate::{
     oracle::Oracle,
     rig::{Rig, needed, simulate},
     run::{Case, Run},
-    workload::Op,
+    workload::{Op, actions},
 };
 
 pub const CHECK: Check = Check {
     name: "s-power2",
     bug: SETTLES_TWICE,
-    ci: 4_000,
-    long: 20_000,
+    ci: 6_000,
+    long: 30_000,
     probes: &[
         "forget",
         "settle",
@@ -25,6 +25,11 @@ pub const CHECK: Check = Check {
         "three cuts in a row",
         "writes lost",
         "torn block",
+        "a cut while executing",
+        "a cut with a call under way",
+        "cut while reconciling",
+        "reconciled after a cut",
+        "nobody knows after a cut",
     ],
     run,
 };
@@ -34,7 +39,9 @@ const FIRST_CALLS: u64 = 30;
 
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("backend");
-    run.until(run.n(), |case| simulate(life(case)));
+    run.until(run.n(), |case| {
+        if case.is_over_actions() { simulate(actions::power_again(case)) } else { simulate(life(case)) }
+    });
     Ok(())
 }
 

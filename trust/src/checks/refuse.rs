@@ -9,7 +9,9 @@ use std::{
 
 use headframe_core::{
     io::Ctx,
-    store::{CONTROL_FILE, ControlStore, LAST_FILE, LastStore, SITE_FILE, StoreOptions, code, doctor},
+    store::{
+        CONTROL_FILE, ControlStore, LAST_FILE, LastStore, SITE_FILE, StoreOptions, Writer, code, doctor,
+    },
 };
 use redb::{Database, TableDefinition};
 use serde_json::Value;
@@ -22,6 +24,7 @@ use crate::{
     rig::{Folder, files, in_real_time, needed, simulate},
     run::{Case, Run},
     watch,
+    workload::actions::Folded,
 };
 
 pub const CHECK: Check = Check {
@@ -123,6 +126,48 @@ async fn refused_as(
     }
 }
 
+/// How a case opens its store. An engine goes on while it is compared: without a thread of the store's own it stands still for
+/// that.
+fn options(case: &Case) -> StoreOptions {
+    let mut options = child::options();
+    if case.is_over_actions() {
+        options.writer = Writer::Inline;
+    }
+    options
+}
+
+/// What a site's store holds.
+enum Content {
+    Registry(Oracle),
+    Actions(Box<Folded>),
+}
+
+impl Content {
+    /// Writes it to a new store.
+    async fn make(case: &mut Case, store: ControlStore) -> Result<Self, String> {
+        if case.is_over_actions() {
+            return Ok(Self::Actions(Box::new(Folded::make(case, store).await?)));
+        }
+        let registry = needed("no registry", case.workload.over(store).await)?;
+        let mut oracle = Oracle::empty();
+        for n in 0..30 {
+            step::sound(case, &*registry, &mut oracle, n).await?;
+        }
+        Ok(Self::Registry(oracle))
+    }
+
+    /// All of it is there.
+    async fn found(self, case: &mut Case, store: ControlStore) -> Result<(), String> {
+        match self {
+            Self::Actions(folded) => folded.found(case, store).await,
+            Self::Registry(mut oracle) => {
+                let registry = needed("no registry", case.workload.over(store).await)?;
+                oracle.found(&registry.content())
+            }
+        }
+    }
+}
+
 /// A site in a folder.
 struct Site {
     dir: Folder,
@@ -132,18 +177,13 @@ struct Site {
 }
 
 impl Site {
-    async fn make(case: &mut Case) -> Result<(Self, Oracle), String> {
+    async fn make(case: &mut Case) -> Result<(Self, Content), String> {
         let (dir, cx) = (Folder::new()?, Ctx::system());
-        let store = needed("create", ControlStore::create(&cx, &dir, &child::options()).await)?;
-        let registry = needed("no registry", case.workload.over(store).await)?;
-        let mut oracle = Oracle::empty();
-        for n in 0..30 {
-            step::sound(case, &*registry, &mut oracle, n).await?;
-        }
-        drop(registry);
+        let store = needed("create", ControlStore::create(&cx, &dir, &options(case)).await)?;
+        let content = Content::make(case, store).await?;
         let path = dir.join(CONTROL_FILE);
         let whole = fs::read(&path).map_err(|e| e.to_string())?;
-        Ok((Self { dir, cx, path, whole }, oracle))
+        Ok((Self { dir, cx, path, whole }, content))
     }
 
     fn put(&self, bytes: &[u8]) -> Result<(), String> {
@@ -169,16 +209,15 @@ impl Site {
 const DAMAGED: &[&str] = &[code::CORRUPT, code::FOREIGN];
 
 async fn one_store(case: &mut Case, fine: bool) -> Result<(), String> {
-    let (site, mut oracle) = Site::make(case).await?;
+    let (site, content) = Site::make(case).await?;
     nothing(case, &site).await?;
     cuts(case, &site, fine).await?;
     foreign(case, &site).await?;
     formats(case, &site).await?;
     site.put(&site.whole)?;
     in_use(case, &site).await?;
-    let store = needed("the whole file", ControlStore::open(&site.cx, &site.dir, &child::options()).await)?;
-    let registry = needed("no registry", case.workload.over(store).await)?;
-    oracle.found(&registry.content())
+    let store = needed("the whole file", ControlStore::open(&site.cx, &site.dir, &options(case)).await)?;
+    content.found(case, store).await
 }
 
 async fn nothing(case: &mut Case, site: &Site) -> Result<(), String> {

@@ -19,14 +19,14 @@ use crate::{
     oracle::{Model, Oracle},
     rig::{Rig, needed, simulate},
     run::{Case, Run},
-    workload::WORKLOADS,
+    workload::{TURNS, actions},
 };
 
 pub const CHECK: Check = Check {
     name: "s-rot",
     bug: "no-checksum",
-    ci: 3_000,
-    long: 6_000,
+    ci: 4_500,
+    long: 9_000,
     probes: &[
         "flip at rest",
         "flip while open",
@@ -38,12 +38,22 @@ pub const CHECK: Check = Check {
         "noticed by verify",
         "a commit met the damage",
         "opened in spite of a wrong read",
+        "a damaged header",
+        "a damaged target row",
+        "a damaged journal row",
+        "a damaged stop",
+        "a damaged audit entry",
+        "targets altered beneath an engine",
+        "a journal altered beneath an engine",
+        "others went on",
     ],
     run,
 };
 
 /// The stores that the cases damage, one of each workload, new after so many rounds.
 const SAME_STORE: u64 = 100;
+/// The same of actions, whose sites differ more.
+const SAME_SITE: u64 = 20;
 const BATCHES: u64 = 40;
 
 struct Sample {
@@ -55,9 +65,17 @@ struct Sample {
 fn run(run: &mut Run) -> std::result::Result<(), String> {
     run.form_ran("backend");
     let mut samples = BTreeMap::new();
+    let mut acted = None;
     run.each(run.n().saturating_mul(2), |i, case| {
-        let round = i / WORKLOADS.len() as u64;
-        let whose = case.workload.name();
+        let round = i / TURNS.len() as u64;
+        let whose = case.turn;
+        if case.is_over_actions() {
+            if acted.is_none() || round.is_multiple_of(SAME_SITE) {
+                acted = Some(simulate(actions::sample(case))?);
+            }
+            let Some(sample) = &acted else { return Err("there is no site to damage".into()) };
+            return simulate(actions::rot(case, sample, round));
+        }
         if round.is_multiple_of(SAME_STORE) {
             samples.insert(whose, simulate(make(case))?);
         }
@@ -84,7 +102,7 @@ async fn make(case: &mut Case) -> std::result::Result<Sample, String> {
 }
 
 /// Flips one bit or eight, often in the first page: it leads to all others.
-fn flip(case: &mut Case, disk: &CrashBackend) {
+pub fn flip(case: &mut Case, disk: &CrashBackend) {
     let first = case.rng.u32(0..4) == 0;
     let end = if first { 512 } else { disk.bytes().len() };
     let many = case.rng.u32(0..3) == 0;
@@ -155,11 +173,18 @@ async fn go_on(
 
 /// A disk that gives one wrong bit in one read, and the right one ever after.
 #[derive(Debug)]
-struct WrongOnce {
+pub struct WrongOnce {
     disk: CrashBackend,
     reads: AtomicU64,
     at: u64,
     bit: usize,
+}
+
+impl WrongOnce {
+    /// `disk`, of which the read `at` is wrong in this bit.
+    pub const fn new(disk: CrashBackend, at: u64, bit: usize) -> Self {
+        Self { disk, reads: AtomicU64::new(0), at, bit }
+    }
 }
 
 impl Backend for WrongOnce {
@@ -214,7 +239,7 @@ async fn in_a_read(case: &mut Case, sample: &Sample) -> std::result::Result<(), 
     let disk = CrashBackend::with_bytes(case.seed, sample.bytes.clone());
     let rig = Rig::new(case);
     let at = case.rng.u64(0..60);
-    let wrong = WrongOnce { disk: disk.clone(), reads: AtomicU64::new(0), at, bit: case.rng.usize(..) };
+    let wrong = WrongOnce::new(disk.clone(), at, case.rng.usize(..));
     let opened: Result<_> = rig.open(wrong).await;
     let registry = match opened {
         Ok(registry) => registry,

@@ -14,13 +14,13 @@ use headframe_core::{
         policy::Rules, state::Header,
     },
     io::{Clock as _, Ctx, MemNet, SeededRng, Timestamp},
-    store::{ControlStore, CrashBackend, SealKey, StoreOptions, Writer},
+    store::{Backend, ControlStore, CrashBackend, SealKey, StoreOptions, Writer},
 };
 use serde_json::{Value, json};
 
 pub use clock::Jumping;
 pub use people::Book;
-pub use plant::{Mood, Plant, thing};
+pub use plant::{Mood, Plant, Sent, thing};
 pub use reference::{Act, Heap, Reference, Terms};
 
 use crate::{rig::needed, run::Case};
@@ -41,7 +41,8 @@ pub struct Site {
     pub plant: Arc<Plant>,
     /// How its engine works.
     pub options: EngineOptions,
-    store: StoreOptions,
+    /// How its store is opened.
+    pub store_options: StoreOptions,
 }
 
 impl Site {
@@ -77,14 +78,32 @@ impl Site {
         let mut options = EngineOptions::new(Arc::new(rules), rights);
         // A call that hangs does so for longer than any case takes.
         options.call_within = std::time::Duration::from_secs(7 * 24 * 3_600);
-        Ok(Self { cx, clock, disk, plant, options, store })
+        Ok(Self { cx, clock, disk, plant, options, store_options: store })
     }
 
     /// Starts the engine.
     pub async fn start(&self) -> Result<Engine, String> {
-        let opened = ControlStore::open_on(&self.cx, Arc::new(self.disk.clone()), &self.store).await;
-        let store = needed("the store is not opened", opened)?;
-        needed("no engine", Engine::open(&self.cx, store, Arc::clone(&self.plant) as _, self.options.clone()))
+        needed("no engine", self.open().await)
+    }
+
+    /// The same, with the error as it is.
+    pub async fn open(&self) -> headframe_core::Result<Engine> {
+        self.run(self.store().await?)
+    }
+
+    /// Opens the store.
+    pub async fn store(&self) -> headframe_core::Result<ControlStore> {
+        self.store_on(self.disk.clone()).await
+    }
+
+    /// The same, on another disk than the site's own.
+    pub async fn store_on(&self, disk: impl Backend) -> headframe_core::Result<ControlStore> {
+        ControlStore::open_on(&self.cx, Arc::new(disk), &self.store_options).await
+    }
+
+    /// Starts the engine over an open store.
+    pub fn run(&self, store: ControlStore) -> headframe_core::Result<Engine> {
+        Engine::open(&self.cx, store, Arc::clone(&self.plant) as _, self.options.clone())
     }
 
     /// Ends an engine as a crash does. It has to be the last clone.

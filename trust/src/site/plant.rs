@@ -51,7 +51,7 @@ pub struct Sent {
     pub kw: f64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Device {
     mood: Mood,
     /// Does not show what it does.
@@ -95,6 +95,20 @@ impl Plant {
         Ok(Self { racks: all, log })
     }
 
+    /// The same devices once more, with everything that they did.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let log = Arc::new(Mutex::new(self.log()));
+        let again = |bench: &Arc<Bench>| {
+            let copy = |device: &Mutex<Device>| {
+                Mutex::new(device.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            };
+            let devices = bench.devices.iter().map(|(id, device)| (id.clone(), copy(device))).collect();
+            Arc::new(Bench { devices, log: Arc::clone(&log) })
+        };
+        Self { racks: self.racks.iter().map(|(id, bench)| (id.clone(), again(bench))).collect(), log }
+    }
+
     /// Changes how a device behaves.
     pub fn set(&self, thing: &str, mood: Mood, mute: bool) {
         self.with(thing, |device| (device.mood, device.mute) = (mood, mute));
@@ -113,6 +127,12 @@ impl Plant {
     /// How much was received so far.
     pub fn count(&self) -> usize {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether a device did a command, which is its action's name and parameters.
+    pub fn did(&self, thing: &str, what: &Value) -> bool {
+        let device = self.racks.values().find_map(|bench| bench.device(thing).ok());
+        device.is_some_and(|device| device.done.contains(what))
     }
 
     /// How often each device received a command of an action.
@@ -181,7 +201,7 @@ impl Hands for Bench {
         let filter = Filter::parse(&ask.query)?;
         let mut selection = Selection { votes: votes(&ask.action), ..Selection::default() };
         for (id, device) in &self.devices {
-            if filter.matches(&json!({"id": id})) {
+            if ask.rack_call.as_ref().map_or_else(|| filter.matches(&json!({"id": id})), |call| call == id) {
                 let kw = device.lock().unwrap_or_else(PoisonError::into_inner).kw;
                 selection.picks.push(Pick { id: id.clone(), tags: Vec::new(), power_w: Some(kw * 1_000.0) });
             }

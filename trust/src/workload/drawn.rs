@@ -49,7 +49,9 @@ pub fn draw(rng: &mut fastrand::Rng, rows: &BTreeMap<String, Row>, n: u64) -> Op
             Op::Seen(id, own.unwrap_or_else(|| format!("06:00:00:{:02X}:{:02X}:01", n / 256 % 256, n % 256)))
         }
         20 => {
-            let (keep, gone) = (some(rng), some(rng));
+            // Only what is in doubt is merged.
+            let held = rows.iter().find(|(_, row)| row.held.is_some()).map(|(id, _)| id.clone());
+            let (keep, gone) = (held.unwrap_or_else(|| some(rng)), some(rng));
             if keep == gone { Op::Settle } else { Op::Merge(keep, gone) }
         }
         21 => {

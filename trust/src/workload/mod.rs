@@ -1,5 +1,6 @@
 //! What is written: the changes that an operator's tools make to a registry, and who makes them.
 
+pub mod actions;
 mod control;
 mod drawn;
 mod rows;
@@ -68,13 +69,14 @@ pub trait Registry: Send + Sync {
     fn store(&self) -> &ControlStore;
 }
 
-/// Who takes turns.
-pub const WORKLOADS: [&dyn Workload; 2] = [&ControlWorkload, &ThingsWorkload];
+/// Who takes turns, by name. Actions are no registry: what becomes of them is up to devices and to time too, so they have
+/// cases of their own.
+pub const TURNS: [&str; 3] = ["over records", "over things", actions::NAME];
 
-/// Whose turn it is in a case.
-pub fn of(index: u64) -> &'static dyn Workload {
-    let turn = usize::try_from(index).unwrap_or_default() % WORKLOADS.len();
-    WORKLOADS[turn]
+/// Whose turn it is in a case; the registry that is written to, if it is one's.
+pub fn of(index: u64) -> (&'static str, &'static dyn Workload) {
+    let turn = usize::try_from(index).unwrap_or_default() % TURNS.len();
+    (TURNS[turn], if turn == 1 { &ThingsWorkload } else { &ControlWorkload })
 }
 
 /// One change to a registry: whole or not at all.

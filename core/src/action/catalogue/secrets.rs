@@ -11,6 +11,9 @@ use crate::{
     store::{Key, Place, Sealer, Space},
 };
 
+/// Where the parameters stand in an action's record. A change of the site's key finds secrets by their members there; elements
+/// of a list have the list's place.
+const AT: &str = "order.params";
 /// What stands in a view where a secret is.
 const SHOWN: &str = "***";
 
@@ -52,11 +55,8 @@ fn mapped(action: &str, params: &[Value], change: Change<'_>) -> Result<Vec<Valu
     // Passwords stand by position here, whatever else is beside them.
     let all = action == CommandName::UpdateAdminPassword.as_str();
     let hidden = Hidden::standard();
-    let each = params.iter().enumerate().map(|(at, value)| {
-        let path = format!("params[{at}]");
-        if all { change(&path, value) } else { inside(&hidden, &path, value, change) }
-    });
-    each.collect()
+    let each = params.iter();
+    each.map(|value| if all { change(AT, value) } else { inside(&hidden, AT, value, change) }).collect()
 }
 
 fn inside(hidden: &Hidden, path: &str, value: &Value, change: Change<'_>) -> Result<Value> {
@@ -74,8 +74,7 @@ fn inside(hidden: &Hidden, path: &str, value: &Value, change: Change<'_>) -> Res
             members.collect::<Result<_>>().map(Value::Object)
         }
         Value::Array(list) => {
-            let items = list.iter().enumerate();
-            let items = items.map(|(at, item)| inside(hidden, &format!("{path}[{at}]"), item, change));
+            let items = list.iter().map(|item| inside(hidden, path, item, change));
             items.collect::<Result<_>>().map(Value::Array)
         }
         plain => Ok(plain.clone()),

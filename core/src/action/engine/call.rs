@@ -254,7 +254,12 @@ impl Inner {
         lane: Lane<'_>,
     ) -> Result<()> {
         let before = BeforeRow::of(before);
+        let sheds = matches!(lane, Lane::Shed(..));
         let intent = self.ask(move |desk| {
+            // An intent that nobody waited for any more, of a try that sent nothing.
+            if sheds && desk.calls(id).is_some_and(|calls| calls.is_open(n, attempt)) {
+                return Ok(());
+            }
             let ts = desk.now();
             desk.journal(id, Step::Intent(Intent { n, attempt, ts, before }))
         });

@@ -217,6 +217,24 @@ impl Inner {
         ask_on(&self.requests, work).await
     }
 
+    /// As [`ask`](Self::ask), again and again while the store takes nothing: for what the engine owes, and nobody asks for a
+    /// second time.
+    async fn insist<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Desk) -> Result<T> + Clone + Send + 'static,
+    {
+        loop {
+            match self.ask(work.clone()).await {
+                Err(error) if error.code().starts_with("STORE_") => {
+                    tracing::warn!(%error, "what is under way waits for the store");
+                    self.pause().await;
+                }
+                told => return told,
+            }
+        }
+    }
+
     /// As [`ask`](Self::ask), before everything else, with the space that is kept for stops.
     async fn ask_urgently<T, F>(&self, work: F) -> Result<T>
     where

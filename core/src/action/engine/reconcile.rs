@@ -45,7 +45,7 @@ impl Inner {
     async fn reconcile(self: Arc<Self>, id: ActionId, interrupted: bool) -> Result<()> {
         self.point("before_restarted").await;
         if !interrupted {
-            self.ask(move |desk| desk.step(id, &Event::Restarted, Note::own("restarted"))).await?;
+            self.insist(move |desk| desk.step(id, &Event::Restarted, Note::own("restarted"))).await?;
         }
         self.point("before_reconcile").await;
         let open = move |desk: &mut Desk| {
@@ -53,7 +53,7 @@ impl Inner {
             let open = calls.open().map(|(n, attempt, since, before)| (n, attempt, since, before.cloned()));
             Ok(open.collect::<Vec<Open>>())
         };
-        let open = self.ask(open).await?;
+        let open = self.insist(open).await?;
         let targets = self.targets(id)?;
         let header = self.shared.header(id).ok_or_else(unknown)?;
         // Of other targets than those that were voted for nothing can be said.
@@ -93,11 +93,13 @@ impl Inner {
                 return Ok(header);
             }
             let header = desk.step(id, &Event::Reconciled, Note::own("reconciled"))?;
-            let Some(why) = against.filter(|_| header.status == Status::Executing) else { return Ok(header) };
+            let Some(why) = against.clone().filter(|_| header.status == Status::Executing) else {
+                return Ok(header);
+            };
             let event = Event::Pause { by: "headframe".into(), why: Some(why.as_str().into()) };
             desk.step(id, &event, Note::own("pause").why(Some(&why)))
         };
-        self.ask(done).await?;
+        self.insist(done).await?;
         self.point("after_reconciled").await;
         Ok(())
     }

@@ -175,7 +175,7 @@ impl Inner {
                 .map(|calls| calls.waiting().collect::<BTreeMap<u32, u16>>())
                 .unwrap_or_default())
         };
-        let waiting = self.ask(waiting).await?;
+        let waiting = self.insist(waiting).await?;
         let mut queues: BTreeMap<RackId, Queue> = BTreeMap::new();
         for row in rows {
             let Some(rack) = row.rack else { continue };

@@ -29,6 +29,7 @@ async fn sealed(disk: &CrashBackend) {
             "z": 1.0, "a": 12_345_678_901_234_567_890_u64, "pool": pool,
             "opts": {"password": seal("opts.password", json!("hunter")), "address": "10.0.0.7"},
             "info": {"more": [{"token": seal("info.more.token", json!([1, 2]))}, {"plain": "x"}]},
+            "tags": ["spare"],
         });
         store.commit(Batch::new().put(Space::Things, &key, &record)).await.unwrap();
     }
@@ -55,6 +56,19 @@ async fn reads(disk: &CrashBackend, key: [u8; 32]) -> Result<()> {
 fn rotate(disk: &CrashBackend) -> Result<crate::store::RotationReport> {
     let new = SealKey::from_bytes(NEW);
     ControlStore::rotate_key_on(&cx(3), Arc::new(disk.clone()), &inline(), &new)
+}
+
+#[test]
+fn a_list_of_one_text_is_no_sealed_secret() {
+    let sealer = Sealer::new(&SealKey::from_bytes(NEW));
+    let key = Key::from("t1");
+    let given = json!(["hunter2"]);
+    let kept = sealer.seal_value(&*cx(5).rng, &place(&key, "opts.password"), &given).unwrap();
+    assert!(!kept.to_string().contains("hunter2"), "{kept}");
+    assert_eq!(sealer.open_value(&place(&key, "opts.password"), &kept).unwrap(), given);
+    for other in [json!(["x"]), json!({"$sealed": "x", "more": "y"}), json!({"$sealed": 1}), json!({})] {
+        assert!(serde_json::from_value::<Sealed>(other.clone()).is_err(), "{other}");
+    }
 }
 
 #[tokio::test]

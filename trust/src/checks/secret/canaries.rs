@@ -1,12 +1,13 @@
 //! Secrets that are easy to find again.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use headframe_core::{Error, store::KEY_FILE};
 
 use crate::rig::files;
 
-const CANARIES: usize = 50;
+/// How many secrets people have.
+pub const CANARIES: usize = 50;
 /// Any so long piece of a secret counts as found.
 const PIECE: usize = 8;
 
@@ -14,13 +15,16 @@ const PIECE: usize = 8;
 pub struct Canaries {
     secrets: Vec<String>,
     pieces: HashMap<[u8; PIECE], usize>,
+    key: Arc<[u8; 32]>,
 }
 
 impl Canaries {
     pub fn new(rng: &mut fastrand::Rng) -> Self {
         let secret = |rng: &mut fastrand::Rng| (0..28).map(|_| rng.alphanumeric()).collect::<String>();
-        let mut canaries = Self { secrets: Vec::new(), pieces: HashMap::new() };
+        let key = super::acted::audit_key(rng);
+        let mut canaries = Self { secrets: Vec::new(), pieces: HashMap::new(), key: Arc::clone(&key) };
         (0..CANARIES).for_each(|_| canaries.add(&secret(rng)));
+        canaries.add(&String::from_utf8_lossy(&*key));
         canaries
     }
 
@@ -33,6 +37,27 @@ impl Canaries {
             }
         }
         self.secrets.push(secret.to_owned());
+    }
+
+    /// The secret of the key that signs audit logs.
+    pub fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
+    /// An error when that key is in `text` as its bytes are printed. Eight characters of that are in many a text, so the whole
+    /// of it is looked for.
+    pub fn no_key(&self, place: &str, text: &str) -> Result<(), String> {
+        let hex: String = self.key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let list = format!("{:?}", &self.key[..8]);
+        if text.to_ascii_lowercase().contains(&hex) || text.contains(list.trim_matches(['[', ']'])) {
+            return Err(format!("{place}: the key of the audit log is readable"));
+        }
+        Ok(())
+    }
+
+    /// The secret of this number.
+    pub fn at(&self, number: usize) -> &str {
+        &self.secrets[number % CANARIES]
     }
 
     pub fn any(&self, rng: &mut fastrand::Rng) -> &str {

@@ -1,6 +1,7 @@
 //! `s-secret`: no secret is readable anywhere but where it is asked for: not in files and their free pages, copies,
 //! exports, logs, errors or `Debug`, also while the key is changed.
 
+mod acted;
 mod asked;
 mod canaries;
 mod keys;
@@ -13,6 +14,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use acted::Acted;
 use asked::Asked;
 use canaries::Canaries;
 use headframe_core::{
@@ -30,7 +32,7 @@ use crate::{
     child, log,
     rig::{Folder, Rig, in_real_time, needed, simulate},
     run::{Case, Run},
-    workload::{ControlWorkload, Opened, Workload},
+    workload::{ControlWorkload, Opened, TURNS, Workload},
 };
 
 pub use keys::rotate;
@@ -60,6 +62,11 @@ pub const CHECK: Check = Check {
         "process killed in a change",
         "backup opened",
         "backup without key refused",
+        "a device got its secret",
+        "waited over a change of the key",
+        "actions listed",
+        "audit log exported",
+        "a secret cannot be asked for",
     ],
     run,
 };
@@ -75,17 +82,17 @@ fn run(run: &mut Run) -> Result<(), String> {
     if !LOGS.swap(true, Ordering::Relaxed) {
         log::keep()?;
     }
-    // A quarter of the operations each: on a folder and on a disk that loses power, of records and of the registry.
-    let quarter = run.n().div_ceil(4);
+    // A sixth of the operations each: on a folder and on a disk that loses power, of records, the registry and actions.
+    let part = run.n().div_ceil(2 * TURNS.len() as u64);
     let kills = match run.profile() {
         Profile::Quick => 4,
         Profile::Ci => 12,
         Profile::Long => 60,
     };
     run.form_ran("files");
-    run.each(2, |_, case| in_real_time(on_files(case, quarter, kills)));
+    run.each(TURNS.len() as u64, |_, case| in_real_time(on_files(case, part, kills)));
     run.form_ran("backend");
-    run.each(2, |_, case| simulate(on_a_disk(case, quarter)));
+    run.each(TURNS.len() as u64, |_, case| simulate(on_a_disk(case, part)));
     Ok(())
 }
 
@@ -93,15 +100,19 @@ fn run(run: &mut Run) -> Result<(), String> {
 enum By<'a> {
     Records(Writer<'a>),
     Registry(Asked<'a>),
+    Actions(Box<Acted<'a>>),
 }
 
 impl<'a> By<'a> {
     async fn new(
-        case: &Case,
+        case: &mut Case,
         store: &'a ControlStore,
         cx: &'a Ctx,
         canaries: &'a Canaries,
     ) -> Result<Self, String> {
+        if case.is_over_actions() {
+            return Ok(Self::Actions(Box::new(Acted::new(case, store, canaries).await?)));
+        }
         if case.workload.name() == ControlWorkload.name() {
             return Ok(Self::Records(Writer { store, cx, canaries }));
         }
@@ -114,6 +125,7 @@ impl<'a> By<'a> {
         match self {
             Self::Records(writer) => writer.operation(case, kept, i).await,
             Self::Registry(asked) => asked.operation(case, kept, i).await,
+            Self::Actions(acted) => acted.operation(case, i).await,
         }
     }
 
@@ -121,6 +133,7 @@ impl<'a> By<'a> {
         match self {
             Self::Records(writer) => writer.wrongs(case).await,
             Self::Registry(asked) => asked.wrongs(case).await,
+            Self::Actions(acted) => acted.wrongs(case),
         }
     }
 
@@ -128,6 +141,22 @@ impl<'a> By<'a> {
         match self {
             Self::Records(writer) => writer.failing(case, disk).await,
             Self::Registry(asked) => asked.failing(case, disk).await,
+            Self::Actions(acted) => acted.failing(case, disk).await,
+        }
+    }
+
+    /// Waits until what was asked for is done.
+    async fn rests(&self) {
+        if let Self::Actions(acted) = self {
+            acted.rests().await;
+        }
+    }
+
+    /// Nobody writes any more.
+    async fn end(self) -> Result<(), String> {
+        match self {
+            Self::Records(_) | Self::Registry(_) => Ok(()),
+            Self::Actions(acted) => acted.end().await,
         }
     }
 }
@@ -163,9 +192,10 @@ async fn on_files(case: &mut Case, n: u64, kills: u64) -> Result<(), String> {
         }
     }
     by.wrongs(case).await?;
+    by.rests().await;
     needed("verify", store.verify().await)?;
     keys::backup(case, &store, (&dir, &cx), &kept, &canaries).await?;
-    drop(by);
+    by.end().await?;
     drop(store);
     canaries.not_in_files(&dir)?;
     let report = needed("doctor", doctor(&cx, &dir))?;
@@ -204,7 +234,7 @@ async fn on_a_disk(case: &mut Case, n: u64) -> Result<(), String> {
             by.operation(case, &mut kept, round * n + i).await?;
         }
         by.failing(case, &disk).await?;
-        drop(by);
+        by.end().await?;
         canaries.absent("the disk", &disk.bytes())?;
         disk = disk.cut();
         canaries.absent("the disk after a cut", &disk.bytes())?;

@@ -1,5 +1,10 @@
 use super::*;
-use crate::{action::Settled, audit::Log, testkit::MemFault};
+use crate::{
+    action::{Settled, catalogue},
+    audit::Log,
+    store::CrashPlan,
+    testkit::MemFault,
+};
 
 /// Kills the engine at `point` of an action on two things and starts it again; gives how it ended.
 async fn killed_at(point: &'static str, fault: MemFault, mute: bool) -> (Lab, Engine, ActionId) {
@@ -45,6 +50,47 @@ async fn after_the_journal_it_is_never_sent_again() {
         assert_eq!(lab.rack.received(&thing(0)).len(), sent as usize, "{point} {mute}");
         assert_eq!(lab.rack.received(&thing(1)).len(), sent as usize, "{point} {mute}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_waits_for_a_store_that_takes_nothing() {
+    let mut lab = Lab::mos(2).await;
+    lab.options.points = Some(Arc::new(Dies("after_reply_before_outcome")));
+    let engine = lab.start().await;
+    let id = push(&engine, "reboot", json!({}), "ann").await;
+    lab.pass(5_000).await;
+    lab.kill(engine).await;
+    lab.options.points = None;
+    let engine = lab.start().await;
+    lab.disk.plan(CrashPlan { fail_at: Some(0), fail_for: u64::MAX, ..CrashPlan::default() });
+    lab.pass(5_000).await;
+    assert_eq!(engine.header(id).unwrap().status, Status::Executing);
+    lab.disk.plan(CrashPlan::default());
+    engine.reconciled().await;
+    until(&engine, id, Status::Completed).await;
+    assert_eq!(lab.rack.received(&thing(0)).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_with_secrets_in_its_actions_gets_another_key() {
+    let lab = Lab::mos(1).await;
+    lab.fleet.rack("miner-wm-2", "miner-wm", 1, &[("setupPools", 2)]).unwrap();
+    let engine = lab.start().await;
+    let pool = json!({"url": "stratum+tcp://p:1", "workerName": "w", "workerPassword": "p00l-w0rd"});
+    let params = vec![json!({"config": {"poolUrls": [pool]}})];
+    let pushed = engine.push(Draft::new("setupPools", params.clone(), json!({})).unwrap(), &by("ann")).await;
+    let id = pushed.unwrap().into_id().unwrap();
+    lab.kill(engine).await;
+    let new = SealKey::from_bytes([9; 32]);
+    let told =
+        ControlStore::rotate_key_on(&lab.cx, Arc::new(lab.disk.clone()), &store_options(), &new).unwrap();
+    assert_eq!(told.secrets, 1);
+    let options = StoreOptions { key: Some(new), ..store_options() };
+    let store = ControlStore::open_on(&lab.cx, Arc::new(lab.disk.clone()), &options).await.unwrap();
+    let engine = Engine::open(&lab.cx, store, Arc::clone(&lab.fleet) as _, lab.options.clone()).unwrap();
+    let header = engine.header(id).unwrap();
+    let opened = catalogue::open(engine.store().sealer(), &id.key(), "setupPools", &header.order.params);
+    assert_eq!(opened.unwrap(), params);
 }
 
 #[tokio::test(start_paused = true)]
