@@ -26,6 +26,7 @@ mod reply;
 mod revoke;
 mod rot;
 mod secret;
+mod sim;
 mod step;
 mod stop;
 
@@ -77,6 +78,7 @@ pub const ALL: &[Check] = &[
     failpoint::CHECK,
     model::CHECK,
     linear::CHECK,
+    sim::CHECK,
     reply::CHECK,
     cut::CHECK,
     http::CHECK,
