@@ -45,6 +45,8 @@ pub enum Bug {
     StopInQueue,
     /// One method asks nobody for a permission.
     OpenRoute,
+    /// The audit log is stamped by the machine's clock, past the clock that everything else goes by.
+    WallClock,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -71,6 +73,7 @@ pub fn planted(bug: Bug) -> bool {
         Bug::WallDeadline => "wall-deadline",
         Bug::StopInQueue => "stop-in-queue",
         Bug::OpenRoute => "open-route",
+        Bug::WallClock => "wall-clock",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }
@@ -79,4 +82,18 @@ pub fn planted(bug: Bug) -> bool {
 #[cfg(not(planted))]
 pub const fn planted(_: Bug) -> bool {
     false
+}
+
+/// The machine's time, ms, past every clock: what [`Bug::WallClock`] takes.
+#[cfg(planted)]
+#[allow(clippy::disallowed_methods, reason = "this is the bug")]
+pub fn machine_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Nobody asks for it in a build without bugs.
+#[cfg(not(planted))]
+pub const fn machine_ms() -> i64 {
+    0
 }

@@ -23,6 +23,12 @@ pub struct Line {
     /// The slowest of what has a time limit, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     slowest_ms: Option<u64>,
+    /// Simulated hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sim_h: Option<f64>,
+    /// Simulated seconds in each second of real time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sim_per_s: Option<f64>,
     /// Of a control: violations by whose turn it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<BTreeMap<&'static str, u64>>,
@@ -43,10 +49,12 @@ impl Line {
             // A control ends at its first findings.
             probes_missed: if run.is_control() { Vec::new() } else { run.missed() },
             control_caught,
-            wall_s: (wall_s * 100.0).round() / 100.0,
+            wall_s: round(wall_s),
             profile: run.profile().as_str(),
             panics,
             slowest_ms: run.slowest_ms(),
+            sim_h: run.simulated().map(|time| round(time.as_secs_f64() / 3_600.0)),
+            sim_per_s: run.simulated().map(|time| round(time.as_secs_f64() / wall_s.max(0.001))),
             found: run.is_control().then(|| run.by_turn().clone()),
             probes: run.probes().clone(),
         }
@@ -59,6 +67,10 @@ impl Line {
         }
         self.violations == 0 && self.probes_missed.is_empty() && self.control_caught != Some(false)
     }
+}
+
+fn round(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
 }
 
 #[cfg(test)]

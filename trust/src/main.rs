@@ -15,6 +15,7 @@ mod log;
 mod oracle;
 mod rig;
 mod run;
+mod sim;
 mod site;
 mod watch;
 mod wire;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
 
 use crate::{
@@ -31,6 +32,7 @@ pub struct Run {
     probes: BTreeMap<&'static str, u64>,
     forms: Vec<&'static str>,
     slowest_ms: Option<u64>,
+    simulated: Duration,
     /// Violations by whose turn it was.
     by_turn: BTreeMap<&'static str, u64>,
 }
@@ -50,6 +52,7 @@ pub struct Case {
     units: u64,
     hits: Vec<&'static str>,
     slowest_ms: Option<u64>,
+    simulated: Duration,
 }
 
 impl Case {
@@ -75,6 +78,11 @@ impl Case {
         self.units += 1;
     }
 
+    /// So much simulated time passed.
+    pub fn simulated(&mut self, time: Duration) {
+        self.simulated += time;
+    }
+
     /// Something with a time limit took `ms`.
     pub fn took(&mut self, ms: u64) {
         self.slowest_ms = self.slowest_ms.max(Some(ms));
@@ -98,6 +106,7 @@ impl Run {
             probes,
             forms: Vec::new(),
             slowest_ms: None,
+            simulated: Duration::ZERO,
             by_turn: turns.iter().map(|name| (*name, 0)).collect(),
         }
     }
@@ -150,6 +159,11 @@ impl Run {
     /// The slowest of what has a time limit.
     pub fn slowest_ms(&self) -> Option<u64> {
         self.slowest_ms
+    }
+
+    /// How much simulated time passed, where that is told.
+    pub fn simulated(&self) -> Option<Duration> {
+        Some(self.simulated).filter(|time| !time.is_zero())
     }
 
     /// Says in which form cases ran.
@@ -224,6 +238,7 @@ impl Run {
             units: 0,
             hits: Vec::new(),
             slowest_ms: None,
+            simulated: Duration::ZERO,
         };
         let found = self.violations;
         if !checks::workloads(self.check).is_empty() {
@@ -245,6 +260,7 @@ impl Run {
         case.hit_if(!case.turn.is_empty(), case.turn);
         case.hits.iter().for_each(|probe| self.hit(probe));
         self.slowest_ms = self.slowest_ms.max(case.slowest_ms);
+        self.simulated += case.simulated;
         self.done += case.units.max(1);
         self.index += 1;
     }

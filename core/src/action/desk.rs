@@ -242,7 +242,7 @@ impl Desk {
                 other => *other = json!({"status": status.as_str()}),
             }
         }
-        let ts = self.now();
+        let ts = self.shared.stamp();
         let Note { by, what, why, .. } = note;
         let action = action.map(ActionId::get);
         let mut draft = Draft::new(ts, by, what).data(data);

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::pin,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, broadcast};
 
 use super::{
     ActionId, Points,
@@ -34,8 +35,7 @@ pub(super) struct Shared {
     /// The latest time seen, ms.
     latest: AtomicI64,
     pub watch: broadcast::Sender<Summary>,
-    /// Rises whenever anything changed.
-    version: watch::Sender<u64>,
+    version: Arc<Version>,
     /// The head of the audit log.
     log: RwLock<Log>,
     /// No send begins while it is set.
@@ -62,6 +62,39 @@ pub(super) struct Shown {
     pub revision: Revision,
 }
 
+/// Rises whenever anything changed.
+#[derive(Debug, Default)]
+struct Version {
+    number: AtomicU64,
+    changed: Notify,
+}
+
+/// Tells of changes. Who waits first is told first: tokio's own `watch` wakes in a random order, and in a simulation the
+/// order of everything comes from one seed.
+#[derive(Debug)]
+pub(super) struct Changes {
+    version: Arc<Version>,
+    seen: u64,
+}
+
+impl Changes {
+    /// Whatever changed until now is known.
+    pub fn mark_seen(&mut self) {
+        self.seen = self.version.number.load(Ordering::SeqCst);
+    }
+
+    /// Waits until something changed that is not known.
+    pub async fn changed(&mut self) {
+        let mut told = pin!(self.version.changed.notified());
+        // From here on no change is missed.
+        told.as_mut().enable();
+        if self.version.number.load(Ordering::SeqCst) == self.seen {
+            told.await;
+        }
+        self.seen = self.version.number.load(Ordering::SeqCst);
+    }
+}
+
 impl Shared {
     pub fn new(
         cx: Ctx,
@@ -73,13 +106,13 @@ impl Shared {
             Error::new(ErrorKind::Conflict, "engine.open", "an engine is open over this store; end it first")
                 .code_as("ERR_ENGINE_OPEN")
         })?;
-        let (watch, version) = (broadcast::Sender::new(readers), watch::Sender::new(0));
+        let watch = broadcast::Sender::new(readers);
         Ok(Self {
             cx,
             store,
             durable: RwLock::default(),
             watch,
-            version,
+            version: Arc::default(),
             log: RwLock::default(),
             latest: AtomicI64::new(0),
             halted: Arc::default(),
@@ -114,6 +147,14 @@ impl Shared {
         self.seen(wall)
     }
 
+    /// The time that stands in an audit entry made now, ms.
+    pub fn stamp(&self) -> i64 {
+        if planted(Bug::WallClock) {
+            return crate::planted::machine_ms();
+        }
+        self.now()
+    }
+
     /// There was such a time, ms; gives the latest.
     pub fn seen(&self, ms: i64) -> i64 {
         self.latest.fetch_max(ms, Ordering::SeqCst).max(ms)
@@ -134,13 +175,15 @@ impl Shared {
     }
 
     /// Tells of every change from now on.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
+    pub fn changes(&self) -> Changes {
+        let seen = self.version.number.load(Ordering::SeqCst);
+        Changes { version: Arc::clone(&self.version), seen }
     }
 
     /// Tells those who wait that something changed.
     pub fn tell(&self) {
-        self.version.send_modify(|version| *version += 1);
+        self.version.number.fetch_add(1, Ordering::SeqCst);
+        self.version.changed.notify_waiters();
     }
 
     /// Lets a durable header be seen.
@@ -180,5 +223,52 @@ impl Shared {
 
     fn write<T>(&self, f: impl FnOnce(&mut Durable) -> T) -> T {
         f(&mut self.durable.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::task::{JoinSet, yield_now};
+
+    use super::*;
+
+    fn changes(version: &Arc<Version>) -> Changes {
+        Changes { version: Arc::clone(version), seen: version.number.load(Ordering::SeqCst) }
+    }
+
+    fn change(version: &Version) {
+        version.number.fetch_add(1, Ordering::SeqCst);
+        version.changed.notify_waiters();
+    }
+
+    #[tokio::test]
+    async fn who_waits_first_is_told_first() {
+        let (version, told) = (Arc::<Version>::default(), Arc::<Mutex<Vec<usize>>>::default());
+        let mut waiting = JoinSet::new();
+        for n in 0..50 {
+            let (mut changes, told) = (changes(&version), Arc::clone(&told));
+            waiting.spawn(async move {
+                changes.changed().await;
+                told.lock().unwrap().push(n);
+            });
+        }
+        yield_now().await;
+        change(&version);
+        while waiting.join_next().await.is_some() {}
+        assert_eq!(*told.lock().unwrap(), (0..50).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_change_before_the_wait_is_not_missed() {
+        let version = Arc::<Version>::default();
+        let mut changes = changes(&version);
+        change(&version);
+        changes.changed().await;
+        change(&version);
+        changes.mark_seen();
+        let late = tokio::select! { biased; () = changes.changed() => false, () = yield_now() => true };
+        assert!(late, "it is known already");
     }
 }

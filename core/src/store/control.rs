@@ -279,6 +279,11 @@ impl ControlStore {
         self.0.runner.scrub().await
     }
 
+    /// Whether whoever commits does the blocking work: see [`Writer::Inline`].
+    pub(crate) fn is_inline(&self) -> bool {
+        self.0.runner.is_inline()
+    }
+
     /// How the store does.
     pub fn health(&self) -> StoreHealth {
         let mut health = self.0.shared.health().clone();

@@ -129,6 +129,11 @@ impl Runner {
         Ok((Self::Thread { queue, thread: Mutex::new(Some(thread)) }, site))
     }
 
+    /// Whether whoever commits does the work.
+    pub(super) const fn is_inline(&self) -> bool {
+        matches!(self, Self::Inline(_))
+    }
+
     /// Hands a job over; the answer comes through its channel.
     pub(super) fn submit(&self, job: Job) -> Result<()> {
         match self {

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,6 +14,7 @@ use tokio::sync::{Notify, futures::Notified};
 
 use crate::{
     Family, Fault, Lie,
+    execution::{self, Execution},
     physics::{ErrorEntry, Model, Physics, Pool, Truth},
     serve::{Firmware, Role},
 };
@@ -83,6 +84,11 @@ impl Device {
     /// Writes that were really executed, by name.
     pub fn executed(&self) -> BTreeMap<String, u64> {
         self.0.lock().executed.clone()
+    }
+
+    /// The writes that were really executed, oldest first, with their times and where each came from; the newest 16,384.
+    pub fn executions(&self) -> Vec<Execution> {
+        self.0.lock().executions.iter().cloned().collect()
     }
 
     /// Connections accepted since the start.
@@ -168,6 +174,7 @@ struct Inner {
     conditions_since: Timestamp,
     received: BTreeMap<String, u64>,
     executed: BTreeMap<String, u64>,
+    executions: VecDeque<Execution>,
     connections: u64,
     open: u64,
     peak: u64,
@@ -209,6 +216,7 @@ impl DeviceCore {
             conditions_since: clock.wall(),
             received: BTreeMap::new(),
             executed: BTreeMap::new(),
+            executions: VecDeque::new(),
             connections: 0,
             open: 0,
             peak: 0,
@@ -311,7 +319,13 @@ impl DeviceCore {
 
     /// Counts a write that was carried out.
     pub fn executed(&self, command: &str) {
-        count(&mut self.lock().executed, command);
+        let execution = Execution::now(self.clock.mono(), command);
+        let mut inner = self.lock();
+        count(&mut inner.executed, command);
+        if inner.executions.len() >= execution::KEPT {
+            inner.executions.pop_front();
+        }
+        inner.executions.push_back(execution);
     }
 
     /// Counts a connection; dropping the guard ends it.

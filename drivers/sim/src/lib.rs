@@ -38,6 +38,7 @@ mod antminer;
 mod conn;
 mod curve;
 mod device;
+mod execution;
 mod fault;
 mod fleet;
 mod noise;
@@ -52,6 +53,7 @@ pub use antminer::{
     RpcOptions, Sensors, SidePort,
 };
 pub use device::Device;
+pub use execution::Execution;
 pub use fault::{Fault, Lie};
 pub use fleet::{Fleet, FleetBuilder, Ports};
 pub use physics::{Board, Cooling, ErrorEntry, FanControl, Led, Model, Pool, PowerMode, Rates, Truth};

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use crate::{
     Family,
     device::{DeviceCore, Reach},
+    execution::PEER,
     physics::Truth,
 };
 
@@ -116,7 +117,7 @@ fn reach(core: &DeviceCore, role: Role) -> Reach {
 
 async fn connection(core: Arc<DeviceCore>, role: Role, stream: BoxStream, peer: SocketAddr) {
     let _open = core.connected();
-    core.firmware().serve(&core, role, stream, peer).await;
+    PEER.scope(peer, core.firmware().serve(&core, role, stream, peer)).await;
 }
 
 async fn at(clock: &dyn Clock, until: Option<Mono>) {

@@ -27,6 +27,7 @@ mod reply;
 mod revoke;
 mod rot;
 mod secret;
+mod sim;
 mod step;
 mod stop;
 mod summer;
@@ -80,6 +81,7 @@ pub const ALL: &[Check] = &[
     failpoint::CHECK,
     model::CHECK,
     linear::CHECK,
+    sim::CHECK,
     reply::CHECK,
     cut::CHECK,
     http::CHECK,

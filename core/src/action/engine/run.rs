@@ -99,13 +99,29 @@ impl Inner {
     pub(super) fn run(self: &Arc<Self>, id: ActionId) {
         let inner = Arc::clone(self);
         let task = async move {
-            if let Err(error) = inner.run_action(id).await {
-                tracing::warn!(%error, action = %id, "an action stopped before its end");
+            loop {
+                let ran = Arc::clone(&inner).run_action(id).await;
+                if let Err(error) = &ran {
+                    tracing::warn!(%error, action = %id, "an action cannot be carried out yet");
+                }
+                if !inner.is_left(id, ran.is_err()) {
+                    return;
+                }
+                // The store failed at a bad moment: what was begun ends all the same.
+                inner.pause().await;
             }
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             self.spawn(&runtime, task);
         }
+    }
+
+    /// Whether calls of an action that was carried out as far as possible still have not begun. Of load that is shed a call
+    /// can be on its way without standing in the journal, so that is carried out again only while nothing of it began.
+    fn is_left(&self, id: ActionId, nothing_began: bool) -> bool {
+        let Some(header) = self.shared.header(id) else { return false };
+        let waits = header.status == Status::Executing && header.counts.waiting() > 0;
+        waits && !self.places.is_closed() && (nothing_began || header.order.shed.is_none())
     }
 
     async fn run_action(self: Arc<Self>, id: ActionId) -> Result<()> {
@@ -272,7 +288,7 @@ impl Inner {
     async fn may_go(&self, run: &Run, n: u32) -> bool {
         let mut changes = self.shared.changes();
         loop {
-            changes.borrow_and_update();
+            changes.mark_seen();
             match self.go(run, n) {
                 Go::Now => return true,
                 Go::Never => return false,
@@ -285,7 +301,7 @@ impl Inner {
             let tick = self.cx.clock.mono() + Duration::from_secs(1);
             tokio::select! {
                 biased;
-                changed = changes.changed() => if changed.is_err() { return false },
+                () = changes.changed() => {}
                 () = self.cx.clock.sleep_until(tick) => {}
             }
         }

@@ -15,7 +15,7 @@ const MOST_LINES: usize = 1_000;
 pub(super) async fn verify(call: Call<'_>) -> Result<Reply> {
     let checkpoints = checkpoints(&call)?;
     let store = call.ork.0.store.clone();
-    let verified = blocking(move || audit::verify_stored(&store, &checkpoints)).await;
+    let verified = blocking(call.ork, move || audit::verify_stored(&store, &checkpoints)).await;
     match verified {
         Ok(of) => Ok(Reply::of(json!({
             "verified": true, "size": of.size, "root": of.root.to_string(), "witnessed": of.witnessed,
@@ -51,7 +51,7 @@ pub(super) async fn export(call: Call<'_>) -> Result<Reply> {
     let (from, limit) = (number("from", 0)?, number("limit", MOST_LINES as u64)?);
     let limit = usize::try_from(limit).unwrap_or(MOST_LINES).clamp(1, MOST_LINES);
     let store = call.ork.0.store.clone();
-    let page = blocking(move || audit::page(&store, from, limit)).await?;
+    let page = blocking(call.ork, move || audit::page(&store, from, limit)).await?;
     let mut reply = json!({"lines": page.lines});
     if let Some(next) = page.next {
         reply["next"] = next.into();

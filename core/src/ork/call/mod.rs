@@ -101,8 +101,14 @@ impl Reply {
     }
 }
 
-/// What reads much of the store, beside the tasks that must not wait.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+/// What reads much of the store, beside the tasks that must not wait; in a simulation in its turn, like all else there.
+async fn blocking<T: Send + 'static>(
+    ork: &Orchestrator,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if ork.0.store.is_inline() {
+        return work();
+    }
     let ended = |e| Error::new(ErrorKind::Internal, OP, "reading the store came to a bad end").caused_by(e);
     tokio::task::spawn_blocking(work).await.map_err(ended)?
 }

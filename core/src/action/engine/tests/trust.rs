@@ -216,3 +216,20 @@ async fn what_was_shed_without_its_journal_is_told_when_the_store_is_back() {
     let header = until(&engine, id, Status::Completed).await;
     assert_eq!((header.counts.ok, lab.rack.sent()), (40, 40));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_action_whose_time_ran_out_while_the_store_failed_ends_when_it_is_back() {
+    let mut lab = Lab::mos(3).await;
+    lab.options.run_within = Duration::from_secs(60);
+    let engine = lab.start().await;
+    let scope = crate::action::StopScope::Rack(crate::model::RackId::new(RACK).unwrap());
+    engine.begin_stopping(scope, None, &by("ann")).await.unwrap();
+    let id = push(&engine, "reboot", json!({}), "ann").await;
+    until(&engine, id, Status::Executing).await;
+    lab.disk.plan(CrashPlan { fail_at: Some(0), fail_for: u64::MAX, ..CrashPlan::default() });
+    lab.pass(90_000).await;
+    assert_eq!(engine.header(id).unwrap().status, Status::Executing);
+    lab.disk.plan(CrashPlan::default());
+    let header = until(&engine, id, Status::Failed).await;
+    assert_eq!((header.counts.failed, lab.rack.sent()), (3, 0));
+}

@@ -33,7 +33,7 @@ pub(in crate::ork::call) async fn query(call: Call<'_>) -> Result<Reply> {
         }
         asked.push(query);
     }
-    let answer = blocking(move || {
+    let answer = blocking(call.ork, move || {
         let lists = asked.iter().map(|query| {
             let listed = list(&engine, query, grouped)?;
             Ok((query.bucket.as_str().to_owned(), Value::from(listed)))

@@ -21,7 +21,7 @@ pub(in crate::ork::call) async fn get(call: Call<'_>) -> Result<Reply> {
 pub(in crate::ork::call) async fn get_batch(call: Call<'_>) -> Result<Reply> {
     let engine = call.ork.actions()?;
     let ids: Vec<ActionId> = ids(&call)?.iter().filter_map(|id| id_of(id).ok()).collect();
-    let found = blocking(move || {
+    let found = blocking(call.ork, move || {
         let shown = |id| {
             let found = view(&engine, id)?;
             Ok(found.map(|(bucket, view)| json!({"type": bucket, "action": view})))
