@@ -65,12 +65,6 @@ impl Calls {
         })
     }
 
-    /// Whether this attempt at a call was journalled and has no outcome.
-    pub fn is_open(&self, n: u32, attempt: u16) -> bool {
-        let state = self.states.get(n as usize);
-        matches!(state, Some(CallState::Open { attempt: open, .. }) if *open == attempt)
-    }
-
     /// Whether a call ended and nobody can say how.
     pub fn is_unknown(&self, n: u32) -> bool {
         let state = self.states.get(n as usize);

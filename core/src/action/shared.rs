@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     pin::pin,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     /// Told when an action that was begun has ended.
     pub ended: Notify,
     points: Option<Arc<dyn Points>>,
+    /// Calls that were sent though their intent could not be journalled, until their outcome is.
+    unrecorded: Mutex<BTreeSet<(ActionId, u32)>>,
     /// Nobody else carries out the store's actions while it is held.
     _claim: Arc<()>,
 }
@@ -118,6 +120,7 @@ impl Shared {
             halted: Arc::default(),
             ended: Notify::new(),
             points,
+            unrecorded: Mutex::default(),
             _claim: claim,
         })
     }
@@ -184,6 +187,21 @@ impl Shared {
     pub fn tell(&self) {
         self.version.number.fetch_add(1, Ordering::SeqCst);
         self.version.changed.notify_waiters();
+    }
+
+    /// A call is about to be sent, and the journal does not say so.
+    pub fn sends_unrecorded(&self, id: ActionId, n: u32) {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).insert((id, n));
+    }
+
+    /// The journal says how it ended.
+    pub fn recorded(&self, id: ActionId, n: u32) {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).remove(&(id, n));
+    }
+
+    /// Whether a call that waits by its journal was sent.
+    pub fn is_unrecorded(&self, id: ActionId, n: u32) -> bool {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).contains(&(id, n))
     }
 
     /// Lets a durable header be seen.

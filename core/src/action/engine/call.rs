@@ -211,6 +211,7 @@ impl Inner {
             Err(e) if e.kind() == ErrorKind::Conflict => Err(Next::Held),
             Err(error) if matches!(lane, Lane::Shed(..)) => {
                 tracing::error!(%error, action = %id, "load is shed though its journal cannot be written");
+                self.shared.sends_unrecorded(id, n);
                 Ok(false)
             }
             Err(_) => Err(Next::Held),
@@ -223,6 +224,7 @@ impl Inner {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             self.spawn(&runtime, async move {
                 inner.end(id, n, attempt, end).await;
+                inner.shared.recorded(id, n);
             });
         }
     }
@@ -254,12 +256,7 @@ impl Inner {
         lane: Lane<'_>,
     ) -> Result<()> {
         let before = BeforeRow::of(before);
-        let sheds = matches!(lane, Lane::Shed(..));
         let intent = self.ask(move |desk| {
-            // An intent that nobody waited for any more, of a try that sent nothing.
-            if sheds && desk.calls(id).is_some_and(|calls| calls.is_open(n, attempt)) {
-                return Ok(());
-            }
             let ts = desk.now();
             desk.journal(id, Step::Intent(Intent { n, attempt, ts, before }))
         });

@@ -384,7 +384,9 @@ pub(super) fn end_waiting(
     code: &'static str,
     by: Option<&Text>,
 ) -> Result<u32> {
-    let waiting: Vec<(u32, u16)> = desk.calls(id).ok_or_else(unknown)?.waiting().collect();
+    let waiting = desk.calls(id).ok_or_else(unknown)?.waiting();
+    // What was sent has an outcome of its own.
+    let waiting: Vec<(u32, u16)> = waiting.filter(|(n, _)| !desk.shared.is_unrecorded(id, *n)).collect();
     let ts = desk.now();
     let mut ended = 0;
     for (n, attempt) in waiting {

@@ -115,7 +115,8 @@ impl Inner {
     fn shed_unrecorded(self: &Arc<Self>, mut targets: Vec<Chosen>, ramp: Ramp, user: &str) {
         targets.sort_by(|a, b| b.power_w.unwrap_or(0.0).total_cmp(&a.power_w.unwrap_or(0.0)));
         let (inner, user) = (Arc::clone(self), Text::from(user));
-        let id = ActionId::new(u64::try_from(inner.cx.clock.wall().0).unwrap_or_default());
+        // No action has this id.
+        let id = ActionId::new(0);
         let params: Arc<[Value]> = Arc::new(["sleep".into()]);
         let pace = Pace::new(ramp);
         tokio::spawn(async move {

@@ -120,3 +120,25 @@ async fn what_is_shed_ends_though_its_intent_is_durable_late_and_its_device_is_a
     let received: Vec<usize> = (0..3).map(|n| lab.rack.received(&thing(n)).len()).collect();
     assert_eq!(received, [1, 0, 1]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_shed_without_a_journal_is_not_failed_by_whoever_stops_it() {
+    let mut lab = Lab::mos(2).await;
+    lab.options.points = Some(Arc::new(SlowSoon(lab.cx.clone(), AtomicBool::new(false))));
+    lab.options.emergency_ramp_kw_per_s = 0.01;
+    let engine = lab.start().await;
+    let pushed = engine.shed(Shed::new(json!({}), "grid signal"), &by("bob")).await.unwrap();
+    let (id, shared) = (pushed.into_id().unwrap(), Arc::clone(&engine.0.shared));
+    lab.pass(2_000).await;
+    assert_eq!(lab.rack.sent(), 1, "the other one waits for the ramp");
+    assert_eq!([0, 1].map(|n| shared.is_unrecorded(id, n)), [true, false]);
+    lab.pass(30_000).await;
+    assert!(!shared.is_unrecorded(id, 0) && shared.header(id).unwrap().counts.ok == 1);
+    shared.sends_unrecorded(id, 1);
+    engine.stop(id, None, &by("bob")).await.unwrap();
+    assert_eq!(shared.header(id).unwrap().counts.failed, 0, "it may have been sent");
+    shared.recorded(id, 1);
+    engine.stop(id, None, &by("bob")).await.unwrap();
+    let header = until(&engine, id, Status::Partial).await;
+    assert_eq!((header.counts.ok, header.counts.failed), (1, 1));
+}
