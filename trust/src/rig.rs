@@ -8,11 +8,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use headframe_core::{
     Result,
-    io::{Ctx, MemNet, SeededRng, SystemClock},
+    io::{Clock as _, Ctx, MemNet, SeededRng, SystemClock},
     store::{Backend, ControlStore, SealKey, StoreOptions, Writer},
 };
 
@@ -33,6 +34,16 @@ pub fn in_real_time<T>(work: impl Future<Output = Result<T, String>>) -> Result<
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().build().map_err(|e| e.to_string())?;
     runtime.block_on(work)
+}
+
+/// What `work` gives, unless it takes longer than `most`.
+pub async fn within<T>(most: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let clock = SystemClock::default();
+    tokio::select! {
+        biased;
+        told = work => Some(told),
+        () = clock.sleep_until(clock.mono() + most) => None,
+    }
 }
 
 /// A text for what a case cannot do without.

@@ -27,7 +27,7 @@ pub use refuse::Folded;
 pub use rot::{one as rot, sample};
 
 use crate::{
-    rig::needed,
+    rig::{needed, within},
     run::Case,
     site::{self, Mood, Site, thing},
 };
@@ -103,7 +103,7 @@ impl World {
     /// was told.
     pub async fn recover(&mut self, case: &mut Case) -> Result<Engine, String> {
         let engine = needed("refused after a cut", self.start().await)?;
-        if tokio::time::timeout(RECONCILED, engine.reconciled()).await.is_err() {
+        if within(RECONCILED, engine.reconciled()).await.is_none() {
             return Err("what was under way is not looked at".into());
         }
         self.compare(case, &engine).await?;
@@ -158,7 +158,7 @@ impl<T> Answer<T> {
 
 /// Waits for an answer, as long as a person does; an error that no caller should see is a violation.
 async fn patient<T>(asked: impl Future<Output = Result<T>>) -> Result<Answer<T>, String> {
-    let Ok(answer) = tokio::time::timeout(PATIENCE, asked).await else { return Ok(Answer::Unknown) };
+    let Some(answer) = within(PATIENCE, asked).await else { return Ok(Answer::Unknown) };
     match answer {
         Ok(told) => Ok(Answer::Yes(told)),
         Err(e) if e.code().starts_with("STORE_") && e.sent() == headframe_core::Sent::No => {

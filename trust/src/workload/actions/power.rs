@@ -5,7 +5,7 @@ use std::time::Duration;
 use headframe_core::store::{CrashBackend, CrashPlan};
 
 use super::World;
-use crate::run::Case;
+use crate::{rig::within, run::Case};
 
 /// Backend calls among which the power is cut.
 const CALLS: u64 = 500;
@@ -91,7 +91,7 @@ async fn while_opening(case: &mut Case, world: &mut World) -> Result<(), String>
         Err(e) => return Err(format!("no error of a store: {e:?}")),
         Ok(engine) => {
             let patience = Duration::from_millis(case.rng.u64(1..3_000));
-            let done = tokio::time::timeout(patience, engine.reconciled()).await.is_ok();
+            let done = within(patience, engine.reconciled()).await.is_some();
             case.hit_if(!done, "cut while reconciling");
             world.off(case, engine).await?;
         }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{World, damage, look::Told};
 use crate::{
     checks::{WrongOnce, flip},
-    rig::needed,
+    rig::{needed, within},
     run::Case,
     site::Plant,
 };
@@ -89,7 +89,7 @@ pub fn refused(world: &World, before: (&[u8], usize), e: &Error) -> Result<(), S
 
 /// Waits until what was under way was looked at, and compares.
 async fn compared(case: &mut Case, world: &mut World, engine: &Engine) -> Result<(), String> {
-    if tokio::time::timeout(Duration::from_secs(60), engine.reconciled()).await.is_err() {
+    if within(Duration::from_secs(60), engine.reconciled()).await.is_none() {
         return Err("what was under way is not looked at".into());
     }
     world.compare(case, engine).await
