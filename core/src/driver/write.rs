@@ -80,7 +80,10 @@ pub(super) async fn carry_out(
         }
         None => match failure {
             Some(e) => Err(e),
-            None => Ok(Outcome::new(OutcomeState::Accepted, was, receipt)),
+            None => {
+                let state = receipt.as_ref().map_or(OutcomeState::Sent, Receipt::state);
+                Ok(Outcome::new(state, was, receipt))
+            }
         },
     }
 }

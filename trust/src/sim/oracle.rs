@@ -215,8 +215,9 @@ impl Evidence<'_> {
         }
         let reads = view["action"].as_str().is_some_and(|action| READS.contains(&action));
         let tried = self.tries.iter().any(|one| one.action == id && one.target == target);
-        // Of a device that answers nothing by its nature and shows nothing at the moment, silence is taken as done.
-        let silent = call["receipt"]["unreadable"] == true && call["receipt"]["reply"].is_null();
+        // Of a device that answers nothing by its nature and shows nothing at the moment nobody knows more than that it was
+        // sent, and it is told as that.
+        let silent = call["result"]["state"] == "sent" && call["receipt"]["reply"].is_null();
         let shows = silent || self.house.eyes.is_so(id, target);
         if fate == Some(0) && !executed && !reads && !shows && !self.lied(id, target) {
             return Err(format!("{target} is told as done, and did nothing (tried: {tried}): {call}"));

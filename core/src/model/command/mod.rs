@@ -177,8 +177,11 @@ impl Outcome {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OutcomeState {
-    /// The device confirmed the command, or its silence counts as that; the effect cannot be read back.
+    /// The device confirmed the command; the effect cannot be read back.
     Accepted,
+    /// The command went out whole, the device said nothing, as it does to this one, and the effect cannot be read back:
+    /// nobody knows more.
+    Sent,
     /// The effect was read back.
     Verified,
     /// The device was as wanted already: nothing was sent.
@@ -205,6 +208,11 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// How much is known of a command whose effect cannot be read back.
+    pub const fn state(&self) -> OutcomeState {
+        if self.reply.is_some() { OutcomeState::Accepted } else { OutcomeState::Sent }
+    }
+
     /// A receipt of `request`, which was answered by `reply` or by silence.
     pub fn new(request: impl Into<String>, reply: Option<String>) -> Self {
         Self { requests: vec![request.into()], reply, ..Self::default() }

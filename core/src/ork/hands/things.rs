@@ -13,7 +13,7 @@ use crate::{
     },
     driver::{self, Confirmed, Permit, Thing},
     io::{Ctx, Mono},
-    model::{Command, CommandName, CommandRow, OutcomeState, Receipt},
+    model::{Command, CommandName, CommandRow, Receipt},
     query::Filter,
     rack::{Caller, IDENTITY_UNKNOWN, Link, Rack, ThingChange, ThingRecord},
 };
@@ -230,7 +230,7 @@ async fn meet(cx: &Ctx, thing: &dyn Thing) -> Result<()> {
 }
 
 fn result(call: &Call, receipt: &Receipt) -> Value {
-    let mut result = catalogue::success(OutcomeState::Accepted);
+    let mut result = catalogue::success(receipt.state());
     if let (Some(data), Some(members)) = (&receipt.data, result.as_object_mut()) {
         members.insert("data".into(), json!({"byteLength": data.len(), "minerId": call.target}));
     }
