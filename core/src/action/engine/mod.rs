@@ -5,6 +5,7 @@ mod call;
 mod draft;
 mod options;
 mod push;
+mod pushed;
 mod query;
 mod reconcile;
 mod run;
@@ -21,7 +22,7 @@ mod witness;
 
 pub use draft::{BatchOptions, By, Draft};
 pub use options::{EngineOptions, Points};
-pub use push::Pushed;
+pub use pushed::Pushed;
 pub use query::{ActionQuery, Group, Listed};
 pub use settle::Settled;
 pub use shed::Shed;
