@@ -18,7 +18,7 @@ use crate::{
 
 const OP: &str = "action.call";
 /// Nobody can say what became of a call.
-const UNKNOWN: &str = "ERR_OUTCOME_UNKNOWN";
+pub(super) const UNKNOWN: &str = "ERR_OUTCOME_UNKNOWN";
 /// How long is waited before a call is tried again, or an outcome that could not be journalled is journalled again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Most characters of an error's text that are kept.

@@ -9,12 +9,15 @@ use std::{
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{By, Draft, Engine, Inner, Pushed, draft, push};
+use super::{By, Draft, Engine, Inner, Pushed, call::UNKNOWN, draft, push};
 use crate::{
     Error, ErrorKind, Result,
     action::{
         ActionId, Call,
+        desk::Desk,
+        id::unknown,
         note::{Note, by},
+        record::{Fate, Intent, Outcome, Step},
         state::{Header, Ramp},
     },
     driver::Permit,
@@ -79,7 +82,8 @@ impl Engine {
         inner.point("before_shed").await;
         let late = Arc::new(AtomicBool::new(false));
         let given_up = Arc::clone(&late);
-        let stored = inner.ask_urgently(move |desk| {
+        let owned = Arc::clone(inner);
+        let store = move |desk: &mut Desk| {
             if given_up.load(Ordering::SeqCst) {
                 return Err(Error::new(ErrorKind::Timeout, OP, "load is shed without a record already"));
             }
@@ -91,10 +95,25 @@ impl Engine {
                     "digest": header.digest,
                 }))
             })
-        });
-        let stored = inner.cx.deadline_in(inner.options.shed_journal_within).within(OP, stored).await;
+        };
+        let mut storing = Box::pin(async move { owned.ask_urgently(store).await });
+        let clock = &inner.cx.clock;
+        let stored = tokio::select! {
+            biased;
+            stored = &mut storing => Some(stored),
+            () = clock.sleep_until(clock.mono() + inner.options.shed_journal_within) => None,
+        };
         late.store(true, Ordering::SeqCst);
         inner.point("after_shed").await;
+        let stored = stored.unwrap_or_else(|| {
+            let inner = Arc::clone(inner);
+            tokio::spawn(async move {
+                if let Ok(Pushed { id: Some(id), .. }) = storing.await {
+                    inner.lose(id).await;
+                }
+            });
+            Err(Error::new(ErrorKind::Timeout, OP, "the store did not answer in time").maybe_sent())
+        });
         match stored {
             Ok(Pushed { id: Some(id), .. }) => inner.run(id),
             Ok(_) => {}
@@ -139,6 +158,28 @@ impl Inner {
             }
             while calls.join_next().await.is_some() {}
         });
+    }
+
+    /// The record of what was shed without one became durable all the same: what became of its calls a person has to say.
+    async fn lose(&self, id: ActionId) {
+        let lost = move |desk: &mut Desk| {
+            let waiting: Vec<(u32, u16)> = desk.calls(id).ok_or_else(unknown)?.waiting().collect();
+            let ts = desk.now();
+            for (n, attempts) in waiting {
+                let attempt = attempts + 1;
+                desk.journal(id, Step::Intent(Intent { n, attempt, ts, before: None }))?;
+                let error = Some(UNKNOWN.into());
+                let (fate, result, receipt, by) = (Fate::Lost, None, None, None);
+                desk.journal(
+                    id,
+                    Step::Outcome(Outcome { n, attempt, ts, fate, result, error, receipt, by }),
+                )?;
+            }
+            Ok(())
+        };
+        if let Err(error) = self.insist(lost).await {
+            tracing::error!(%error, action = %id, "what was shed is recorded as if it had not begun");
+        }
     }
 
     async fn call_unrecorded(&self, rack: &RackId, call: &Call) -> Result<()> {

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::{
-    ErrorKind,
+    ErrorKind, Sent,
     action::{Shed, StopScope},
     testkit::MemFault,
 };
@@ -88,14 +88,14 @@ async fn load_is_shed_at_once_and_no_faster_than_the_ramp() {
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
 }
 
-/// A store that becomes slow once it is known what is to be shed.
+/// A store that becomes slow at a point.
 #[derive(Debug)]
-struct SlowSoon(Ctx, AtomicBool);
+struct SlowSoon(Ctx, AtomicBool, &'static str);
 
 #[async_trait]
 impl Points for SlowSoon {
     async fn at(&self, name: &'static str) {
-        if name == "after_shed" {
+        if name == self.2 {
             self.1.store(true, Ordering::SeqCst);
         } else if name == "before_commit" && self.1.load(Ordering::SeqCst) {
             self.0.clock.sleep_until(self.0.clock.mono() + Duration::from_secs(3)).await;
@@ -106,7 +106,7 @@ impl Points for SlowSoon {
 #[tokio::test(start_paused = true)]
 async fn what_is_shed_ends_though_its_intent_is_durable_late_and_its_device_is_away_at_first() {
     let mut lab = Lab::mos(3).await;
-    lab.options.points = Some(Arc::new(SlowSoon(lab.cx.clone(), AtomicBool::new(false))));
+    lab.options.points = Some(Arc::new(SlowSoon(lab.cx.clone(), AtomicBool::new(false), "after_shed")));
     let engine = lab.start().await;
     for n in [0, 1] {
         lab.rack.fault(&thing(n), MemFault::LosesRequest);
@@ -124,7 +124,7 @@ async fn what_is_shed_ends_though_its_intent_is_durable_late_and_its_device_is_a
 #[tokio::test(start_paused = true)]
 async fn what_was_shed_without_a_journal_is_not_failed_by_whoever_stops_it() {
     let mut lab = Lab::mos(2).await;
-    lab.options.points = Some(Arc::new(SlowSoon(lab.cx.clone(), AtomicBool::new(false))));
+    lab.options.points = Some(Arc::new(SlowSoon(lab.cx.clone(), AtomicBool::new(false), "after_shed")));
     lab.options.emergency_ramp_kw_per_s = 0.01;
     let engine = lab.start().await;
     let pushed = engine.shed(Shed::new(json!({}), "grid signal"), &by("bob")).await.unwrap();
@@ -141,4 +141,19 @@ async fn what_was_shed_without_a_journal_is_not_failed_by_whoever_stops_it() {
     engine.stop(id, None, &by("bob")).await.unwrap();
     let header = until(&engine, id, Status::Partial).await;
     assert_eq!((header.counts.ok, header.counts.failed), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_what_was_shed_that_comes_late_says_that_nobody_knows() {
+    let mut lab = Lab::mos(3).await;
+    lab.options.points = Some(Arc::new(SlowSoon(lab.cx.clone(), AtomicBool::new(false), "before_shed")));
+    let engine = lab.start().await;
+    let shed = engine.shed(Shed::new(json!({}), "grid signal"), &by("bob")).await.unwrap_err();
+    assert_eq!((shed.kind(), shed.sent()), (ErrorKind::Timeout, Sent::Maybe));
+    lab.pass(30_000).await;
+    assert_eq!(lab.rack.sent(), 3, "it is shed all the same, and once");
+    let headers = engine.0.shared.headers(..);
+    assert_eq!(headers.len(), 1);
+    let (status, counts) = (headers[0].status, &headers[0].counts);
+    assert_eq!((status, counts.unknown, counts.waiting()), (Status::Interrupted, 3, 0), "{counts:?}");
 }
