@@ -146,6 +146,9 @@ impl Inner {
         if looks && !fits(&view) {
             return Ok(None);
         }
-        Ok(Some(query.fields.as_ref().map_or_else(|| view.clone(), |fields| fields.apply(&view))))
+        Ok(Some(match &query.fields {
+            Some(fields) => fields.apply(&view),
+            None => view,
+        }))
     }
 }
