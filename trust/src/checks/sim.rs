@@ -9,7 +9,7 @@ use crate::{
     sim::{Played, Scale, Trace, play},
 };
 
-pub const CHECK: Check = Check { name: "w-sim", bug: "wall-clock", ci: 64, long: 2_000, probes: PROBES, run };
+pub const CHECK: Check = Check { name: "w-sim", bug: "wall-clock", ci: 64, long: 2_020, probes: PROBES, run };
 
 const PROBES: &[&str] = &[
     // Every status of an action.
@@ -113,6 +113,10 @@ const PROBES: &[&str] = &[
 
 /// One case in so many is run twice.
 const TWICE_EVERY: u64 = 4;
+/// In the long profile one case in so many is a large site for a whole day.
+const LARGE_EVERY: u64 = 101;
+
+const LARGE: Scale = Scale { things: 200, minutes: 24 * 60, full: true };
 
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("whole site in memory");
@@ -122,8 +126,12 @@ fn run(run: &mut Run) -> Result<(), String> {
         (_, Profile::Ci) => Scale { things: 20, minutes: 30, full: false },
         (_, Profile::Long) => Scale { things: 50, minutes: 120, full: true },
     };
-    let control = run.is_control();
-    run.each(run.n(), |i, case| one(case, i, scale, control));
+    let (control, long) = (run.is_control(), run.profile() == Profile::Long);
+    run.each(run.n(), |i, case| {
+        let large = long && !control && i % LARGE_EVERY == LARGE_EVERY - 1;
+        case.hit_if(large, "a large site for a day");
+        one(case, i, if large { LARGE } else { scale }, control)
+    });
     Ok(())
 }
 
