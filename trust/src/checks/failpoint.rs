@@ -140,7 +140,8 @@ fn life(case: &mut Case, name: &'static str, when: When, skips: bool) -> Result<
         site.jump += EIGHT_DAYS_MS;
         site.client.looks_again();
     }
-    let end = site.process(Kill::AtTheEnd, Some((name, skip))).map_err(text)?;
+    let kill = if when == Late { Kill::Standing } else { Kill::AtTheEnd };
+    let end = site.process(kill, Some((name, skip))).map_err(text)?;
     site.ends().map_err(text)?;
     case.hit_if(end == End::Stood, name);
     Ok(end == End::Stood)

@@ -49,6 +49,8 @@ pub enum Kill {
     Sending(u64),
     /// When all actions ended.
     AtTheEnd,
+    /// Only where it stands: it comes there by itself, whatever the client still asks.
+    Standing,
 }
 
 /// How a process ended.
@@ -150,9 +152,9 @@ impl Life {
                 Kill::Later(ms) => began.is_some_and(|began| process.age_ms() >= began + ms),
                 Kill::Pushing(ms) => self.client.pushing().is_some_and(|asked| self.born.ms() >= asked + ms),
                 Kill::Received(n) => self.devices.received >= n,
-                Kill::Sending(_) | Kill::AtTheEnd => false,
+                Kill::Sending(_) | Kill::AtTheEnd | Kill::Standing => false,
             };
-            if self.client.done() || !self.devices.broken.is_empty() {
+            if (self.client.done() && kill != Kill::Standing) || !self.devices.broken.is_empty() {
                 return Ok(End::Done);
             }
             if due {
