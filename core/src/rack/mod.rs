@@ -91,6 +91,8 @@ pub(crate) use secrets::first_secret;
 #[cfg(feature = "store")]
 pub use sightings::Sighting;
 #[cfg(feature = "store")]
+pub use tags::MosTags;
+#[cfg(feature = "store")]
 pub use things::Things;
 #[cfg(feature = "store")]
 pub use writes::{IDENTITY_UNKNOWN, IN_MAINTENANCE, NOT_POLLED, READ_ONLY, THING_HELD};
