@@ -22,6 +22,7 @@ pub mod rack;
 mod secret;
 #[cfg(feature = "store")]
 pub mod site;
+pub mod stats;
 #[cfg(feature = "store")]
 pub mod store;
 #[cfg(feature = "testkit")]

@@ -22,6 +22,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("model", &["error", "id", "units", "secret", "io"]),
     ("codec", &["error", "io", "secret", "planted"]),
     ("query", &["error"]),
+    ("stats", &["error", "io"]),
     ("store", &["error", "id", "secret", "io", "model"]),
     ("driver", &["error", "id", "units", "io", "model", "planted"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
