@@ -35,6 +35,7 @@ mod filter;
 pub mod fold;
 mod group;
 mod js;
+pub mod live;
 mod mos;
 #[cfg(feature = "store")]
 pub mod range;
