@@ -23,6 +23,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("codec", &["error", "io", "secret", "planted"]),
     ("query", &["error"]),
     ("store", &["error", "id", "secret", "io", "model"]),
+    ("history", &["error", "io"]),
     ("driver", &["error", "id", "units", "io", "model", "planted"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
     ("rack", &["error", "id", "units", "secret", "io", "model", "query", "store", "driver", "planted"]),
