@@ -10,6 +10,8 @@ pub mod codec;
 pub mod discover;
 pub mod driver;
 pub mod error;
+#[cfg(feature = "history")]
+pub mod history;
 mod id;
 pub mod io;
 pub mod model;
