@@ -10,6 +10,8 @@ pub mod codec;
 pub mod discover;
 pub mod driver;
 pub mod error;
+#[cfg(feature = "history")]
+pub mod history;
 mod id;
 pub mod io;
 pub mod model;
@@ -22,8 +24,11 @@ pub mod rack;
 mod secret;
 #[cfg(feature = "store")]
 pub mod site;
+pub mod stats;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(feature = "history")]
+pub mod telemetry;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod units;

@@ -22,10 +22,16 @@ const CORE: &[(&str, &[&str])] = &[
     ("model", &["error", "id", "units", "secret", "io"]),
     ("codec", &["error", "io", "secret", "planted"]),
     ("query", &["error"]),
+    ("stats", &["error", "io"]),
     ("store", &["error", "id", "secret", "io", "model"]),
     ("driver", &["error", "id", "units", "io", "model", "planted"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
-    ("rack", &["error", "id", "units", "secret", "io", "model", "query", "store", "driver", "planted"]),
+    (
+        "rack",
+        &["error", "id", "units", "secret", "io", "model", "query", "stats", "store", "driver", "planted"],
+    ),
+    ("history", &["error", "io"]),
+    ("telemetry", &["error", "id", "io", "model", "stats", "history", "rack"]),
     ("auth", &["error"]),
     ("audit", &["error", "io", "store", "planted"]),
     (
@@ -36,13 +42,13 @@ const CORE: &[(&str, &[&str])] = &[
         "site",
         &[
             "error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "auth", "audit",
-            "action", "ork",
+            "action", "ork", "history", "telemetry",
         ],
     ),
     (
         "ork",
         &[
-            "error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "auth", "audit",
+            "error", "id", "io", "model", "query", "stats", "store", "driver", "discover", "rack", "auth", "audit",
             "action", "planted",
         ],
     ),

@@ -3,6 +3,7 @@
 mod capability;
 mod command;
 mod conf;
+pub mod flat;
 mod hardware;
 mod members;
 mod miner;

@@ -34,6 +34,8 @@ pub enum Direction {
 pub struct Sort {
     keys: Vec<(Path, Direction)>,
     hidden: Hidden,
+    /// See [`Sort::mos_compatible`].
+    mos: bool,
 }
 
 impl Sort {
@@ -63,7 +65,15 @@ impl Sort {
             }
             Ok((path, direction))
         };
-        Ok(Self { keys: keys.into_iter().map(key).collect::<Result<_>>()?, hidden: hidden.clone() })
+        let keys = keys.into_iter().map(key).collect::<Result<_>>()?;
+        Ok(Self { keys, hidden: hidden.clone(), mos: false })
+    }
+
+    /// The same keys in MiningOS's order: numbers are texts (1.5 comes before 1.25, −2 before −10), and what has no value
+    /// for a key is equal to all else that has none, whatever later keys say.
+    #[must_use]
+    pub fn mos_compatible(self) -> Self {
+        Self { mos: true, ..self }
     }
 
     /// Reads MiningOS's form, `{"code": 1, "info.pos": -1}`, in the order of the text, or a list of pairs.
@@ -93,6 +103,9 @@ impl Sort {
     }
 
     pub(super) fn encode(&self, doc: &Value, out: &mut Vec<u8>) {
+        if self.mos {
+            return self.encode_mos(doc, out);
+        }
         for (path, direction) in &self.keys {
             let start = out.len();
             let Some(value) = path.first(self.hidden.view(), doc) else {
@@ -106,9 +119,32 @@ impl Sort {
         }
     }
 
+    fn encode_mos(&self, doc: &Value, out: &mut Vec<u8>) {
+        for (path, direction) in &self.keys {
+            let start = out.len();
+            let Some(value) = path.first(self.hidden.view(), doc) else {
+                out.push(MISSING);
+                return;
+            };
+            match value {
+                Value::Number(n) => {
+                    out.push(TEXT);
+                    natural::encode(&number_text(super::compare::float(n)), out);
+                }
+                other => encode_value(other, out),
+            }
+            if *direction == Direction::Descending {
+                out[start..].iter_mut().for_each(|b| *b = !*b);
+            }
+        }
+    }
+
     /// Tells this order from others in a cursor.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hash = super::page::Fnv::default();
+        if self.mos {
+            hash.write(b"mos");
+        }
         for (path, direction) in &self.keys {
             hash.write(path.text().as_bytes());
             hash.write(&[0, u8::from(*direction == Direction::Descending)]);
@@ -194,6 +230,15 @@ fn encode_number(n: &Number, out: &mut Vec<u8>) {
     let off = super::compare::integer(n).map_or(0, |exact| exact - float as i128);
     // Floats of this size are at most 2,048 apart, so the distance fits.
     out.extend(((off + 0x8000) as u16).to_be_bytes());
+}
+
+/// A number as JavaScript writes it.
+fn number_text(n: f64) -> String {
+    let plain = n == 0.0 || (1e-6..1e21).contains(&n.abs());
+    match if plain { (n + 0.0).to_string() } else { format!("{n:e}") } {
+        text if plain || n.abs() < 1.0 => text,
+        text => text.replace('e', "e+"),
+    }
 }
 
 fn cut(text: &str) -> &str {

@@ -78,6 +78,14 @@ pub struct Changed {
 }
 
 impl Changed {
+    /// What differs between two objects: for each dotted path what was there and what is there now, of lists what came and
+    /// what went. Secrets are named without their values.
+    pub fn between(old: &Map<String, Value>, new: &Map<String, Value>) -> BTreeMap<String, Self> {
+        let mut changes = BTreeMap::new();
+        differences(&Hidden::standard(), "", old, new, &mut changes);
+        changes
+    }
+
     fn of(old: Option<&Value>, new: Option<&Value>) -> Self {
         if let (Some(Value::Array(old)), Some(Value::Array(new))) = (old, new) {
             let without = |a: &[Value], b: &[Value]| a.iter().filter(|v| !b.contains(v)).cloned().collect();
@@ -98,7 +106,7 @@ pub(super) fn entry(
     let (id, rack) = new.or(old).map(|thing| (thing.id.clone(), Some(thing.rack.clone())))?;
     let mut changes = BTreeMap::new();
     if let (Some(old), Some(new)) = (old, new) {
-        differences(&Hidden::standard(), "", &old.info.map(), &new.info.map(), &mut changes);
+        changes = Changed::between(&old.info.map(), &new.info.map());
         changes.remove("updatedAt");
         options(old, new, &mut changes);
         for (name, before, after) in

@@ -40,6 +40,8 @@ mod local;
 #[cfg(feature = "store")]
 mod local_rack;
 #[cfg(feature = "store")]
+mod logs;
+#[cfg(feature = "store")]
 mod options;
 #[cfg(feature = "store")]
 mod record;
@@ -83,6 +85,8 @@ pub use last::LastRows;
 #[cfg(feature = "store")]
 pub use local::LocalRack;
 #[cfg(feature = "store")]
+pub use logs::{LogKey, RackLogs, Tail, TailQuery};
+#[cfg(feature = "store")]
 pub use options::RackOptions;
 #[cfg(feature = "store")]
 pub use record::ThingRecord;
@@ -90,6 +94,8 @@ pub use record::ThingRecord;
 pub(crate) use secrets::first_secret;
 #[cfg(feature = "store")]
 pub use sightings::Sighting;
+#[cfg(feature = "store")]
+pub use tags::MosTags;
 #[cfg(feature = "store")]
 pub use things::Things;
 #[cfg(feature = "store")]

@@ -42,15 +42,16 @@ pub(super) fn given(all: &[Text], rack: &[String]) -> Vec<Text> {
     all.iter().filter(|tag| !made(tag) && !rack.iter().any(|other| *tag == other)).cloned().collect()
 }
 
+/// The tags of a type: `a-b-c`, `a-b`, `a`.
+fn types(thing_type: &str) -> impl Iterator<Item = String> {
+    std::iter::successors(Some(thing_type), |prefix| Some(prefix.rsplit_once('-')?.0))
+        .map(|prefix| format!("t-{prefix}"))
+}
+
 /// All tags of a thing: those that are made, and of `given` those that do not look made; in MiningOS's order, each
 /// once.
 pub(super) fn all(from: From<'_>, given: &[Text]) -> Vec<Text> {
-    let mut types = Vec::new();
-    let mut rest = Some(from.thing_type);
-    while let Some(prefix) = rest {
-        types.push(format!("t-{prefix}").into());
-        rest = prefix.rsplit_once('-').map(|(shorter, _)| shorter);
-    }
+    let types = types(from.thing_type).map(Text::from);
     let place = ["pos", "container"].into_iter().filter_map(|name| {
         let value = from.info.text(name)?;
         Some(format!("{name}-{value}").into())
@@ -58,10 +59,44 @@ pub(super) fn all(from: From<'_>, given: &[Text]) -> Vec<Text> {
     let people = from.rack.iter().map(Text::from).chain(given.iter().cloned()).filter(|tag| !made(tag));
     let own = [format!("id-{}", from.id).into(), format!("code-{}", from.code).into()];
     let mut seen = BTreeSet::new();
-    let mut tags: Vec<Text> = types.into_iter().chain(people).chain(own).chain(place).collect();
+    let mut tags: Vec<Text> = types.chain(people).chain(own).chain(place).collect();
     tags.retain(|tag| seen.insert(tag.clone()));
     tags.shrink_to_fit();
     tags
+}
+
+/// What a thing is, as far as MiningOS's tags tell it.
+#[derive(Debug, Clone, Copy)]
+pub struct MosTags<'a> {
+    /// Its type.
+    pub thing_type: &'a str,
+    /// Tags that the rack gives to all its things.
+    pub rack: &'a [String],
+    /// Tags that were asked for, and those that it has already.
+    pub given: &'a [String],
+    /// Its id.
+    pub id: &'a str,
+    /// Its code.
+    pub code: &'a str,
+    /// `info.pos`; none where it is empty.
+    pub pos: Option<&'a str>,
+    /// `info.container`; none where it is empty.
+    pub container: Option<&'a str>,
+}
+
+impl MosTags<'_> {
+    /// The tags as MiningOS makes them: every tag with `pos-` or `container-` anywhere in it is lost but those that are
+    /// made of the place, and with them the type tags of containers.
+    pub fn all(self) -> Vec<String> {
+        let people = self.rack.iter().chain(self.given).cloned();
+        let own = [format!("id-{}", self.id), format!("code-{}", self.code)];
+        let kept = types(self.thing_type).chain(people).chain(own);
+        let kept = kept.filter(|tag| !tag.contains("pos-") && !tag.contains("container-"));
+        let place = [("pos", self.pos), ("container", self.container)];
+        let place = place.into_iter().filter_map(|(name, value)| Some(format!("{name}-{}", value?)));
+        let mut seen = BTreeSet::new();
+        kept.chain(place).filter(|tag| seen.insert(tag.clone())).collect()
+    }
 }
 
 #[cfg(test)]

@@ -55,6 +55,21 @@ fn the_copy_of_the_vectors_equals_the_original() {
     assert_eq!(sorts, kept.iter().collect::<Vec<_>>());
 }
 
+#[test]
+fn the_compatible_order_has_numbers_as_texts() {
+    let sort = ascending().mos_compatible();
+    let order = [json!(-2), json!(-10), json!(0), json!(1.5), json!(1.25), json!(1e-7), json!(3), json!(20)];
+    for pair in order.windows(2) {
+        let [a, b] = [json!({"v": pair[0]}), json!({"v": pair[1]})];
+        assert!(sort.compare(&a, &b).is_lt(), "{pair:?}");
+    }
+    let order = |v: Value, w: &str| sort.compare(&json!({"v": v}), &json!({"v": w}));
+    assert!(order(json!(1e21), "1e+21").is_eq());
+    assert!(order(json!(3.0), "3").is_eq());
+    assert!(order(json!(-0.0), "0").is_eq());
+    assert_ne!(sort.fingerprint(), ascending().fingerprint(), "a cursor of one order is none of the other");
+}
+
 fn ascending() -> Sort {
     Sort::new(vec![("v".into(), Direction::Ascending)]).unwrap()
 }
