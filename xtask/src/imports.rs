@@ -24,6 +24,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("query", &["error"]),
     ("stats", &["error", "io"]),
     ("store", &["error", "id", "secret", "io", "model"]),
+    ("history", &["error", "io"]),
     ("driver", &["error", "id", "units", "io", "model", "planted"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
     (

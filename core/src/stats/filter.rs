@@ -163,7 +163,7 @@ impl Cmp {
         })
     }
 
-    pub(super) fn holds(&self, seen: Seen<'_>, semantics: Semantics) -> bool {
+    fn holds(&self, seen: Seen<'_>, semantics: Semantics) -> bool {
         match self {
             Self::Eq(value) => equal(seen, value),
             Self::Ne(value) => !equal(seen, value),
