@@ -52,9 +52,11 @@ fn builder() -> SiteBuilder {
         options.collector = CollectorOptions::every(Duration::from_secs(6));
         options
     };
-    Site::builder(headframe::registry())
-        .rack("miner-wm-m50s", "hall-1", options("whatsminer"))
-        .rack("miner-am-s21", "hall-1", options("antminer"))
+    Site::builder(headframe::registry()).rack("miner-wm-m50s", "hall-1", options("whatsminer")).rack(
+        "miner-am-s21",
+        "hall-1",
+        options("antminer"),
+    )
 }
 
 fn who() -> Principal {
@@ -69,7 +71,8 @@ async fn ask(site: &Site, method: &str, params: Value) -> Value {
 async fn row_of(cx: &Ctx, site: &Site, n: f64) -> Value {
     let fields = json!({"hashrate_mhs_5m_sum_aggr": 1, "power_w_sum_aggr": 1, "power_w_avg_aggr": 1, "type_cnt": 1,
         "online_or_minor_error_miners_amount_aggr": 1, "alerts_aggr": 1});
-    let params = json!({"type": "miner", "key": "stat-1m", "tag": "t-miner", "limit": 1, "aggrFields": fields});
+    let params =
+        json!({"type": "miner", "key": "stat-1m", "tag": "t-miner", "limit": 1, "aggrFields": fields});
     for _ in 0..600 {
         let rows = ask(site, "tailLog", params.clone()).await;
         let row = rows.as_array().unwrap().last().cloned().unwrap_or_default();
@@ -110,6 +113,7 @@ async fn readings_become_statistics_and_stay() {
     let now = ask(&site, "tailLog", json!({"type": "miner", "key": "stat-rtd", "tag": "t-miner"})).await;
     assert_eq!(now[0]["type_cnt"], json!({"miner-wm-m50s": 3, "miner-am-s21": 2}), "{now}");
     assert!(now[0].get("ts").is_none(), "what is so now has no time stamp");
+    days(&cx, &site, power).await;
     let nobody = json!({"type": "miner", "key": "stat-1m", "tag": "zone-x"});
     assert_eq!(ask(&site, "tailLog", nobody).await, json!([]));
 
@@ -120,7 +124,11 @@ async fn readings_become_statistics_and_stay() {
     let last = site.last(&thing).await.unwrap().unwrap();
     let mut expected = serde_json::to_value(&*last.snapshot()).unwrap();
     expected.as_object_mut().unwrap().remove("age_ms");
-    let kept = readings.as_array().unwrap().iter().chain(ask(&site, "tailLog", log).await.as_array().unwrap())
+    let kept = readings
+        .as_array()
+        .unwrap()
+        .iter()
+        .chain(ask(&site, "tailLog", log).await.as_array().unwrap())
         .any(|reading| reading["snap"]["config"] == expected["config"] && reading["err"].is_null());
     assert!(kept, "{readings} is not what the thing said: {expected}");
 
@@ -145,6 +153,29 @@ async fn readings_become_statistics_and_stay() {
     let multi = ask(&site, "tailLogMulti", multi).await;
     assert!(!multi[0].as_array().unwrap().is_empty() && multi[1] == json!([]), "{multi}");
     site.shutdown(Duration::from_secs(5)).await.unwrap();
+}
+
+/// The day so far, by day, by month and as a whole.
+async fn days(cx: &Ctx, site: &Site, power: f64) {
+    while cx.clock.wall().0 < START + 6 * 60_000 {
+        cx.clock.sleep_until(cx.clock.mono() + Duration::from_secs(10)).await;
+    }
+    let key = |member: &str| {
+        json!({"type": "miner", "startDate": "2026-11-25T00:00:00Z", "endDate": "2026-11-26T23:59:59.999Z",
+            "fields": {"power_w_avg_aggr": 1}, member: 1})
+    };
+    let keys =
+        [key("shouldReturnDailyData"), key("shouldReturnMonthlyData"), key("none"), json!({"type": 5})];
+    let answer = ask(site, "tailLogCustomRangeAggr", json!({"keys": keys})).await;
+    let near = |value: &Value| (value.as_f64().unwrap_or(0.0) * 5.0 / power - 1.0).abs() < 0.3;
+    let daily = &answer[0]["data"];
+    assert_eq!(daily.as_array().unwrap().len(), 1, "nothing is told of a day without readings: {answer}");
+    assert_eq!(daily[0]["ts"], START - 10 * 3_600_000);
+    assert!(near(&daily[0]["val"]["power_w_avg_aggr"]), "{answer}");
+    assert_eq!((&answer[1]["data"][0]["year"], &answer[1]["data"][0]["month"]), (&json!(2026), &json!(11)));
+    assert!(near(&answer[1]["data"][0]["val"]["power_w_avg_aggr"]), "{answer}");
+    assert!(near(&answer[2]["data"]["power_w_avg_aggr"]), "{answer}");
+    assert_eq!(answer[3], json!({"type": 5, "data": {}, "error": "ERR_TYPE_INVALID"}));
 }
 
 async fn said_power(site: &Site) -> f64 {

@@ -108,8 +108,7 @@ impl RackStats {
     pub fn new(facts: RackFacts, grace: Duration, now: Timestamp) -> Result<Self> {
         let spec = families::spec(&facts.info.thing_type).unwrap_or_default();
         let plan = Plan::of(&spec)?;
-        let mut options = Options::default();
-        options.grace = grace;
+        let options = Options { grace, ..Options::default() };
         Ok(Self {
             engine: Engine::new(plan.layout(), options, now)?,
             looks: Looks::new(plan.looks()),

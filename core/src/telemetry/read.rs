@@ -191,7 +191,14 @@ impl Inner {
     }
 
     /// Totals over spans, of those of the windows in them. A span that is not over is as long as it was until now.
-    fn joined(&self, sets: &Sets, of: &RowsOf, spans: &[Span], whole: &ByTime<Kept>, groups: &ByTime<Groups>) -> (ByTime<Kept>, ByTime<Groups>) {
+    fn joined(
+        &self,
+        sets: &Sets,
+        of: &RowsOf,
+        spans: &[Span],
+        whole: &ByTime<Kept>,
+        groups: &ByTime<Groups>,
+    ) -> (ByTime<Kept>, ByTime<Groups>) {
         let now = self.cx.clock.wall();
         let (mut all, mut by_group) = (BTreeMap::new(), BTreeMap::new());
         for span in spans {

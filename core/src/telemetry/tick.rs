@@ -138,12 +138,15 @@ impl Inner {
     }
 }
 
+/// Columns as they are kept, and which they are.
+type Columns = (Arc<Shape>, Arc<[Member]>);
+
 /// The columns of sets, by plan and group.
 #[derive(Debug, Default)]
-struct Shapes(HashMap<(usize, Option<usize>), (Arc<Shape>, Arc<[Member]>)>);
+struct Shapes(HashMap<(usize, Option<usize>), Columns>);
 
 impl Shapes {
-    fn of(&mut self, plan: &Arc<Plan>, owner: &Owner) -> Result<(Arc<Shape>, Arc<[Member]>)> {
+    fn of(&mut self, plan: &Arc<Plan>, owner: &Owner) -> Result<Columns> {
         let group = owner.group.as_ref().map(|(group, _)| *group);
         let key = (Arc::as_ptr(plan) as usize, group);
         if let Some((shape, members)) = self.0.get(&key) {
