@@ -6,8 +6,10 @@
 
 pub use headframe_core::{
     Error, ErrorKind, Result, Secret, Sent, ThingId, action, audit, auth, discover, driver, error, io, model,
-    ork, query, rack, site, store, units,
+    ork, query, rack, site, stats, store, units,
 };
+#[cfg(feature = "history")]
+pub use headframe_core::{history, telemetry};
 
 /// The drivers of this build, one per vendor family.
 pub mod drivers {

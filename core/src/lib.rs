@@ -27,6 +27,8 @@ pub mod site;
 pub mod stats;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(feature = "history")]
+pub mod telemetry;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod units;

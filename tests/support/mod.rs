@@ -1,6 +1,7 @@
 //! What tests of whole sites have in common.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test support: a failure ends the test")]
+#![allow(dead_code, reason = "each test of a site needs some of it")]
 
 use std::{
     net::Ipv4Addr,

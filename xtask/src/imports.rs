@@ -27,7 +27,11 @@ const CORE: &[(&str, &[&str])] = &[
     ("history", &["error", "io"]),
     ("driver", &["error", "id", "units", "io", "model", "planted"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
-    ("rack", &["error", "id", "units", "secret", "io", "model", "query", "store", "driver", "planted"]),
+    (
+        "rack",
+        &["error", "id", "units", "secret", "io", "model", "query", "stats", "store", "driver", "planted"],
+    ),
+    ("telemetry", &["error", "id", "io", "model", "stats", "history", "rack"]),
     ("auth", &["error"]),
     ("audit", &["error", "io", "store", "planted"]),
     (
@@ -37,15 +41,28 @@ const CORE: &[(&str, &[&str])] = &[
     (
         "site",
         &[
-            "error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "auth", "audit",
-            "action", "ork",
+            "error",
+            "id",
+            "io",
+            "model",
+            "query",
+            "store",
+            "driver",
+            "discover",
+            "rack",
+            "auth",
+            "audit",
+            "action",
+            "ork",
+            "history",
+            "telemetry",
         ],
     ),
     (
         "ork",
         &[
-            "error", "id", "io", "model", "query", "store", "driver", "discover", "rack", "auth", "audit",
-            "action", "planted",
+            "error", "id", "io", "model", "query", "stats", "store", "driver", "discover", "rack", "auth",
+            "audit", "action", "planted",
         ],
     ),
 ];

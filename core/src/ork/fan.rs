@@ -6,7 +6,7 @@ use crate::{
     Error, ErrorKind, Result,
     action::Hands,
     auth::Access,
-    io::Ctx,
+    io::{Ctx, Timestamp},
     rack::{Partial, Rack, RackId, RackInfo},
 };
 
@@ -57,6 +57,11 @@ pub(super) struct Fan {
 impl Fan {
     pub fn new(cx: Ctx, options: &OrkOptions) -> Self {
         Self { cx, read: options.read_deadline, write: options.write_deadline }
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Timestamp {
+        self.cx.clock.wall()
     }
 
     /// Asks one rack. A write that is not finished in time goes on, and its error says that it may have happened.

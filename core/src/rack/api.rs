@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Reading, ThingRecord};
+use super::{
+    Reading, ThingRecord,
+    logs::{Tail, TailQuery},
+};
 pub use crate::model::RackId;
 use crate::{
     Error, Result, ThingId,
@@ -209,6 +212,16 @@ pub trait Rack: fmt::Debug + Send + Sync + 'static {
     /// The code that the next thing registered without one gets. Where that depends on its facts, as for spare parts and
     /// work orders, [`Unsupported`](crate::ErrorKind::Unsupported).
     async fn next_code(&self) -> Result<String>;
+
+    /// Rows of one of its logs, oldest first. Empty where there are none.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) with `ERR_NOT_CONFIGURED` for a rack that keeps none.
+    async fn tail(&self, query: &TailQuery) -> Result<Tail> {
+        let _ = query;
+        let e = Error::new(crate::ErrorKind::Unsupported, "rack.tail", "the rack keeps no logs");
+        Err(e.code_as("ERR_NOT_CONFIGURED"))
+    }
 }
 
 /// Answers of several racks: what was found, and which racks failed. A dead rack is named, never hidden.

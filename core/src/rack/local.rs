@@ -18,6 +18,7 @@ use super::{
     docs::Docs,
     identity::{Evidence, ask_identity},
     last::{self, LastRows},
+    logs::RackLogs,
     options::RackOptions,
     record::ThingRecord,
     things::Things,
@@ -47,6 +48,8 @@ pub struct LocalRack {
     pub(super) rules: Arc<Rules>,
     pub(super) things: Arc<Things>,
     pub(super) polling: Arc<Polling>,
+    /// Where its logs are.
+    pub(super) logs: Option<Arc<dyn RackLogs>>,
     docs: Docs,
     closed: AtomicBool,
 }
@@ -75,6 +78,7 @@ impl LocalRack {
         last: Option<LastRows>,
     ) -> Result<Self> {
         options.check(&drivers)?;
+        let logs = options.logs;
         let watch = Watch {
             things: Arc::clone(&things),
             rack: info.id.clone(),
@@ -98,7 +102,7 @@ impl LocalRack {
         });
         let polling = Arc::new(Polling { collector, sealer, last, rules: Arc::clone(&rules) });
         things.follow(&rules.info.id, Arc::clone(&polling) as _).await?;
-        Ok(Self { cx, rules, things, polling, docs: Docs::default(), closed: AtomicBool::new(false) })
+        Ok(Self { cx, rules, things, polling, logs, docs: Docs::default(), closed: AtomicBool::new(false) })
     }
 
     /// All readings from now on; see [`Collector::subscribe`].

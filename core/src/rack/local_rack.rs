@@ -10,6 +10,7 @@ use super::{
     collect::Reading,
     comments, inventory,
     local::{LocalRack, Settings, TRIES},
+    logs::{Tail, TailQuery},
     record::ThingRecord,
     secrets,
 };
@@ -208,6 +209,16 @@ impl Rack for LocalRack {
                 Ok(_) => return Ok(new.values),
                 Err(e) if e.kind() == ErrorKind::Conflict && tries > 1 => tries -= 1,
                 Err(e) => return Err(e),
+            }
+        }
+    }
+
+    async fn tail(&self, query: &TailQuery) -> Result<Tail> {
+        match &self.logs {
+            Some(logs) => logs.tail(query).await,
+            None => {
+                let e = Error::new(ErrorKind::Unsupported, "rack.tail", "the rack keeps no logs");
+                Err(e.code_as("ERR_NOT_CONFIGURED").with("rack", &self.rules.info.id))
             }
         }
     }

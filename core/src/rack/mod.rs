@@ -40,6 +40,8 @@ mod local;
 #[cfg(feature = "store")]
 mod local_rack;
 #[cfg(feature = "store")]
+mod logs;
+#[cfg(feature = "store")]
 mod options;
 #[cfg(feature = "store")]
 mod record;
@@ -82,6 +84,8 @@ pub use identity::{Evidence, Held, HeldReason};
 pub use last::LastRows;
 #[cfg(feature = "store")]
 pub use local::LocalRack;
+#[cfg(feature = "store")]
+pub use logs::{LogKey, RackLogs, Tail, TailQuery};
 #[cfg(feature = "store")]
 pub use options::RackOptions;
 #[cfg(feature = "store")]

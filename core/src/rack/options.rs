@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     addressing::Addressing,
     collect::{CollectorOptions, NullSink, SnapshotSink},
+    logs::RackLogs,
 };
 use crate::{Error, Result, driver::Registry};
 
@@ -28,6 +29,8 @@ pub struct RackOptions {
     pub collector: CollectorOptions,
     /// Where readings go beside the last rows.
     pub sink: Arc<dyn SnapshotSink>,
+    /// Where its logs are; a [`Site`](crate::site::Site) that keeps a history sets it.
+    pub logs: Option<Arc<dyn RackLogs>>,
 }
 
 impl RackOptions {
@@ -41,6 +44,7 @@ impl RackOptions {
             container_subnets: BTreeMap::new(),
             collector: CollectorOptions::default(),
             sink: Arc::new(NullSink),
+            logs: None,
         }
     }
 

@@ -6,7 +6,9 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::Site;
+use super::{Site, archive::Archive};
+#[cfg(feature = "history")]
+use crate::telemetry::TelemetryOptions;
 use crate::{
     Error, ErrorKind, Result,
     action::{
@@ -30,6 +32,8 @@ pub struct SiteBuilder {
     orchestrator: OrkOptions,
     firmware: Option<Arc<dyn FirmwareStore>>,
     actions: EngineOptions,
+    #[cfg(feature = "history")]
+    history: Option<TelemetryOptions>,
 }
 
 impl SiteBuilder {
@@ -38,7 +42,25 @@ impl SiteBuilder {
         // Nobody may do anything until the program says who may.
         let nobody = RightsSource::Current(Arc::new(StaticPrincipals::new()));
         let actions = EngineOptions::new(Arc::new(Rules::safe()), nobody);
-        Self { drivers, racks: Vec::new(), store, orchestrator, firmware: None, actions }
+        Self {
+            drivers,
+            racks: Vec::new(),
+            store,
+            orchestrator,
+            firmware: None,
+            actions,
+            #[cfg(feature = "history")]
+            history: Some(TelemetryOptions::default()),
+        }
+    }
+
+    /// How history and statistics are kept; `None` keeps none. Without this they are kept by the defaults of
+    /// [`TelemetryOptions`].
+    #[cfg(feature = "history")]
+    #[must_use]
+    pub fn history(mut self, options: Option<TelemetryOptions>) -> Self {
+        self.history = options;
+        self
     }
 
     /// Adds the rack called `name` for things of `thing_type`; its id is `<thing_type>-<name>`.
@@ -157,7 +179,8 @@ impl SiteBuilder {
                     let rows = restored.unreadable;
                     tracing::warn!(rows, "last snapshots that could not be read are left out");
                 }
-                let started = self.racks_over(cx, store.clone(), LastRows::new(last.clone(), restored)).await;
+                let rows = LastRows::new(last.clone(), restored);
+                let started = self.racks_over(cx, dir, store.clone(), rows).await;
                 if started.is_err()
                     && let Err(error) = last.close()
                 {
@@ -174,7 +197,7 @@ impl SiteBuilder {
         started
     }
 
-    async fn racks_over(self, cx: &Ctx, store: ControlStore, last: LastRows) -> Result<Site> {
+    async fn racks_over(self, cx: &Ctx, dir: &Path, store: ControlStore, last: LastRows) -> Result<Site> {
         let things = Things::open(cx, store.clone()).await?;
         let drivers = Arc::new(self.drivers);
         let orchestrator = Orchestrator::open(
@@ -183,9 +206,17 @@ impl SiteBuilder {
             OrkOptions { things: Some(Arc::clone(&things)), ..self.orchestrator },
         )?;
         let images = Arc::new(Images::new(self.firmware));
+        let archive = Archive::open(
+            cx,
+            dir,
+            &things,
+            #[cfg(feature = "history")]
+            self.history,
+        )?;
         let mut racks = BTreeMap::new();
         for (thing_type, name, options, conf) in self.racks {
             let info = RackInfo::new(&thing_type, &name)?;
+            let options = archive.attach(&info, options).map_err(|e| e.with("rack", &info.id))?;
             let rack = LocalRack::open(
                 cx.clone(),
                 Arc::clone(&drivers),
@@ -212,7 +243,8 @@ impl SiteBuilder {
         let fleet = Arc::new(OrkFleet::new(orchestrator.clone()));
         let engine = Arc::new(Engine::open(cx, store, fleet, self.actions)?);
         orchestrator.serve_actions(&engine);
-        Ok(Site { cx: cx.clone(), drivers, things, last, racks, orchestrator, engine })
+        let archive = archive.start(cx);
+        Ok(Site { cx: cx.clone(), drivers, things, last, racks, orchestrator, engine, archive })
     }
 }
 

@@ -1,10 +1,12 @@
 //! The ready-made whole: an orchestrator, its local racks and their stores in one process.
 
+mod archive;
 mod builder;
 mod find;
 mod follow;
 mod readings;
 
+use archive::Archive;
 pub use builder::SiteBuilder;
 pub use find::{FindReport, Login};
 pub use readings::Readings;
@@ -82,6 +84,7 @@ pub struct Site {
     racks: BTreeMap<RackId, Arc<LocalRack>>,
     orchestrator: Orchestrator,
     engine: Arc<Engine>,
+    archive: Archive,
 }
 
 /// What became of a site's work when it was shut down.
@@ -117,6 +120,12 @@ impl Site {
     /// The action engine: the only way to write to the site's devices.
     pub fn actions(&self) -> &Engine {
         &self.engine
+    }
+
+    /// History and statistics; `None` when the site keeps none.
+    #[cfg(feature = "history")]
+    pub fn telemetry(&self) -> Option<&crate::telemetry::Telemetry> {
+        self.archive.telemetry()
     }
 
     /// The registry of all things.
@@ -232,10 +241,12 @@ impl Site {
             report.aborted += rack.aborted;
             report.undelivered += rack.undelivered;
         }
+        let kept = self.archive.close().await;
         let store = self.things.store().clone();
         drop((self.orchestrator, self.things));
         self.last.store().clone().close()?;
         store.close().await?;
+        kept?;
         Ok(report)
     }
 }

@@ -163,7 +163,7 @@ impl Cmp {
         })
     }
 
-    fn holds(&self, seen: Seen<'_>, semantics: Semantics) -> bool {
+    pub(super) fn holds(&self, seen: Seen<'_>, semantics: Semantics) -> bool {
         match self {
             Self::Eq(value) => equal(seen, value),
             Self::Ne(value) => !equal(seen, value),

@@ -37,6 +37,7 @@ mod group;
 mod js;
 pub mod live;
 mod mos;
+pub mod plan;
 #[cfg(feature = "store")]
 pub mod range;
 mod row;
@@ -48,6 +49,7 @@ pub use filter::{Cmp, Filter};
 pub use group::{Group, Piece, Rack};
 pub use js::Js;
 pub use mos::MosTally;
+pub use plan::{Member, Named, Plan, Totalled};
 pub use row::{Cell, Merge, Row, Stat};
 use serde_json::{Map, Value};
 pub use source::{Json, Of, Path, Seen, Source, number};

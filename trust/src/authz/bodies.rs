@@ -48,6 +48,11 @@ fn plain(lab: &Lab, method: &str, target: Target) -> Value {
         }
         "deleteThingComment" => json!({"rackId": FRONT, "thingId": "f1", "id": lab.comment}),
         "getHistoricalLogs" => json!({"logType": "info"}),
+        "tailLog" => json!({"type": "miner", "key": "stat-5m", "tag": "t-miner"}),
+        "tailLogMulti" => json!({"keys": [{"type": "miner", "key": "stat-5m", "tag": "t-miner"}]}),
+        "tailLogCustomRangeAggr" => {
+            json!({"keys": [{"type": "miner", "startDate": "2026-01-01", "endDate": "2026-01-02"}]})
+        }
         "mergeThings" => json!({"keep": "f1", "drop": "b1"}),
         "splitThing" => json!({"id": "f1"}),
         "setThingMap" => json!({"thingMap": {FRONT: "10.0.0.0/23"}}),

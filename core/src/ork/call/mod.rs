@@ -7,9 +7,11 @@ mod audit;
 mod map;
 mod params;
 mod racks;
+mod range_aggr;
 mod site;
 mod stops;
 mod table;
+mod tail;
 mod things;
 
 pub use table::methods;

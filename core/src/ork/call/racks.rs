@@ -56,8 +56,7 @@ pub(super) async fn list(call: Call<'_>) -> Result<Reply> {
 }
 
 /// Racks of exactly this type or of one below it, `miner` and `miner-…`, that the caller may read.
-fn of_type(call: &Call<'_>) -> Result<Vec<Target>> {
-    let wanted = call.params.text("type", "ERR_TYPE_INVALID")?;
+pub(super) fn of_type(call: &Call<'_>, wanted: &str) -> Result<Vec<Target>> {
     let mut targets = call.ork.allowed(call.who.permissions, Read)?;
     targets.retain(|target| {
         let rest = target.info.thing_type.strip_prefix(wanted);
@@ -74,7 +73,7 @@ pub(super) async fn conf(call: Call<'_>) -> Result<Reply> {
     let fields = call.params.fields()?;
     let mut rows = Vec::new();
     let mut failed = Vec::new();
-    for target in of_type(&call)? {
+    for target in of_type(&call, call.params.text("type", "ERR_TYPE_INVALID")?)? {
         let config = match target.slot() {
             Ok(slot) => slot.conf.config.clone(),
             Err(e) => {
@@ -89,7 +88,7 @@ pub(super) async fn conf(call: Call<'_>) -> Result<Reply> {
 }
 
 pub(super) async fn thing_conf(call: Call<'_>) -> Result<Reply> {
-    let targets = of_type(&call)?;
+    let targets = of_type(&call, call.params.text("type", "ERR_TYPE_INVALID")?)?;
     let ids: Vec<RackId> = targets.iter().map(|target| target.info.id.clone()).collect();
     let Partial { items, failed } = match call.params.text("requestType", "ERR_INVALID_REQUEST_TYPE")? {
         "nextAvailableCode" => {

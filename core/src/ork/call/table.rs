@@ -4,7 +4,7 @@ use crate::auth::{
     Scope::{Any, Area as Of, Family},
 };
 
-use super::{Method, actions, audit, map, racks, site, stops, things};
+use super::{Method, actions, audit, map, racks, range_aggr, site, stops, tail, things};
 
 /// One row: name, operation, what it needs, parameters, result, handler.
 macro_rules! rows {
@@ -44,6 +44,11 @@ pub fn methods() -> &'static [Method] {
         "editThingComment" Write Of(Area::Comments), "{rackId, thingId, id? or ts?, comment}" => "1; 0 for an unknown rack", things::edit_comment;
         "deleteThingComment" Write Of(Area::Comments), "{rackId, thingId, id? or ts?}" => "1; 0 for an unknown rack", things::delete_comment;
         "getHistoricalLogs" Read Family, "{logType: alerts or info, start?, end?, query?, fields?, sort?, offset?, limit?}" => "[{ts, id, rack, what, by, changes}], newest first; alerts: []", site::history;
+
+        "tailLog" Read Family, "{type, key: stat-1m, -5m, -15m, -30m, -3h, -1D, stat-rtd or thing-5m, tag, start?, end?, limit?, offset?, fields?, aggrFields?, aggrTimes?: [{start, end}], groupRange?: 1H, 1D, 1W or 1M, shouldCalculateAvg?, partial?}" => "[{ts, …, aggrTsRange, aggrCount, aggrIntervals}], oldest first; {items, failed} with partial", tail::tail;
+        "tailLogMulti" Read Family, "{keys: [{type, key, tag, …}], …}: what is beside keys holds for all of them" => "[[row]], in the order of keys", tail::multi;
+
+        "tailLogCustomRangeAggr" Read Family, "{keys: [{type, startDate, endDate, timezoneOffset?: ms, fields?, shouldReturnDailyData?, shouldReturnMonthlyData?}]}" => "[{type, data, error}], in the order of keys; data is one object, [{ts, val}] by day or [{year, month, val}] by month", range_aggr::all;
 
         "mergeThings" Write Family, "{keep, drop}" => "1", map::merge;
         "splitThing" Write Family, "{id}" => "1", map::split;

@@ -12,9 +12,10 @@ use crate::{
     io::Clock,
     query::{Filter, Query, QueryPage},
     rack::{
-        Caller, Comment, CommentRef, Rack, RackInfo, Reading, ThingChange, ThingDraft, ThingRecord, Which,
-        ipv4_of,
+        Caller, Comment, CommentRef, Rack, RackInfo, Reading, Tail, TailQuery, ThingChange, ThingDraft,
+        ThingRecord, Which, ipv4_of,
     },
+    stats::Row,
 };
 
 /// How a rack behaves.
@@ -44,9 +45,15 @@ struct State {
     things: BTreeMap<String, Value>,
     comments: Vec<(String, Comment)>,
     settings: Map<String, Value>,
+    rows: Vec<Row>,
 }
 
 impl Fake {
+    /// Gives it rows of statistics.
+    pub fn keep_rows(&self, rows: Vec<Row>) {
+        self.lock().rows = rows;
+    }
+
     pub fn new(thing_type: &str, name: &str) -> Self {
         let state = State {
             mode: Mode::Good,
@@ -54,6 +61,7 @@ impl Fake {
             things: BTreeMap::new(),
             comments: Vec::new(),
             settings: Map::new(),
+            rows: Vec::new(),
         };
         let info = RackInfo::new(thing_type, name).unwrap();
         Self { info, clock: cx().clock, state: Mutex::new(state) }
@@ -269,6 +277,16 @@ impl Rack for Fake {
         let mut state = self.lock();
         state.settings.extend(entries);
         Ok(state.settings.clone())
+    }
+
+    async fn tail(&self, query: &TailQuery) -> Result<Tail> {
+        self.enter().await?;
+        let mut rows = self.lock().rows.clone();
+        rows.retain(|row| row.ts.is_none_or(|ts| (query.from..=query.to).contains(&ts)));
+        if let Some(newest) = query.newest {
+            rows.drain(..rows.len().saturating_sub(newest));
+        }
+        Ok(Tail::Rows(rows))
     }
 
     async fn next_code(&self) -> Result<String> {

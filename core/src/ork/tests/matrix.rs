@@ -26,6 +26,9 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("editThingComment", &["comments:w"]),
     ("deleteThingComment", &["comments:w"]),
     ("getHistoricalLogs", READ),
+    ("tailLog", READ),
+    ("tailLogMulti", READ),
+    ("tailLogCustomRangeAggr", READ),
     ("mergeThings", &["miner:w"]),
     ("splitThing", &["miner:w"]),
     ("getThingMap", &["racks:r"]),
@@ -162,6 +165,11 @@ fn good(method: &str, actions: Actions) -> Value {
         }
         "deleteThingComment" => json!({"rackId": FRONT, "thingId": format!("{FRONT}-1"), "ts": 0}),
         "getHistoricalLogs" => json!({"logType": "alerts"}),
+        "tailLog" => json!({"type": "miner", "key": "stat-5m", "tag": "t-miner"}),
+        "tailLogMulti" => json!({"keys": [{"type": "miner", "key": "stat-5m", "tag": "t-miner"}]}),
+        "tailLogCustomRangeAggr" => {
+            json!({"keys": [{"type": "miner", "startDate": "2026-01-01", "endDate": "2026-01-02"}]})
+        }
         "mergeThings" => json!({"keep": "d1", "drop": "d2"}),
         "splitThing" => json!({"id": "d1"}),
         "setThingMap" => json!({"thingMap": {FRONT: "10.0.0.0/24"}}),

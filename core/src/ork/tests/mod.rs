@@ -6,6 +6,7 @@ mod local;
 mod map;
 mod matrix;
 mod racks;
+mod tail;
 mod union;
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};

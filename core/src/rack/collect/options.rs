@@ -62,6 +62,12 @@ impl CollectorOptions {
         self.resolve().map(|_| ())
     }
 
+    /// How long a poll may take, and the longest time between two polls of a thing that does not answer.
+    #[cfg(feature = "history")]
+    pub(crate) fn bounds(&self) -> Result<(Duration, Duration)> {
+        self.resolve().map(|limits| (limits.deadline, limits.max_backoff))
+    }
+
     pub(super) fn resolve(&self) -> Result<Limits> {
         let interval = time("interval", self.interval, SHORTEST)?;
         let deadline = self.deadline.unwrap_or(interval.min(Duration::from_secs(30)));

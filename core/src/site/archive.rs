@@ -1,0 +1,134 @@
+//! Where the readings of a site go beside the last rows: history and statistics, where they are kept.
+
+#[cfg(feature = "history")]
+mod kept {
+    use std::{path::Path, sync::Arc};
+
+    use async_trait::async_trait;
+    use tokio::task::JoinHandle;
+
+    use crate::{
+        Result,
+        history::FolderDisk,
+        io::Ctx,
+        rack::{RackInfo, RackOptions, Reading, SnapshotSink, Things},
+        telemetry::{Disks, RackFacts, Telemetry, TelemetryOptions},
+    };
+
+    /// The folders of the histories, in a site's.
+    const READINGS: &str = "history/readings";
+    const STATISTICS: &str = "history/statistics";
+
+    /// History and statistics of a site, if it keeps any.
+    #[derive(Debug)]
+    pub(in crate::site) struct Archive {
+        telemetry: Option<Telemetry>,
+        inline: bool,
+        running: Option<JoinHandle<()>>,
+    }
+
+    /// Hands readings to two sinks.
+    #[derive(Debug)]
+    struct Both(Arc<dyn SnapshotSink>, Arc<dyn SnapshotSink>);
+
+    #[async_trait]
+    impl SnapshotSink for Both {
+        async fn put(&self, batch: &[Arc<Reading>]) {
+            self.0.put(batch).await;
+            self.1.put(batch).await;
+        }
+    }
+
+    impl Archive {
+        pub fn open(
+            cx: &Ctx,
+            dir: &Path,
+            things: &Arc<Things>,
+            options: Option<TelemetryOptions>,
+        ) -> Result<Self> {
+            let inline = things.store().is_inline();
+            let Some(options) = options else { return Ok(Self { telemetry: None, inline, running: None }) };
+            let disks = Disks {
+                readings: Arc::new(FolderDisk::open(dir.join(READINGS))?),
+                rows: Arc::new(FolderDisk::open(dir.join(STATISTICS))?),
+            };
+            let telemetry = Telemetry::open(cx, Arc::clone(things), disks, options)?;
+            Ok(Self { telemetry: Some(telemetry), inline, running: None })
+        }
+
+        /// The options of a rack whose readings are kept.
+        pub fn attach(&self, info: &RackInfo, mut options: RackOptions) -> Result<RackOptions> {
+            let Some(telemetry) = &self.telemetry else { return Ok(options) };
+            let (deadline, max_backoff) = options.collector.bounds()?;
+            let facts = RackFacts::new(info.clone(), options.collector.interval)
+                .tags(options.tags.clone())
+                .bounds(deadline, max_backoff);
+            options.sink = Arc::new(Both(options.sink, telemetry.sink(facts)?));
+            options.logs.get_or_insert_with(|| telemetry.logs(&info.id, self.inline));
+            Ok(options)
+        }
+
+        /// Begins to write once a second.
+        pub fn start(mut self, cx: &Ctx) -> Self {
+            let _ = cx;
+            if let Some(telemetry) = &self.telemetry {
+                self.running = Some(tokio::spawn(telemetry.clone().run(self.inline)));
+            }
+            self
+        }
+
+        pub fn telemetry(&self) -> Option<&Telemetry> {
+            self.telemetry.as_ref()
+        }
+
+        /// Makes all durable that came, and ends.
+        pub async fn close(self) -> Result<()> {
+            if let Some(running) = self.running {
+                running.abort();
+                // A piece of work that is under way is let end.
+                let _ = running.await;
+            }
+            let Some(telemetry) = self.telemetry else { return Ok(()) };
+            if self.inline {
+                return telemetry.flush();
+            }
+            let flushed = tokio::task::spawn_blocking(move || telemetry.flush());
+            flushed.await.unwrap_or(Ok(()))
+        }
+    }
+}
+
+#[cfg(not(feature = "history"))]
+mod kept {
+    use std::{path::Path, sync::Arc};
+
+    use crate::{
+        Result,
+        io::Ctx,
+        rack::{RackInfo, RackOptions, Things},
+    };
+
+    /// A site without the feature `history` keeps none.
+    #[derive(Debug)]
+    pub(in crate::site) struct Archive;
+
+    impl Archive {
+        pub fn open(_cx: &Ctx, _dir: &Path, _things: &Arc<Things>) -> Result<Self> {
+            Ok(Self)
+        }
+
+        pub fn attach(&self, _info: &RackInfo, options: RackOptions) -> Result<RackOptions> {
+            Ok(options)
+        }
+
+        pub fn start(self, _cx: &Ctx) -> Self {
+            self
+        }
+
+        pub async fn close(self) -> Result<()> {
+            Ok(())
+        }
+    }
+}
+
+pub(super) use kept::Archive;

@@ -1,0 +1,102 @@
+use std::sync::{Arc, atomic::Ordering};
+
+use async_trait::async_trait;
+
+use super::Inner;
+use crate::{
+    Result, ThingId, history,
+    io::Timestamp,
+    model::{
+        RackId,
+        flat::{Flattener, Shape},
+    },
+    rack::{Reading, SnapshotSink, ThingRecord},
+};
+
+/// Shapes of late; things of a few kinds share them.
+const SHAPES: usize = 256;
+
+/// What turns snapshots into samples.
+#[derive(Debug, Default)]
+pub(super) struct Intake {
+    flattener: Flattener,
+    shapes: Vec<(Shape, Arc<history::Shape>)>,
+    texts: String,
+}
+
+/// Takes the readings of one rack.
+#[derive(Debug)]
+pub(super) struct RackSink {
+    pub inner: Arc<Inner>,
+    pub rack: RackId,
+}
+
+#[async_trait]
+impl SnapshotSink for RackSink {
+    async fn put(&self, batch: &[Arc<Reading>]) {
+        for reading in batch {
+            let of_rack = |thing: &Arc<ThingRecord>| thing.rack == self.rack;
+            let Some(thing) = self.inner.things.get(&reading.thing).filter(of_rack) else { continue };
+            if let Err(error) = self.inner.take(&self.rack, &thing, reading) {
+                self.inner.dropped.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, thing = %thing.id, "a reading is not kept");
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn take(&self, rack: &RackId, thing: &Arc<ThingRecord>, reading: &Reading) -> Result<()> {
+        let snapshot = reading.snapshot();
+        let took = i64::try_from(reading.took.as_millis()).unwrap_or(i64::MAX);
+        let began = Timestamp(reading.ts.0.saturating_sub(took));
+        let mut intake = self.intake();
+        let Intake { flattener, shapes, texts } = &mut *intake;
+        let flat = flattener.flatten(&snapshot)?;
+        let shape = shape_of(shapes, flat.shape)?;
+        let changed = match self.racks().get_mut(rack) {
+            Some(stats) => stats.take(thing, reading, &snapshot, &flat, began)?,
+            None => return Ok(()),
+        };
+        let said = changed.then(|| with_error(flat.texts, reading, texts));
+        self.keep(&thing.id, began, &shape, flat.values, said)
+    }
+
+    fn keep(
+        &self,
+        thing: &ThingId,
+        ts: Timestamp,
+        shape: &Arc<history::Shape>,
+        values: &[f64],
+        texts: Option<&str>,
+    ) -> Result<()> {
+        let sample = history::Sample { owner: thing.as_str(), ts, shape, values, texts };
+        self.raw.append(&[sample]).map(drop)
+    }
+}
+
+fn shape_of(shapes: &mut Vec<(Shape, Arc<history::Shape>)>, shape: &Shape) -> Result<Arc<history::Shape>> {
+    if let Some((_, made)) = shapes.iter().find(|(known, _)| known.is(shape)) {
+        return Ok(Arc::clone(made));
+    }
+    let made = history::Shape::new(shape.members().iter().map(|member| &**member))?;
+    if shapes.len() == SHAPES {
+        shapes.remove(0);
+    }
+    shapes.push((shape.clone(), Arc::clone(&made)));
+    Ok(made)
+}
+
+/// The texts of a reading, with the code of its error as `err`.
+fn with_error<'t>(texts: &'t str, reading: &Reading, out: &'t mut String) -> &'t str {
+    let Err(error) = &reading.outcome else { return texts };
+    out.clear();
+    out.push_str("{\"err\":");
+    out.push_str(&serde_json::Value::from(error.code()).to_string());
+    let rest = texts.strip_prefix('{').unwrap_or("}");
+    if !rest.starts_with('}') {
+        out.push(',');
+    }
+    out.push_str(rest);
+    out
+}

@@ -1,0 +1,159 @@
+//! What racks collect, kept: every reading in a history, and statistics over windows of time in another.
+//!
+//! A rack's readings go to its [sink](Telemetry::sink). Each is appended to the history of readings and counted in the
+//! statistics of its rack. Once a second all is made durable, and windows that have ended become rows. Rows are kept as
+//! totals of sets of things (a rack, a container, a PDU rack, a tag), not as results: a result is computed when it is asked
+//! for, so that racks and windows add up exactly.
+
+mod intake;
+mod kept;
+mod logs;
+mod look;
+mod name;
+mod options;
+mod owners;
+mod rack;
+mod read;
+mod tick;
+
+pub use options::{Disks, TelemetryOptions};
+pub use rack::RackFacts;
+pub use read::RowsOf;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    Error, ErrorKind, Result,
+    history::{History, HistoryStats},
+    io::{Ctx, Timestamp},
+    model::RackId,
+    rack::{SnapshotSink, Things},
+};
+use intake::{Intake, RackSink};
+use rack::RackStats;
+
+const OP: &str = "telemetry";
+
+/// History and statistics of the racks of one process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    cx: Ctx,
+    options: TelemetryOptions,
+    things: Arc<Things>,
+    /// What things said.
+    raw: History,
+    /// Totals of sets of things over windows.
+    rows: History,
+    racks: Mutex<BTreeMap<RackId, RackStats>>,
+    intake: Mutex<Intake>,
+    durable: Mutex<BTreeMap<RackId, Timestamp>>,
+    dropped: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// What became of readings and rows; see [`Telemetry::counters`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TelemetryCounters {
+    /// Readings that could not be kept, because the disk did not take what had come before them.
+    pub dropped: u64,
+    /// Commits and other work on the disk that failed; what waits is tried again.
+    pub failures: u64,
+    /// Readings that came too late for the statistics of the minute to which they belong.
+    pub late: u64,
+    /// The history of readings.
+    pub readings: HistoryStats,
+    /// The history of rows.
+    pub rows: HistoryStats,
+}
+
+impl Telemetry {
+    /// Makes the histories of a new site, or opens those that there are.
+    ///
+    /// # Errors
+    /// Those of [`History::open`] and [`History::create`].
+    pub fn open(cx: &Ctx, things: Arc<Things>, disks: Disks, options: TelemetryOptions) -> Result<Self> {
+        options.check()?;
+        let now = cx.clock.wall();
+        let raw = options::history(disks.readings, options.readings.clone(), now)?;
+        let rows = options::history(disks.rows, options.rows.clone(), now)?;
+        Ok(Self(Arc::new(Inner {
+            cx: cx.clone(),
+            options,
+            things,
+            raw,
+            rows,
+            racks: Mutex::default(),
+            intake: Mutex::default(),
+            durable: Mutex::default(),
+            dropped: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        })))
+    }
+
+    /// Where the readings of a rack go. Its windows that are open go on where they were before a restart.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when the rack has one already; those of the history.
+    pub fn sink(&self, facts: RackFacts) -> Result<Arc<dyn SnapshotSink>> {
+        let inner = &self.0;
+        let rack = facts.info.id.clone();
+        let now = inner.cx.clock.wall();
+        let mut stats = RackStats::new(facts, inner.options.grace, now)?;
+        inner.seed(&rack, &mut stats, now)?;
+        let mut racks = inner.racks();
+        if racks.contains_key(&rack) {
+            let e = Error::new(ErrorKind::Conflict, OP, "the rack's readings are kept already");
+            return Err(e.with("rack", &rack));
+        }
+        racks.insert(rack.clone(), stats);
+        Ok(Arc::new(RackSink { inner: Arc::clone(inner), rack }))
+    }
+
+    /// Every reading of the rack whose poll began at or before this moment is durable. 0 while nothing is.
+    pub fn durable_until(&self, rack: &RackId) -> Timestamp {
+        let durable = self.0.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        durable.get(rack).copied().unwrap_or(Timestamp(0))
+    }
+
+    /// The history of readings, by the ids of things.
+    pub fn readings(&self) -> &History {
+        &self.0.raw
+    }
+
+    /// What became of readings and rows.
+    pub fn counters(&self) -> TelemetryCounters {
+        let inner = &self.0;
+        TelemetryCounters {
+            dropped: inner.dropped.load(Ordering::Relaxed),
+            failures: inner.failures.load(Ordering::Relaxed),
+            late: inner.racks().values().map(|rack| rack.late).sum(),
+            readings: inner.raw.stats(),
+            rows: inner.rows.stats(),
+        }
+    }
+}
+
+impl Inner {
+    fn racks(&self) -> MutexGuard<'_, BTreeMap<RackId, RackStats>> {
+        self.racks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn intake(&self) -> MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, error: &Error, what: &'static str) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%error, what, "telemetry could not be written; it is tried again");
+    }
+}

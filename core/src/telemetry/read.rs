@@ -1,0 +1,326 @@
+//! Rows and readings, as they are asked for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    Inner, OP, Telemetry,
+    kept::{Kept, columns},
+    name,
+    owners::Owner,
+    rack::RackStats,
+};
+use crate::{
+    Error, ErrorKind, Result, ThingId,
+    history::{History, RowsQuery},
+    io::Timestamp,
+    model::{RackId, flat::unflatten},
+    stats::{Cell, Kind, Member, Merge, Named, Plan, Row, fold::Span, live::Window},
+};
+
+/// Which rows of a rack's statistics are asked for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RowsOf {
+    /// Length of the windows.
+    pub window: Window,
+    /// The tag of the things, such as `t-miner` or `container-c1`.
+    pub tag: String,
+    /// Windows that end within: both ends count.
+    pub from: Timestamp,
+    /// The last end.
+    pub to: Timestamp,
+    /// Only so many, the newest.
+    pub newest: Option<usize>,
+    /// Only these results; all that are computed of windows without.
+    pub wanted: Option<BTreeSet<String>>,
+    /// One row for each span, of the windows that end in it, in place of one for each window.
+    pub spans: Option<Vec<Span>>,
+}
+
+impl RowsOf {
+    /// All rows of a window and tag whose windows end within `from` and `to`.
+    pub fn new(window: Window, tag: &str, from: Timestamp, to: Timestamp) -> Self {
+        Self { window, tag: tag.into(), from, to, newest: None, wanted: None, spans: None }
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(name))
+    }
+}
+
+/// By the ends of windows.
+type ByTime<T> = BTreeMap<Timestamp, T>;
+type Groups = Vec<Named<Kept>>;
+
+/// The sets of things of which a row is made.
+struct Sets {
+    plan: Arc<Plan>,
+    whole: Owner,
+    groups: Vec<Owner>,
+}
+
+impl Telemetry {
+    /// Rows of a rack, oldest first. Of a row that was made anew only the newest counts. Empty for a tag that nobody has.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for a rack without statistics; those of the history.
+    pub fn rows(&self, rack: &RackId, of: &RowsOf) -> Result<Vec<Row>> {
+        let sets = {
+            let racks = self.0.racks();
+            let stats = racks.get(rack).ok_or_else(|| unknown(rack))?;
+            sets(stats, &of.tag, |name| of.wants(name))
+        };
+        match sets {
+            Some(sets) => self.0.read(rack, &sets, of),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// What the things of a rack say now, without a time stamp; `None` for a tag that nobody has.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for a rack without statistics.
+    pub fn now(&self, rack: &RackId, tag: &str, wants: impl Fn(&str) -> bool) -> Result<Option<Row>> {
+        let at = self.0.cx.clock.wall();
+        let racks = self.0.racks();
+        let stats = racks.get(rack).ok_or_else(|| unknown(rack))?;
+        let Some(sets) = sets(stats, tag, &wants) else { return Ok(None) };
+        let kept = stats.now(at);
+        let of = |owner: &Owner| stats.owners.find(owner).and_then(|number| kept.get(&number));
+        let Some(all) = of(&sets.whole) else { return Ok(None) };
+        let named = |owner: &Owner| {
+            let (group, name) = owner.group.clone()?;
+            Some(Named { group, name, totals: of(owner)?.clone() })
+        };
+        let groups: Vec<_> = sets.groups.iter().filter_map(named).collect();
+        Ok(Some(finish(&stats.plan, stats.plan.row(None, all, &groups, &wants), &wants)))
+    }
+
+    /// The readings of a thing in MiningOS's form, `{ts, err, snap}`, oldest first.
+    ///
+    /// # Errors
+    /// Those of the history.
+    pub fn snapshots(&self, thing: &ThingId, range: Range<Timestamp>) -> Result<Vec<Value>> {
+        let rows = self.0.raw.rows(thing.as_str(), range.clone(), RowsQuery::default())?;
+        let texts = self.0.raw.texts(thing.as_str(), range)?;
+        let mut texts = texts.into_iter().peekable();
+        let mut said: Arc<str> = "{}".into();
+        let mut out = Vec::with_capacity(rows.rows.len());
+        for row in rows.rows {
+            while let Some((_, text)) = texts.next_if(|(ts, _)| *ts <= row.ts) {
+                said = text;
+            }
+            let mut snap = unflatten(&rows.members, &row.values, &said)?;
+            let err = snap.as_object_mut().and_then(|members| members.remove("err")).unwrap_or(Value::Null);
+            out.push(json!({"ts": row.ts, "err": err, "snap": snap}));
+        }
+        Ok(out)
+    }
+}
+
+fn unknown(rack: &RackId) -> Error {
+    let e = Error::new(ErrorKind::NotFound, OP, "no statistics are kept of this rack");
+    e.code_as("ERR_RACK_NOT_FOUND").with("rack", rack)
+}
+
+/// The sets that the wanted results need; `None` when no thing has the tag.
+fn sets(stats: &RackStats, tag: &str, wants: impl Fn(&str) -> bool) -> Option<Sets> {
+    let plan = &stats.plan;
+    let needed = plan.groups_of(&wants);
+    let is_needed = |owner: &Owner| owner.group.as_ref().is_some_and(|(group, _)| needed.contains(group));
+    let all = |tag: Option<Arc<str>>| Owner { tag, group: None };
+    let container = name::container(plan).zip(tag.strip_prefix("container-"));
+    let (whole, groups) = if stats.sorting.is_common(tag) {
+        let groups = stats.owners.of_tag(None).map(|(owner, _)| owner).filter(|owner| is_needed(owner));
+        (all(None), groups.cloned().collect())
+    } else if let Some((group, of)) = container {
+        let inside = |owner: &&Owner| is_needed(owner) && name::is_inside(plan, owner, group, of);
+        let groups = stats.owners.of_tag(None).map(|(owner, _)| owner).filter(inside);
+        (Owner { tag: None, group: Some((group, of.into())) }, groups.cloned().collect())
+    } else {
+        let tag = Some(Arc::from(tag));
+        let groups =
+            stats.owners.of_tag(tag.as_ref()).map(|(owner, _)| owner).filter(|owner| is_needed(owner));
+        let groups = groups.cloned().collect();
+        (all(tag), groups)
+    };
+    stats.owners.find(&whole)?;
+    Some(Sets { plan: Arc::clone(plan), whole, groups })
+}
+
+/// Results that no row has yet: nobody raises alerts.
+fn finish(plan: &Plan, mut row: Row, wants: impl Fn(&str) -> bool) -> Row {
+    for (name, op) in plan.rest().ops() {
+        if op.kind == Kind::AlertsGroupCnt && !row.is_empty() && wants(name) {
+            row.set(Arc::clone(name), Cell::Groups(Merge::Sum, BTreeMap::new()));
+        }
+    }
+    row
+}
+
+impl Inner {
+    fn read(&self, rack: &RackId, sets: &Sets, of: &RowsOf) -> Result<Vec<Row>> {
+        let whole = self.newest(rack, sets, of)?;
+        let (Some(first), Some(last)) = (whole.keys().next(), whole.keys().next_back()) else {
+            return Ok(Vec::new());
+        };
+        let range = *first..Timestamp(last.0.saturating_add(1));
+        let mut groups: ByTime<Groups> = BTreeMap::new();
+        for owner in &sets.groups {
+            let Some((group, name)) = &owner.group else { continue };
+            for (ts, totals) in self.kept(rack, sets, owner, of, range.clone())? {
+                groups.entry(ts).or_default().push(Named { group: *group, name: Arc::clone(name), totals });
+            }
+        }
+        let (whole, groups) = match &of.spans {
+            Some(spans) => self.joined(sets, of, spans, &whole, &groups),
+            None => (whole, groups),
+        };
+        let wants = |name: &str| of.wants(name);
+        let row = |(ts, all): (Timestamp, Kept)| {
+            let groups = groups.get(&ts).map_or(&[][..], Vec::as_slice);
+            finish(&sets.plan, sets.plan.row(Some(ts), &all, groups, wants), wants)
+        };
+        Ok(whole.into_iter().map(row).collect())
+    }
+
+    /// Totals over spans, of those of the windows in them. A span that is not over is as long as it was until now.
+    fn joined(
+        &self,
+        sets: &Sets,
+        of: &RowsOf,
+        spans: &[Span],
+        whole: &ByTime<Kept>,
+        groups: &ByTime<Groups>,
+    ) -> (ByTime<Kept>, ByTime<Groups>) {
+        let now = self.cx.clock.wall();
+        let (mut all, mut by_group) = (BTreeMap::new(), BTreeMap::new());
+        for span in spans {
+            let until = span.end.min(of.window.start_of(now)).max(Timestamp(span.start.0 + 1));
+            let share = of.window.length_ms() as f64 / (until.0 - span.start.0) as f64;
+            let range = Timestamp(span.start.0.saturating_add(1))..Timestamp(span.end.0.saturating_add(1));
+            let mut kept = Kept::new(sets.plan.layout());
+            whole.range(range.clone()).for_each(|(_, part)| kept.add(part, share));
+            if kept.held == 0.0 {
+                continue;
+            }
+            let mut named: BTreeMap<(usize, Arc<str>), Kept> = BTreeMap::new();
+            for part in groups.range(range).flat_map(|(_, parts)| parts) {
+                let key = (part.group, Arc::clone(&part.name));
+                named.entry(key).or_insert_with(|| Kept::new(sets.plan.layout())).add(&part.totals, share);
+            }
+            let groups = named.into_iter().map(|((group, name), totals)| Named { group, name, totals });
+            by_group.insert(span.end, groups.collect());
+            all.insert(span.end, kept);
+        }
+        (all, by_group)
+    }
+
+    /// Totals of the whole, the newest as far as asked for.
+    fn newest(&self, rack: &RackId, sets: &Sets, of: &RowsOf) -> Result<BTreeMap<Timestamp, Kept>> {
+        let end = Timestamp(of.to.0.saturating_add(1));
+        let Some(newest) = of.newest else {
+            return self.kept(rack, sets, &sets.whole, of, of.from..end);
+        };
+        let mut back = of.window.length_ms().saturating_mul(i64::try_from(newest).unwrap_or(i64::MAX));
+        loop {
+            back = back.saturating_mul(4);
+            let from = Timestamp(of.to.0.saturating_sub(back).max(of.from.0));
+            let mut kept = self.kept(rack, sets, &sets.whole, of, from..end)?;
+            if kept.len() >= newest || from == of.from {
+                while kept.len() > newest {
+                    kept.pop_first();
+                }
+                return Ok(kept);
+            }
+        }
+    }
+
+    fn kept(
+        &self,
+        rack: &RackId,
+        sets: &Sets,
+        owner: &Owner,
+        of: &RowsOf,
+        range: Range<Timestamp>,
+    ) -> Result<BTreeMap<Timestamp, Kept>> {
+        // Of a container's rows both are asked: what a group needs, and what the whole needs.
+        let whole = *owner == sets.whole;
+        let group = owner.group.as_ref().filter(|_| !whole).map(|(group, _)| *group);
+        let members = sets.plan.members_for(group, |name| of.wants(name));
+        let name = name::name(of.window, rack, &sets.plan, owner);
+        read(&self.rows, &name, &sets.plan, &members, range)
+    }
+
+    /// Begins what is open of a rack's windows with what was kept of them, and finds the sets that it had.
+    pub(super) fn seed(&self, rack: &RackId, stats: &mut RackStats, now: Timestamp) -> Result<()> {
+        let names = self.rows.owners(Timestamp(0)..Timestamp(now.0.saturating_add(1)))?;
+        let mut open: BTreeMap<u32, Kept> = BTreeMap::new();
+        let mut finer = Window::M1;
+        for window in Window::ALL {
+            let prefix = name::prefix(window, rack);
+            for name in names.iter().filter_map(|name| name.strip_prefix(prefix.as_str())) {
+                if let Some(owner) = name::owner(name, &stats.plan) {
+                    stats.owners.number(owner);
+                }
+            }
+        }
+        let plan = Arc::clone(&stats.plan);
+        for window in Window::ALL.into_iter().skip(1) {
+            let start = window.start_of(now);
+            let share = finer.length_ms() as f64 / window.length_ms() as f64;
+            let mut filled: BTreeMap<u32, Kept> = BTreeMap::new();
+            for number in 0..u32::try_from(stats.owners.len()).unwrap_or(u32::MAX) {
+                let Some(owner) = stats.owners.get(number).cloned() else { continue };
+                let group = owner.group.as_ref().map(|(group, _)| *group);
+                let name = name::name(finer, rack, &plan, &owner);
+                let ended = Timestamp(start.0.saturating_add(1))..Timestamp(now.0.saturating_add(1));
+                let rows = match names.contains(name.as_str()) {
+                    true => read(&self.rows, &name, &plan, &columns(&plan, group), ended)?,
+                    false => BTreeMap::new(),
+                };
+                let rest = open.get(&number);
+                if rows.is_empty() && rest.is_none() {
+                    continue;
+                }
+                let mut kept = Kept::new(plan.layout());
+                rows.values().chain(rest).for_each(|part| kept.add(part, share));
+                filled.insert(number, kept);
+            }
+            for (number, kept) in &filled {
+                stats.seed(window, start, *number, kept, 1.0);
+            }
+            (open, finer) = (filled, window);
+        }
+        Ok(())
+    }
+}
+
+/// Rows that were kept, by the ends of their windows.
+fn read(
+    history: &History,
+    name: &str,
+    plan: &Plan,
+    members: &[(String, Member)],
+    range: Range<Timestamp>,
+) -> Result<BTreeMap<Timestamp, Kept>> {
+    let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    let query = RowsQuery { members: Some(&names), latest_per_ts: true };
+    let rows = history.rows(name, range, query)?;
+    let mut out = BTreeMap::new();
+    for row in rows.rows {
+        let mut kept = Kept::new(plan.layout());
+        for ((_, member), value) in members.iter().zip(&row.values) {
+            kept.set(*member, *value);
+        }
+        kept.settle(plan);
+        out.insert(row.ts, kept);
+    }
+    Ok(out)
+}
