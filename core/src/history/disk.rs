@@ -30,6 +30,8 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When it cannot be done.
     fn remove(&self, name: &str) -> io::Result<()>;
+    /// Lets others open the folder. Nothing is written afterwards.
+    fn release(&self) {}
     /// Makes names durable.
     ///
     /// # Errors

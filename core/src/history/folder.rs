@@ -2,6 +2,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use super::{
@@ -17,8 +18,8 @@ const LOCK_FILE: &str = "history.lock";
 #[derive(Debug)]
 pub struct FolderDisk {
     path: PathBuf,
-    /// Holds the lock.
-    _lock: File,
+    /// Holds the lock until it is released.
+    lock: Mutex<Option<File>>,
 }
 
 impl FolderDisk {
@@ -32,7 +33,7 @@ impl FolderDisk {
         fs::create_dir_all(&path).map_err(at)?;
         let lock = options().create(true).truncate(false).open(path.join(LOCK_FILE)).map_err(at)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => Ok(Self { path, lock: Mutex::new(Some(lock)) }),
             Err(TryLockError::WouldBlock) => {
                 let text = "the history is open in another process or handle: stop that first. It was left unchanged";
                 let locked = Error::new(ErrorKind::Conflict, OP_OPEN, text).code_as(code::LOCKED);
@@ -56,6 +57,10 @@ fn options() -> OpenOptions {
 }
 
 impl Disk for FolderDisk {
+    fn release(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     fn list(&self) -> io::Result<Vec<(String, u64)>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path)? {

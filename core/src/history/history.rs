@@ -2,7 +2,10 @@ use std::{
     ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
 };
 
@@ -31,6 +34,7 @@ pub struct History {
     writing: Mutex<Writing>,
     work: Mutex<Work>,
     infinite: AtomicU64,
+    closed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -84,7 +88,16 @@ impl History {
         }
         let log = new_log(&core, now)?;
         let writing = Mutex::new(Writing { log, taken: 0 });
-        Ok((Self { core, writing, work: Mutex::default(), infinite: AtomicU64::new(0) }, report))
+        Ok((
+            Self {
+                core,
+                writing,
+                work: Mutex::default(),
+                infinite: AtomicU64::new(0),
+                closed: AtomicBool::new(false),
+            },
+            report,
+        ))
     }
 
     fn writing(&self) -> MutexGuard<'_, Writing> {
@@ -93,6 +106,27 @@ impl History {
 
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes everything durable that was appended, and lets the folder be opened again; whoever still holds this can read,
+    /// and write no more.
+    ///
+    /// # Errors
+    /// Those of [`commit`](Self::commit). It is closed all the same.
+    pub fn close(&self) -> Result<()> {
+        // Who maintains it is let end.
+        let _work = self.work();
+        let committed = self.commit();
+        self.closed.store(true, SeqCst);
+        self.core.disk.release();
+        committed
+    }
+
+    fn is_open(&self, op: &'static str) -> Result<()> {
+        if self.closed.load(SeqCst) {
+            return Err(Error::new(ErrorKind::Closed, op, "the history was closed"));
+        }
+        Ok(())
     }
 
     /// Takes samples, all or none, and gives the sequence of the last. They can be read at once, and are durable
@@ -110,6 +144,7 @@ impl History {
             bytes += most_bytes(sample.values.len(), sample.texts) + sample.owner.len() + 2;
         }
         let writing = self.writing();
+        self.is_open(OP_APPEND)?;
         let most = self.core.options.max_block_bytes;
         writing.log.append(samples, bytes, most)?;
         self.infinite.fetch_add(infinite as u64, Relaxed);
@@ -151,6 +186,9 @@ impl History {
     /// damage: it stays as it is.
     pub fn maintain(&self, now: Timestamp) -> Result<Option<Maintained>> {
         let mut work = self.work();
+        if self.closed.load(SeqCst) {
+            return Ok(None);
+        }
         self.core.settle()?;
         let open = {
             let mut writing = self.writing();

@@ -8,7 +8,7 @@ mod kept {
     use tokio::task::JoinHandle;
 
     use crate::{
-        Result,
+        Error, ErrorKind, Result,
         history::FolderDisk,
         io::Ctx,
         rack::{RackInfo, RackOptions, Reading, SnapshotSink, Things},
@@ -90,10 +90,13 @@ mod kept {
             }
             let Some(telemetry) = self.telemetry else { return Ok(()) };
             if self.inline {
-                return telemetry.flush();
+                return telemetry.close();
             }
-            let flushed = tokio::task::spawn_blocking(move || telemetry.flush());
-            flushed.await.unwrap_or(Ok(()))
+            let flushed = tokio::task::spawn_blocking(move || telemetry.close());
+            let ended = |e| {
+                Error::new(ErrorKind::Internal, "site.shutdown", "the history came to a bad end").caused_by(e)
+            };
+            flushed.await.map_err(ended)?
         }
     }
 }

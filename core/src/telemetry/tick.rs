@@ -57,6 +57,16 @@ impl Telemetry {
         self.0.rows.commit()?;
         self.0.commit()
     }
+
+    /// Makes durable what has come, and lets the histories be opened again. Nothing is kept afterwards.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush). They are closed all the same.
+    pub fn close(&self) -> Result<()> {
+        let flushed = self.flush();
+        let closed = self.0.rows.close().and(self.0.raw.close());
+        flushed.and(closed)
+    }
 }
 
 impl Inner {

@@ -45,6 +45,17 @@ fn a_folder_is_made_once_locked_and_opened_again() {
     let (history, report) = History::open(disk().unwrap(), small(), Timestamp(now)).unwrap();
     assert_eq!(report.foreign, ["notes.txt"]);
     model.compare(&history, &ALL);
+
+    // Whoever still holds a closed one reads, and writes no more.
+    append(&history, &mut model, &mut rng, now);
+    history.close().unwrap();
+    let (next, _) = History::open(disk().unwrap(), small(), Timestamp(now)).unwrap();
+    model.compare(&next, &ALL);
+    let shape = Shape::new(["x"]).unwrap();
+    let late = Sample { owner: "late", ts: Timestamp(now), shape: &shape, values: &[1.0], texts: None };
+    assert_eq!(history.append(&[late]).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(history.commit().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(history.maintain(Timestamp(now + 86_400_000)).unwrap(), None);
 }
 
 #[test]
