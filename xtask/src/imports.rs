@@ -31,7 +31,8 @@ const CORE: &[(&str, &[&str])] = &[
         "rack",
         &["error", "id", "units", "secret", "io", "model", "query", "stats", "store", "driver", "planted"],
     ),
-    ("telemetry", &["error", "id", "io", "model", "stats", "history", "rack"]),
+    // Series are asked of things that a filter chooses.
+    ("telemetry", &["error", "id", "io", "model", "query", "stats", "history", "rack"]),
     ("auth", &["error"]),
     ("audit", &["error", "io", "store", "planted"]),
     (

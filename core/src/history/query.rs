@@ -7,7 +7,7 @@ use super::{
     fault::{OP_READ, bound, is_gone},
     history::{History, bad_record, bounds},
     log::Log,
-    name::day_of,
+    name::{DAY_MS, day_of},
     record::Record,
     sealed::Sealed,
     table::Table,
@@ -43,6 +43,16 @@ impl History {
             logs: catalog.logs.values().cloned().collect(),
             removed_before: catalog.removed.before.filter(|before| *before > from).map(Timestamp),
         }
+    }
+
+    /// The start of the first day of which there is a sample, and before when samples were removed to keep the bound.
+    pub(crate) fn begins(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let catalog = self.core.catalog();
+        let open = |log: &Arc<Log>| log.state().days.keys().next().copied();
+        let first = catalog.days.keys().next().copied().into_iter();
+        let first = first.chain(catalog.logs.values().filter_map(open)).min();
+        let start = |day| Timestamp(i64::from(day) * DAY_MS);
+        (first.map(start), catalog.removed.before.map(Timestamp))
     }
 
     /// Asks again when a file was merged or removed meanwhile.

@@ -14,11 +14,16 @@ mod options;
 mod owners;
 mod rack;
 mod read;
+mod series;
 mod tick;
 
 pub use options::{Disks, TelemetryOptions};
 pub use rack::RackFacts;
 pub use read::RowsOf;
+pub use series::{
+    Aggregate, Column, MAX_POINTS, MAX_SAMPLES, MAX_THINGS, MAX_THREADS, Over, Point, RawSample,
+    SeriesAnswer, SeriesQuery, Step, ThingsOf, Values, code,
+};
 
 use std::{
     collections::BTreeMap,

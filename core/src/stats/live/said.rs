@@ -40,7 +40,7 @@ impl Said<'_> {
 }
 
 /// Whether `x` can be counted. NaN cannot, and neither can what would make a sum infinite.
-pub(super) fn plausible(x: f64) -> bool {
+pub(crate) fn plausible(x: f64) -> bool {
     x.abs() < ABSURD
 }
 
