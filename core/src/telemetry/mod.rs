@@ -12,11 +12,13 @@ mod look;
 mod name;
 mod options;
 mod owners;
+mod port;
 mod rack;
 mod read;
 mod tick;
 
 pub use options::{Disks, TelemetryOptions};
+pub use port::{ExportQuery, Exported, ImportOptions, Imported, TelemetryBackup, code};
 pub use rack::RackFacts;
 pub use read::RowsOf;
 
