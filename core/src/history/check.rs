@@ -1,10 +1,15 @@
 //! Looks at every byte of a file.
 
-use super::{catalog::Core, log::Log, scan, sealed::Sealed, types::VerifiedFile};
+use super::{
+    log::Log,
+    scan,
+    sealed::{Files, Sealed},
+    types::VerifiedFile,
+};
 use crate::Result;
 
 /// What is wrong in a sealed file; an error only when the file was removed meanwhile.
-pub(super) fn sealed(core: &Core, file: &Sealed) -> Result<Vec<String>> {
+pub(super) fn sealed(files: &Files, file: &Sealed) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     let mut note = |e: crate::Error| {
         if super::fault::is_gone(&e) {
@@ -13,7 +18,7 @@ pub(super) fn sealed(core: &Core, file: &Sealed) -> Result<Vec<String>> {
         problems.push(e.to_string());
         Ok(())
     };
-    let blocks = match file.blocks(&core.files) {
+    let blocks = match file.blocks(files) {
         Ok(blocks) => blocks,
         Err(e) => {
             note(e)?;
@@ -22,12 +27,12 @@ pub(super) fn sealed(core: &Core, file: &Sealed) -> Result<Vec<String>> {
     };
     let (mut rows, mut whole) = (0, true);
     for block in 0..blocks {
-        match file.block(&core.files, block) {
+        match file.block(files, block) {
             Ok(entries) => {
                 for (_, chunk) in &entries {
                     rows += u64::from(chunk.rows);
                     // Decoded too: a checksum says nothing of what was written.
-                    if let Err(e) = file.chunk(&core.files, chunk) {
+                    if let Err(e) = file.chunk(files, chunk) {
                         note(e)?;
                     }
                 }

@@ -22,6 +22,8 @@ pub mod code {
     pub const IO: &str = "ERR_HISTORY_IO";
     /// Too much waits to be committed, or the answer would be too large.
     pub const BOUND: &str = "ERR_HISTORY_BOUND";
+    /// A backup is not what was backed up, or was not restored to its end.
+    pub const BACKUP_INVALID: &str = "ERR_HISTORY_BACKUP_INVALID";
 }
 
 pub(super) const OP_OPEN: &str = "history.open";

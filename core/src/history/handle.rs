@@ -81,7 +81,8 @@ impl<T> Handle<T> {
 /// The files that are open for reading; not more than a bound.
 #[derive(Debug)]
 pub(super) struct Handles<T> {
-    disk: Arc<dyn Disk>,
+    /// Without it there are only files that are open already.
+    disk: Option<Arc<dyn Disk>>,
     most: usize,
     clock: AtomicU64,
     open: Mutex<Vec<Weak<Handle<T>>>>,
@@ -89,7 +90,12 @@ pub(super) struct Handles<T> {
 
 impl<T> Handles<T> {
     pub fn new(disk: Arc<dyn Disk>, most: usize) -> Self {
-        Self { disk, most, clock: AtomicU64::new(0), open: Mutex::new(Vec::new()) }
+        Self { disk: Some(disk), most, ..Self::of_open() }
+    }
+
+    /// For files that are open already, and stay so.
+    pub const fn of_open() -> Self {
+        Self { disk: None, most: 0, clock: AtomicU64::new(0), open: Mutex::new(Vec::new()) }
     }
 
     /// Works with the file, which is opened when it is not; `load` reads what is kept of it.
@@ -105,8 +111,8 @@ impl<T> Handles<T> {
         }
         self.make_place();
         let mut state = handle.write();
-        if matches!(*state, State::Closed) {
-            let file = self.disk.open(&handle.name).map_err(|e| failed(OP_READ, &handle.name, e))?;
+        if let Some(disk) = self.disk.as_ref().filter(|_| matches!(*state, State::Closed)) {
+            let file = disk.open(&handle.name).map_err(|e| failed(OP_READ, &handle.name, e))?;
             let head = load(&*file)?;
             *state = State::Open(OpenFile { file, head });
             self.lock().push(Arc::downgrade(handle));

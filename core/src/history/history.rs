@@ -38,10 +38,18 @@ pub struct History {
 }
 
 #[derive(Debug)]
-struct Writing {
+pub(super) struct Writing {
     log: Arc<Log>,
     /// Bytes of the bound that were taken for a commit that failed.
     taken: u64,
+}
+
+impl Writing {
+    /// The last sequence that is durable.
+    pub fn durable_sequence(&self) -> u64 {
+        // Of a log that has none yet this is what comes before its first.
+        (self.log.sequence(0) + u64::from(self.log.state().durable)).saturating_sub(1)
+    }
 }
 
 impl History {
@@ -83,7 +91,7 @@ impl History {
         let today = day_of(now.0);
         let parts: Vec<_> = core.catalog().days.range(today..).flat_map(|(_, files)| files.clone()).collect();
         for part in parts.iter().filter(|part| part.info.is_some()) {
-            let problems = check::sealed(&core, part)?;
+            let problems = check::sealed(&core.files, part)?;
             report.damaged.extend(problems.into_iter().take(1).map(|p| (part.name().to_owned(), p)));
         }
         let log = new_log(&core, now)?;
@@ -100,7 +108,7 @@ impl History {
         ))
     }
 
-    fn writing(&self) -> MutexGuard<'_, Writing> {
+    pub(super) fn writing(&self) -> MutexGuard<'_, Writing> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -203,6 +211,23 @@ impl History {
         work.step(&self.core, open, now)
     }
 
+    /// Closes the open log before that is due, so that [`maintain`](Self::maintain) seals it next. What waits is
+    /// committed.
+    ///
+    /// # Errors
+    /// As [`maintain`](Self::maintain).
+    pub fn rotate(&self, now: Timestamp) -> Result<()> {
+        let _work = self.work();
+        self.core.settle()?;
+        let mut writing = self.writing();
+        self.commit_locked(&mut writing)?;
+        let used = writing.log.state().records > 0;
+        if used {
+            writing.log = new_log(&self.core, now)?;
+        }
+        Ok(())
+    }
+
     /// Compares all checksums of all files, with one file's reads at a time.
     ///
     /// # Errors
@@ -220,7 +245,7 @@ impl History {
             other => other.map(|verified| out.push(verified)),
         };
         for file in files {
-            let problems = check::sealed(&self.core, &file);
+            let problems = check::sealed(&self.core.files, &file);
             let (name, bytes) = (file.name().to_owned(), file.bytes);
             keep(problems.map(|problems| VerifiedFile { file: name, bytes, problems }))?;
         }

@@ -25,6 +25,7 @@
 //! Numbers come back bit by bit. A damaged byte is an error with `ERR_HISTORY_CORRUPT` for those who ask for what it
 //! belongs to, never a wrong number.
 
+mod backup;
 mod bytes;
 mod catalog;
 mod check;
@@ -58,6 +59,7 @@ mod writer;
 #[cfg(feature = "testkit")]
 mod tests;
 
+pub use backup::{BackupFile, BackupReport, RestoreReport};
 pub use disk::{Disk, DiskFile};
 pub use fault::code;
 pub use folder::FolderDisk;

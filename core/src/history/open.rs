@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    backup,
     catalog::Catalog,
     disk::Disk,
     fault::{OP_OPEN, code, failed},
@@ -29,7 +30,9 @@ struct Found {
 
 fn look(disk: &dyn Disk) -> Result<Found> {
     let mut found = Found::default();
-    for (file, bytes) in disk.list().map_err(|e| failed(OP_OPEN, "the folder", e))? {
+    let files = disk.list().map_err(|e| failed(OP_OPEN, "the folder", e))?;
+    backup::refuse(&files)?;
+    for (file, bytes) in files {
         match name::parse(&file) {
             Some((Kind::Log, number)) => {
                 found.logs.insert(number, (file, bytes));

@@ -212,6 +212,13 @@ impl Sealed {
         files.with(&self.handle, load, work)
     }
 
+    /// Bytes of the file as they are, nothing compared.
+    pub fn read_raw(&self, files: &Files, out: &mut [u8], at: u64) -> Result<()> {
+        let bytes = self.with(files, |open| self.read(open, at, out.len()))?;
+        out.copy_from_slice(&bytes);
+        Ok(())
+    }
+
     /// Number of blocks of the index.
     pub fn blocks(&self, files: &Files) -> Result<usize> {
         self.with(files, |open| Ok(open.head.fence.len()))

@@ -19,9 +19,9 @@ const SHAPES: usize = 256;
 /// What turns snapshots into samples.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
-    flattener: Flattener,
-    shapes: Vec<(Shape, Arc<history::Shape>)>,
-    texts: String,
+    pub flattener: Flattener,
+    pub shapes: Vec<(Shape, Arc<history::Shape>)>,
+    pub texts: String,
 }
 
 /// Takes the readings of one rack.
@@ -75,7 +75,10 @@ impl Inner {
     }
 }
 
-fn shape_of(shapes: &mut Vec<(Shape, Arc<history::Shape>)>, shape: &Shape) -> Result<Arc<history::Shape>> {
+pub(super) fn shape_of(
+    shapes: &mut Vec<(Shape, Arc<history::Shape>)>,
+    shape: &Shape,
+) -> Result<Arc<history::Shape>> {
     if let Some((_, made)) = shapes.iter().find(|(known, _)| known.is(shape)) {
         return Ok(Arc::clone(made));
     }
@@ -89,10 +92,17 @@ fn shape_of(shapes: &mut Vec<(Shape, Arc<history::Shape>)>, shape: &Shape) -> Re
 
 /// The texts of a reading, with the code of its error as `err`.
 fn with_error<'t>(texts: &'t str, reading: &Reading, out: &'t mut String) -> &'t str {
-    let Err(error) = &reading.outcome else { return texts };
+    match &reading.outcome {
+        Err(error) => put_error(texts, error.code(), out),
+        Ok(_) => texts,
+    }
+}
+
+/// Texts with one more, `err`, at their beginning.
+pub(super) fn put_error<'t>(texts: &str, err: &str, out: &'t mut String) -> &'t str {
     out.clear();
     out.push_str("{\"err\":");
-    out.push_str(&serde_json::Value::from(error.code()).to_string());
+    out.push_str(&serde_json::Value::from(err).to_string());
     let rest = texts.strip_prefix('{').unwrap_or("}");
     if !rest.starts_with('}') {
         out.push(',');

@@ -12,12 +12,14 @@ mod look;
 mod name;
 mod options;
 mod owners;
+mod port;
 mod rack;
 mod read;
 mod series;
 mod tick;
 
 pub use options::{Disks, TelemetryOptions};
+pub use port::{ExportQuery, Exported, ImportOptions, Imported, TelemetryBackup, code};
 pub use rack::RackFacts;
 pub use read::RowsOf;
 pub use series::{

@@ -24,6 +24,11 @@ pub(super) fn name(window: Window, rack: &RackId, plan: &Plan, owner: &Owner) ->
     name
 }
 
+/// The name of rows that another system computed; no window is called as they begin.
+pub(super) fn imported(key: &str, thing_type: &str, tag: &str) -> String {
+    format!("mos{BETWEEN}{key}{BETWEEN}{thing_type}{BETWEEN}{tag}")
+}
+
 /// What the names of a rack's rows begin with.
 pub(super) fn prefix(window: Window, rack: &RackId) -> String {
     format!("{window}{BETWEEN}{rack}{BETWEEN}")

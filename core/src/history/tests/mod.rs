@@ -1,5 +1,6 @@
 //! The whole history against a naive model: a list of all samples.
 
+mod backup;
 mod bound;
 mod flips;
 mod random;
