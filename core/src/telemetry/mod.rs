@@ -19,7 +19,7 @@ mod series;
 mod tick;
 
 pub use options::{Disks, TelemetryOptions};
-pub use port::{ExportQuery, Exported, ImportOptions, Imported, TelemetryBackup, code};
+pub use port::{ExportQuery, Exported, ImportOptions, Imported, TelemetryBackup, code as port_code};
 pub use rack::RackFacts;
 pub use read::RowsOf;
 pub use series::{
