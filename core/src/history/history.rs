@@ -167,6 +167,7 @@ impl History {
     /// all the same. The next commit writes it again, in the same place. `ERR_HISTORY_FULL` when there is no room.
     pub fn commit(&self) -> Result<()> {
         let mut writing = self.writing();
+        self.is_open(OP_COMMIT)?;
         let logs: Vec<_> = self.core.catalog().logs.values().cloned().collect();
         let unsealed: u64 = logs.iter().map(|log| log.state().written).sum();
         let waiting = writing.log.waiting() as u64;
