@@ -97,8 +97,8 @@ impl Plan {
         groups
     }
 
-    /// Names of the columns that are kept of a set of things: of all of them (`None`) or of one of a group. What a name
-    /// stands for is read back by [`member`](Self::member).
+    /// Names of the columns that are kept of a set of things: of all of them (`None`) or of one of a group. Each
+    /// stands beside what it is.
     pub fn members(&self, group: Option<usize>) -> Vec<(String, Member)> {
         let mut members = vec![("held".to_owned(), Member::Held)];
         for (_, rule) in self.rules.iter().filter(|(_, rule)| rule.group() == group) {
