@@ -44,6 +44,7 @@ pub use engine::{Engine, Options};
 pub use fold::fold_series;
 pub use layout::Layout;
 pub use replace::{Change, Replaced};
+#[cfg(feature = "history")]
 pub(crate) use said::plausible;
 pub use said::{Fate, LONGEST_HOLD_MS, Late, Said};
 pub use sum::Sum;
