@@ -65,6 +65,11 @@ impl TailQuery {
     pub fn new(key: LogKey, tag: &str, from: Timestamp, to: Timestamp) -> Self {
         Self { key, tag: tag.into(), from, to, newest: None, wanted: None, spans: None }
     }
+
+    /// Whether a result of statistics is wanted.
+    pub fn wants(&self, name: &str) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(name))
+    }
 }
 
 /// Rows of a log, oldest first.

@@ -23,7 +23,6 @@ mod kept {
     #[derive(Debug)]
     pub(in crate::site) struct Archive {
         telemetry: Option<Telemetry>,
-        inline: bool,
         running: Option<JoinHandle<()>>,
     }
 
@@ -46,14 +45,13 @@ mod kept {
             things: &Arc<Things>,
             options: Option<TelemetryOptions>,
         ) -> Result<Self> {
-            let inline = things.store().is_inline();
-            let Some(options) = options else { return Ok(Self { telemetry: None, inline, running: None }) };
+            let Some(options) = options else { return Ok(Self { telemetry: None, running: None }) };
             let disks = Disks {
                 readings: Arc::new(FolderDisk::open(dir.join(READINGS))?),
                 rows: Arc::new(FolderDisk::open(dir.join(STATISTICS))?),
             };
             let telemetry = Telemetry::open(cx, Arc::clone(things), disks, options)?;
-            Ok(Self { telemetry: Some(telemetry), inline, running: None })
+            Ok(Self { telemetry: Some(telemetry), running: None })
         }
 
         /// The options of a rack whose readings are kept.
@@ -64,15 +62,14 @@ mod kept {
                 .tags(options.tags.clone())
                 .bounds(deadline, max_backoff);
             options.sink = Arc::new(Both(options.sink, telemetry.sink(facts)?));
-            options.logs.get_or_insert_with(|| telemetry.logs(&info.id, self.inline));
+            options.logs.get_or_insert_with(|| telemetry.logs(&info.id));
             Ok(options)
         }
 
         /// Begins to write once a second.
-        pub fn start(mut self, cx: &Ctx) -> Self {
-            let _ = cx;
+        pub fn start(mut self) -> Self {
             if let Some(telemetry) = &self.telemetry {
-                self.running = Some(tokio::spawn(telemetry.clone().run(self.inline)));
+                self.running = Some(tokio::spawn(telemetry.clone().run()));
             }
             self
         }
@@ -89,7 +86,7 @@ mod kept {
                 let _ = running.await;
             }
             let Some(telemetry) = self.telemetry else { return Ok(()) };
-            if self.inline {
+            if telemetry.is_inline() {
                 return telemetry.close();
             }
             let flushed = tokio::task::spawn_blocking(move || telemetry.close());
@@ -124,7 +121,7 @@ mod kept {
             Ok(options)
         }
 
-        pub fn start(self, _cx: &Ctx) -> Self {
+        pub fn start(self) -> Self {
             self
         }
 

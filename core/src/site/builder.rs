@@ -243,7 +243,7 @@ impl SiteBuilder {
         let fleet = Arc::new(OrkFleet::new(orchestrator.clone()));
         let engine = Arc::new(Engine::open(cx, store, fleet, self.actions)?);
         orchestrator.serve_actions(&engine);
-        let archive = archive.start(cx);
+        let archive = archive.start();
         Ok(Site { cx: cx.clone(), drivers, things, last, racks, orchestrator, engine, archive })
     }
 }

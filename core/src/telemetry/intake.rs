@@ -39,6 +39,10 @@ impl SnapshotSink for RackSink {
             let Some(thing) = self.inner.things.get(&reading.thing).filter(of_rack) else { continue };
             if let Err(error) = self.inner.take(&self.rack, &thing, reading) {
                 self.inner.dropped.fetch_add(1, Ordering::Relaxed);
+                // Its texts may be those that changed.
+                if let Some(stats) = self.inner.racks().get_mut(&self.rack) {
+                    stats.forget_texts();
+                }
                 tracing::warn!(%error, thing = %thing.id, "a reading is not kept");
             }
         }
@@ -59,7 +63,12 @@ impl Inner {
             None => return Ok(()),
         };
         let said = changed.then(|| with_error(flat.texts, reading, texts));
-        self.keep(&thing.id, began, &shape, flat.values, said)
+        self.keep(&thing.id, began, &shape, flat.values, said)?;
+        // Only now: a commit that comes in between says nothing of this reading.
+        if let Some(stats) = self.racks().get_mut(rack) {
+            stats.ended = stats.ended.max(reading.ts);
+        }
+        Ok(())
     }
 
     fn keep(

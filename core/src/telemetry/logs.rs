@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{RowsOf, Telemetry};
+use super::Telemetry;
 use crate::{
     Error, ErrorKind, Result, ThingId,
     io::Timestamp,
@@ -15,27 +15,21 @@ use crate::{
 struct Logs {
     telemetry: Telemetry,
     rack: RackId,
-    /// Whether files are read here and now, as a simulation has it.
-    inline: bool,
 }
 
 impl Telemetry {
     /// The logs of a rack, for [`RackOptions::logs`](crate::rack::RackOptions::logs).
-    pub fn logs(&self, rack: &RackId, inline: bool) -> Arc<dyn RackLogs> {
-        Arc::new(Logs { telemetry: self.clone(), rack: rack.clone(), inline })
+    pub fn logs(&self, rack: &RackId) -> Arc<dyn RackLogs> {
+        Arc::new(Logs { telemetry: self.clone(), rack: rack.clone() })
     }
 
     fn tail(&self, rack: &RackId, query: &TailQuery) -> Result<Tail> {
-        let wants = |name: &str| query.wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
         match query.key {
-            LogKey::Stat(window) => {
-                let mut of = RowsOf::new(window, &query.tag, query.from, query.to);
-                of.newest = query.newest;
-                of.wanted.clone_from(&query.wanted);
-                of.spans.clone_from(&query.spans);
-                self.rows(rack, &of).map(Tail::Rows)
+            LogKey::Stat(window) => self.rows(rack, window, query).map(Tail::Rows),
+            LogKey::Now => {
+                let now = self.now(rack, &query.tag, |name| query.wants(name))?;
+                Ok(Tail::Rows(now.into_iter().collect()))
             }
-            LogKey::Now => Ok(Tail::Rows(self.now(rack, &query.tag, wants)?.into_iter().collect())),
             LogKey::Thing => {
                 // Only the rack that has the thing answers, so that no reading comes twice.
                 let here = |id: &ThingId| self.0.things.get(id).is_some_and(|thing| thing.rack == *rack);
@@ -56,7 +50,7 @@ impl Telemetry {
 #[async_trait]
 impl RackLogs for Logs {
     async fn tail(&self, query: &TailQuery) -> Result<Tail> {
-        if self.inline {
+        if self.telemetry.is_inline() {
             return self.telemetry.tail(&self.rack, query);
         }
         let (telemetry, rack, query) = (self.telemetry.clone(), self.rack.clone(), query.clone());

@@ -21,7 +21,6 @@ mod tick;
 pub use options::{Disks, TelemetryOptions};
 pub use port::{ExportQuery, Exported, ImportOptions, Imported, TelemetryBackup, code as port_code};
 pub use rack::RackFacts;
-pub use read::RowsOf;
 pub use series::{
     Aggregate, Column, MAX_POINTS, MAX_SAMPLES, MAX_THINGS, MAX_THREADS, Over, Point, RawSample,
     SeriesAnswer, SeriesQuery, Step, ThingsOf, Values, code,
@@ -126,10 +125,16 @@ impl Telemetry {
         Ok(Arc::new(RackSink { inner: Arc::clone(inner), rack }))
     }
 
-    /// Every reading of the rack whose poll began at or before this moment is durable. 0 while nothing is.
+    /// Every reading of the rack whose poll began at or before this moment is durable, but for those that were
+    /// [dropped](TelemetryCounters::dropped). 0 while nothing is.
     pub fn durable_until(&self, rack: &RackId) -> Timestamp {
         let durable = self.0.durable.lock().unwrap_or_else(PoisonError::into_inner);
         durable.get(rack).copied().unwrap_or(Timestamp(0))
+    }
+
+    /// Whether files are read and written here and now, as a simulation has it, instead of beside the tasks.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.0.things.store().is_inline()
     }
 
     /// The history of readings, by the ids of things.

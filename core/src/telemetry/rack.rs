@@ -108,7 +108,7 @@ impl RackStats {
     pub fn new(facts: RackFacts, grace: Duration, now: Timestamp) -> Result<Self> {
         let spec = families::spec(&facts.info.thing_type).unwrap_or_default();
         let plan = Plan::of(&spec)?;
-        let options = Options { grace, ..Options::default() };
+        let options = Options { grace, coarser: false };
         Ok(Self {
             engine: Engine::new(plan.layout(), options, now)?,
             looks: Looks::new(plan.looks()),
@@ -134,7 +134,6 @@ impl RackStats {
         flat: &Flat<'_>,
         began: Timestamp,
     ) -> Result<bool> {
-        self.ended = self.ended.max(reading.ts);
         self.place(record);
         let Some(slot) = self.slots.get_mut(&record.id) else { return Ok(false) };
         let mut seen: Vec<Seen<'_>> = Vec::with_capacity(self.plan.looks().len());
@@ -203,7 +202,7 @@ impl RackStats {
         let mut ended = Vec::new();
         loop {
             let closing = self.engine.close_until(now);
-            for closed in closing.closed.iter().filter(|closed| closed.window == Window::M1) {
+            for closed in &closing.closed {
                 self.minute(closed, &mut ended);
             }
             if !closing.more {

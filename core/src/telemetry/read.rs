@@ -1,10 +1,6 @@
 //! Rows and readings, as they are asked for.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -20,43 +16,21 @@ use crate::{
     history::{History, RowsQuery},
     io::Timestamp,
     model::{RackId, flat::unflatten},
+    rack::TailQuery,
     stats::{Cell, Kind, Member, Merge, Named, Plan, Row, fold::Span, live::Window},
 };
-
-/// Which rows of a rack's statistics are asked for.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct RowsOf {
-    /// Length of the windows.
-    pub window: Window,
-    /// The tag of the things, such as `t-miner` or `container-c1`.
-    pub tag: String,
-    /// Windows that end within: both ends count.
-    pub from: Timestamp,
-    /// The last end.
-    pub to: Timestamp,
-    /// Only so many, the newest.
-    pub newest: Option<usize>,
-    /// Only these results; all that are computed of windows without.
-    pub wanted: Option<BTreeSet<String>>,
-    /// One row for each span, of the windows that end in it, in place of one for each window.
-    pub spans: Option<Vec<Span>>,
-}
-
-impl RowsOf {
-    /// All rows of a window and tag whose windows end within `from` and `to`.
-    pub fn new(window: Window, tag: &str, from: Timestamp, to: Timestamp) -> Self {
-        Self { window, tag: tag.into(), from, to, newest: None, wanted: None, spans: None }
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(name))
-    }
-}
 
 /// By the ends of windows.
 type ByTime<T> = BTreeMap<Timestamp, T>;
 type Groups = Vec<Named<Kept>>;
+
+/// Which rows are asked for.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    rack: &'a RackId,
+    window: Window,
+    query: &'a TailQuery,
+}
 
 /// The sets of things of which a row is made.
 struct Sets {
@@ -66,18 +40,19 @@ struct Sets {
 }
 
 impl Telemetry {
-    /// Rows of a rack, oldest first. Of a row that was made anew only the newest counts. Empty for a tag that nobody has.
+    /// Rows of a rack by windows of this length, oldest first. Of a row that was made anew only the newest counts. Empty for
+    /// a tag that nobody has.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) for a rack without statistics; those of the history.
-    pub fn rows(&self, rack: &RackId, of: &RowsOf) -> Result<Vec<Row>> {
+    pub fn rows(&self, rack: &RackId, window: Window, query: &TailQuery) -> Result<Vec<Row>> {
         let sets = {
             let racks = self.0.racks();
             let stats = racks.get(rack).ok_or_else(|| unknown(rack))?;
-            sets(stats, &of.tag, |name| of.wants(name))
+            sets(stats, &query.tag, |name| query.wants(name))
         };
         match sets {
-            Some(sets) => self.0.read(rack, &sets, of),
+            Some(sets) => self.0.read(&sets, Asked { rack, window, query }),
             None => Ok(Vec::new()),
         }
     }
@@ -165,8 +140,8 @@ fn finish(plan: &Plan, mut row: Row, wants: impl Fn(&str) -> bool) -> Row {
 }
 
 impl Inner {
-    fn read(&self, rack: &RackId, sets: &Sets, of: &RowsOf) -> Result<Vec<Row>> {
-        let whole = self.newest(rack, sets, of)?;
+    fn read(&self, sets: &Sets, of: Asked<'_>) -> Result<Vec<Row>> {
+        let whole = self.newest(sets, of)?;
         let (Some(first), Some(last)) = (whole.keys().next(), whole.keys().next_back()) else {
             return Ok(Vec::new());
         };
@@ -174,15 +149,15 @@ impl Inner {
         let mut groups: ByTime<Groups> = BTreeMap::new();
         for owner in &sets.groups {
             let Some((group, name)) = &owner.group else { continue };
-            for (ts, totals) in self.kept(rack, sets, owner, of, range.clone())? {
+            for (ts, totals) in self.kept(sets, owner, of, range.clone())? {
                 groups.entry(ts).or_default().push(Named { group: *group, name: Arc::clone(name), totals });
             }
         }
-        let (whole, groups) = match &of.spans {
+        let (whole, groups) = match &of.query.spans {
             Some(spans) => self.joined(sets, of, spans, &whole, &groups),
             None => (whole, groups),
         };
-        let wants = |name: &str| of.wants(name);
+        let wants = |name: &str| of.query.wants(name);
         let row = |(ts, all): (Timestamp, Kept)| {
             let groups = groups.get(&ts).map_or(&[][..], Vec::as_slice);
             finish(&sets.plan, sets.plan.row(Some(ts), &all, groups, wants), wants)
@@ -194,7 +169,7 @@ impl Inner {
     fn joined(
         &self,
         sets: &Sets,
-        of: &RowsOf,
+        of: Asked<'_>,
         spans: &[Span],
         whole: &ByTime<Kept>,
         groups: &ByTime<Groups>,
@@ -223,17 +198,17 @@ impl Inner {
     }
 
     /// Totals of the whole, the newest as far as asked for.
-    fn newest(&self, rack: &RackId, sets: &Sets, of: &RowsOf) -> Result<BTreeMap<Timestamp, Kept>> {
-        let end = Timestamp(of.to.0.saturating_add(1));
-        let Some(newest) = of.newest else {
-            return self.kept(rack, sets, &sets.whole, of, of.from..end);
+    fn newest(&self, sets: &Sets, of: Asked<'_>) -> Result<BTreeMap<Timestamp, Kept>> {
+        let end = Timestamp(of.query.to.0.saturating_add(1));
+        let Some(newest) = of.query.newest else {
+            return self.kept(sets, &sets.whole, of, of.query.from..end);
         };
         let mut back = of.window.length_ms().saturating_mul(i64::try_from(newest).unwrap_or(i64::MAX));
         loop {
             back = back.saturating_mul(4);
-            let from = Timestamp(of.to.0.saturating_sub(back).max(of.from.0));
-            let mut kept = self.kept(rack, sets, &sets.whole, of, from..end)?;
-            if kept.len() >= newest || from == of.from {
+            let from = Timestamp(of.query.to.0.saturating_sub(back).max(of.query.from.0));
+            let mut kept = self.kept(sets, &sets.whole, of, from..end)?;
+            if kept.len() >= newest || from == of.query.from {
                 while kept.len() > newest {
                     kept.pop_first();
                 }
@@ -244,17 +219,16 @@ impl Inner {
 
     fn kept(
         &self,
-        rack: &RackId,
         sets: &Sets,
         owner: &Owner,
-        of: &RowsOf,
+        of: Asked<'_>,
         range: Range<Timestamp>,
     ) -> Result<BTreeMap<Timestamp, Kept>> {
         // Of a container's rows both are asked: what a group needs, and what the whole needs.
         let whole = *owner == sets.whole;
         let group = owner.group.as_ref().filter(|_| !whole).map(|(group, _)| *group);
-        let members = sets.plan.members_for(group, |name| of.wants(name));
-        let name = name::name(of.window, rack, &sets.plan, owner);
+        let members = sets.plan.members_for(group, |name| of.query.wants(name));
+        let name = name::name(of.window, of.rack, &sets.plan, owner);
         read(&self.rows, &name, &sets.plan, &members, range)
     }
 

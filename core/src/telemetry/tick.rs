@@ -27,7 +27,8 @@ const SWEEP_EVERY: u64 = 60;
 
 impl Telemetry {
     /// Does what is due once a second, until the last other handle is gone.
-    pub async fn run(self, inline: bool) {
+    pub async fn run(self) {
+        let inline = self.is_inline();
         let weak = Arc::downgrade(&self.0);
         let (clock, every) = (Arc::clone(&self.0.cx.clock), self.0.options.commit_every);
         drop(self);

@@ -32,11 +32,13 @@ const OPEN_BESIDES: i64 = 8;
 pub struct Options {
     /// How long a minute stays open after its end for samples that are still on their way; at most an hour.
     pub grace: Duration,
+    /// Whether windows longer than a minute are filled too. Whoever keeps minutes can add them up, by sets of cells.
+    pub coarser: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(10) }
+        Self { grace: Duration::from_secs(10), coarser: true }
     }
 }
 
@@ -84,7 +86,11 @@ impl Engine {
             open: VecDeque::new(),
             held: Table::new(layout),
             present: 0,
-            coarse: Window::COARSE.into_iter().map(|w| Coarse::new(layout, w, from)).collect(),
+            coarse: Window::COARSE
+                .into_iter()
+                .filter(|_| options.coarser)
+                .map(|w| Coarse::new(layout, w, from))
+                .collect(),
             slots: Slots::new(layout),
             maxima: Maxima::default(),
             behind: HashMap::new(),

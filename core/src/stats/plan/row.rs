@@ -100,15 +100,7 @@ impl Plan {
     /// Names of the columns that are kept of a set of things: of all of them (`None`) or of one of a group. Each
     /// stands beside what it is.
     pub fn members(&self, group: Option<usize>) -> Vec<(String, Member)> {
-        let mut members = vec![("held".to_owned(), Member::Held)];
-        for (_, rule) in self.rules.iter().filter(|(_, rule)| rule.group() == group) {
-            for (name, member) in self.members_of(rule) {
-                if !members.iter().any(|(_, known)| *known == member) {
-                    members.push((name, member));
-                }
-            }
-        }
-        members
+        self.members_for(group, |_| true)
     }
 
     /// As [`members`](Self::members), those that the wanted results need.

@@ -120,7 +120,7 @@ fn what_cannot_be_counted_is_refused_or_unknown() {
     }
     assert_eq!(engine.remove(0, Timestamp(i64::MIN)).unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(Layout::new(65, 0, 0).unwrap_err().fact("field"), Some("values"));
-    let long = Options { grace: std::time::Duration::from_secs(3601) };
+    let long = Options { grace: std::time::Duration::from_secs(3601), ..Options::default() };
     assert_eq!(Engine::new(layout(), long, Timestamp(DAY)).unwrap_err().kind(), ErrorKind::Invalid);
     let values = [f64::INFINITY, 1e300];
     Sample { values, max: [f64::NEG_INFINITY], predicates: 0xFF, ..good }.give(&mut engine).is_counted();
