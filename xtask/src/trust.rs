@@ -1,7 +1,7 @@
 //! `cargo xtask trust`: runs the checks of the crate `headframe-trust`, and their controls in a build that holds planted
 //! bugs.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use crate::workspace::{self, Workspace, capture, show};
 
@@ -11,6 +11,8 @@ pub const USAGE: &str = "trust NAME [--profile quick|ci|long] [--n N] [--seed S]
 const PACKAGE: &str = "headframe-trust";
 /// The options that the checks take themselves.
 const OPTIONS: [&str; 3] = ["--profile", "--n", "--seed"];
+/// How long one program may take in CI, many times what the slowest takes: what hangs is named, and not the whole of CI.
+const QUICK_WITHIN: Duration = Duration::from_secs(600);
 /// Planted bugs are compiled into a folder of their own: two builds would throw away each other's work.
 const PLANTED_TARGET: &str = "target/planted";
 
@@ -54,6 +56,11 @@ impl Asked {
             asked.options.extend([word.clone(), value.clone()]);
         }
         Ok(asked)
+    }
+
+    /// How long one program may take. Where the sizes are somebody's choice, so is that.
+    fn within(&self) -> Option<Duration> {
+        (self.builds.0 == Build::Quick).then_some(QUICK_WITHIN)
     }
 }
 
@@ -123,9 +130,10 @@ pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
         if let Some(caught) = caught {
             command.args(["--control-caught", if caught { "true" } else { "false" }]);
         }
-        let status = command.status().map_err(|e| Failure::Failed(e.to_string()))?;
-        if !status.success() {
-            failed.push(*name);
+        match workspace::status(&mut command, asked.within()) {
+            Ok(status) if status.success() => {}
+            Ok(_) => failed.push((*name).to_owned()),
+            Err(why) => failed.push(format!("{name} ({why})")),
         }
     }
     let controls = if asked.control { "with their controls" } else { "without controls" };
@@ -140,7 +148,8 @@ fn control(ws: &Workspace, asked: &Asked, name: &str, bug: &str) -> Result<bool,
     let (_, planted) = asked.builds;
     let mut command = program(ws, planted, &["run", name, "--planted"]);
     command.args(&asked.options).env("HEADFRAME_PLANTED", bug);
-    let output = command.output().map_err(|e| format!("the control of {name}: {e}"))?;
+    let output = workspace::output(&mut command, asked.within());
+    let output = output.map_err(|e| format!("the control of {name}: {e}"))?;
     let line = String::from_utf8_lossy(&output.stdout);
     eprintln!("control of {name} ({bug}): {}", line.trim());
     if line.trim().is_empty() && !output.status.success() {

@@ -3,8 +3,11 @@
 use std::{
     ffi::OsString,
     fs,
+    io::Read,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The repository that the commands work on.
@@ -90,6 +93,51 @@ pub fn capture(command: &mut Command) -> Result<String, String> {
     Err(format!("{} ended with {}\n{why}", line(command), output.status))
 }
 
+/// Runs a program with its output shown, and ends it when it takes longer than `within`.
+pub fn status(command: &mut Command, within: Option<Duration>) -> Result<ExitStatus, String> {
+    let mut child = command.spawn().map_err(|e| e.to_string())?;
+    end(&mut child, within)
+}
+
+/// The same, and gives what it printed.
+pub fn output(command: &mut Command, within: Option<Duration>) -> Result<Output, String> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|e| e.to_string())?;
+    let (out, err) = (read(child.stdout.take()), read(child.stderr.take()));
+    let ended = end(&mut child, within);
+    let bytes = |reader: thread::JoinHandle<Vec<u8>>| reader.join().unwrap_or_default();
+    let (stdout, stderr) = (bytes(out), bytes(err));
+    let said = String::from_utf8_lossy(&stderr).into_owned();
+    let status = ended.map_err(|why| format!("{why}\n{said}"))?;
+    Ok(Output { status, stdout, stderr })
+}
+
+fn read(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error is shown all the same.
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        bytes
+    })
+}
+
+#[allow(clippy::disallowed_methods, reason = "it is real time that a hanging program takes")]
+fn end(child: &mut Child, within: Option<Duration>) -> Result<ExitStatus, String> {
+    let Some(within) = within else { return child.wait().map_err(|e| e.to_string()) };
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
+            return Ok(status);
+        }
+        if start.elapsed() > within {
+            let killed = child.kill().and_then(|()| child.wait());
+            let told = killed.map_or_else(|e| format!(", and cannot be ended: {e}"), |_| String::new());
+            return Err(format!("did not end within {} s{told}", within.as_secs()));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// The command as one would type it.
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
@@ -150,6 +198,19 @@ serde.workspace = true
     fn reads_a_text_value() {
         assert_eq!(text(MANIFEST, "rust-version"), Some("1.91"));
         assert_eq!(text(MANIFEST, "rust"), None);
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_and_what_it_said_is_kept() {
+        let mut command = Command::new("sh");
+        let told =
+            output(command.args(["-c", "echo why >&2; exec sleep 60"]), Some(Duration::from_millis(300)));
+        assert_eq!(told.unwrap_err(), "did not end within 0 s\nwhy\n");
+        let status =
+            status(Command::new("sh").args(["-c", "exit 3"]), Some(Duration::from_secs(60))).unwrap();
+        assert_eq!(status.code(), Some(3));
+        let told = output(Command::new("sh").args(["-c", "echo out"]), None).unwrap();
+        assert_eq!(told.stdout, b"out\n");
     }
 
     #[test]

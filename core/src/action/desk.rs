@@ -40,6 +40,8 @@ struct Staged {
     headers: BTreeMap<ActionId, Arc<Header>>,
     rows: Vec<(ActionId, Vec<Json>)>,
     journal: BTreeMap<ActionId, Vec<Step>>,
+    /// Whose journal gets a row.
+    folded: Vec<ActionId>,
     /// States that calls had before, newest last.
     undo: Vec<(ActionId, u32, CallState)>,
     notes: Vec<Draft>,
@@ -325,6 +327,7 @@ impl Desk {
             let Some(calls) = self.calls.get_mut(&id) else { continue };
             let key = id.key().join(Key::number(calls.rows));
             calls.rows += 1;
+            self.staged.folded.push(id);
             let counts = calls.counts();
             let json = Batch::json(Space::Journal, &key, &steps)?;
             let rows = Rows::new().add(Space::Journal, &key, &json);
@@ -470,14 +473,13 @@ impl Desk {
                 calls.restore(n, before);
             }
         }
-        for (id, _) in &staged.rows {
-            self.calls.remove(id);
-        }
-        for id in staged.headers.keys() {
-            let rows = self.shared.store.scan_prefix(Space::Journal, &record::prefix(*id)).len();
-            if let Some(calls) = self.calls.get_mut(id) {
-                calls.rows = rows as u64;
+        for id in staged.folded {
+            if let Some(calls) = self.calls.get_mut(&id) {
+                calls.rows -= 1;
             }
+        }
+        for (id, _) in staged.rows {
+            self.calls.remove(&id);
         }
     }
 }

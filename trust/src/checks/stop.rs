@@ -1,6 +1,8 @@
 //! `f-stop`: whatever waits, hangs or fails, no send begins after a halt is acknowledged until two people lift it; and load
 //! that is shed goes at once, at the site's ramp, with a whole report.
 
+use std::time::Duration;
+
 use headframe_core::{
     action::{ActionId, BatchOptions, Draft, Engine, RightsSource, Shed, StopScope, policy::Rules},
     io::{Clock as _, Mono},
@@ -10,7 +12,7 @@ use serde_json::json;
 
 use super::Check;
 use crate::{
-    rig::{needed, simulate},
+    rig::{needed, simulate, within},
     run::{Case, Run},
     site::{Mood, Site, by, code, draft, header, name, thing, vote},
 };
@@ -48,6 +50,8 @@ const PENDING: usize = 1_000;
 const RESERVE: u64 = 2 << 20;
 const SECOND_MS: u64 = 1_000;
 const HOUR_MS: u64 = 3_600 * SECOND_MS;
+/// A caller of a stop that waits longer, in simulated time, waits for ever.
+const WAIT: Duration = Duration::from_secs(3_600);
 /// How long a report may take when a rack of the full figures hangs.
 const HOURS: u32 = 4;
 
@@ -57,6 +61,11 @@ fn run(run: &mut Run) -> Result<(), String> {
         if case.index.is_multiple_of(2) { simulate(halted(case)) } else { simulate(shed(case)) }
     });
     Ok(())
+}
+
+/// What a stop answers its caller.
+async fn returned<T>(what: &str, call: impl Future<Output = T>) -> Result<T, String> {
+    within(WAIT, call).await.ok_or_else(|| format!("{what} did not return within {WAIT:?}"))
 }
 
 /// A site under load.
@@ -79,7 +88,7 @@ impl Load {
         let mut site = Site::with_reserve(case, &racks, Rules::mos(), RightsSource::Claims, RESERVE).await?;
         site.options.in_flight = case.rng.usize(4..80);
         site.options.in_flight_per_rack = case.rng.usize(2..40);
-        site.options.call_within = std::time::Duration::from_secs(120);
+        site.options.call_within = Duration::from_secs(120);
         let hangs = case.rng.bool().then(|| RACKS[case.rng.usize(..4)]);
         for rack in RACKS {
             for n in 0..things {
@@ -156,7 +165,8 @@ async fn halted(case: &mut Case) -> Result<(), String> {
     }
     let asked = load.site.clock.mono();
     let on_their_way = load.site.plant.count();
-    let told = load.engine.halt(Some("smoke"), &by("eve")?).await;
+    let eve = by("eve")?;
+    let told = returned("the halt", load.engine.halt(Some("smoke"), &eve)).await?;
     let (acked, took) = (load.site.plant.count(), load.site.clock.mono().since(asked).as_millis());
     case.hit_if(on_their_way > 0, "halted with calls on their way");
     case.hit("halted");
@@ -170,7 +180,7 @@ async fn halted(case: &mut Case) -> Result<(), String> {
     still(case, &load, acked).await?;
     if told.is_ok() && !(case.index / 2).is_multiple_of(3) {
         case.hit("halted over a restart");
-        load.engine = load.site.restart(load.engine).await?;
+        load.engine = returned("the restart", load.site.restart(load.engine)).await??;
         still(case, &load, acked).await?;
     }
     if told.is_ok() {
@@ -192,7 +202,7 @@ async fn still(case: &mut Case, load: &Load, acked: usize) -> Result<(), String>
 /// Two different people lift it, and everything goes on.
 async fn lifted(case: &mut Case, load: &Load, acked: usize) -> Result<(), String> {
     let lift = async |who: &str| -> Result<_, String> {
-        Ok(load.engine.lift(StopScope::Halt, None, &by(who)?).await)
+        returned("the lift", load.engine.lift(StopScope::Halt, None, &by(who)?)).await
     };
     let first = lift("eve").await?;
     if !matches!(first, Ok(false)) {
@@ -231,11 +241,12 @@ async fn shed(case: &mut Case) -> Result<(), String> {
     let mut load = Load::new(case).await?;
     let ramp = f64::from(case.rng.u32(20..400));
     load.site.options.emergency_ramp_kw_per_s = ramp;
-    load.engine = load.site.restart(load.engine).await?;
+    load.engine = returned("the restart", load.site.restart(load.engine)).await??;
     load.site.pass(case.rng.u64(..3_000)).await;
     if case.rng.bool() {
         case.hit("shed while halted");
-        needed("not halted", load.engine.halt(None, &by("eve")?).await)?;
+        let eve = by("eve")?;
+        needed("not halted", returned("the halt", load.engine.halt(None, &eve)).await?)?;
     }
     load.trouble(case);
     case.hit("shed");
@@ -312,7 +323,12 @@ async fn report(
     mut calls: tokio::task::JoinSet<headframe_core::Result<headframe_core::action::Pushed>>,
 ) -> Result<(), String> {
     let all = load.things * 4;
-    while let Some(told) = calls.join_next().await {
+    loop {
+        let told = within(WAIT, calls.join_next()).await;
+        let Some(told) = told.ok_or_else(|| format!("the call to shed did not return within {WAIT:?}"))?
+        else {
+            return Ok(());
+        };
         let Ok(pushed) = told.map_err(|e| e.to_string())? else { continue };
         let id = pushed.id.ok_or_else(|| format!("nothing was shed: {:?}", pushed.errors))?;
         // Some 1,250 devices hang for two minutes each, 64 at a time, and twice that when it was asked twice.
@@ -328,5 +344,4 @@ async fn report(
             return Err(format!("the report of {all} targets says {counts:?}"));
         }
     }
-    Ok(())
 }

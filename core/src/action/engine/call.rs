@@ -31,6 +31,8 @@ pub(super) enum Next {
     Ended,
     /// It has not begun: the action is held.
     Held,
+    /// It has not begun: the store cannot keep that it does.
+    Unkept,
     /// It was certainly not sent, and may be tried again.
     Again,
 }
@@ -207,14 +209,15 @@ impl Inner {
             Ok(()) => Ok(true),
             // Somebody ended it while the target was looked at.
             Err(e) if e.code() == "ERR_CALL_DECIDED" => Err(Next::Ended),
-            // Held, halted or ended meanwhile; or it could not be made durable, so it must not be sent.
+            // Held, halted or ended meanwhile.
             Err(e) if e.kind() == ErrorKind::Conflict => Err(Next::Held),
             Err(error) if matches!(lane, Lane::Shed(..)) => {
                 tracing::error!(%error, action = %id, "load is shed though its journal cannot be written");
                 self.shared.sends_unrecorded(id, n);
                 Ok(false)
             }
-            Err(_) => Err(Next::Held),
+            // It could not be made durable, so it must not be sent.
+            Err(_) => Err(Next::Unkept),
         }
     }
 

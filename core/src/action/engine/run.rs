@@ -261,11 +261,12 @@ impl Inner {
             match self.call(&rack, n, attempts, &call, lane).await {
                 Next::Ended => return,
                 Next::Held => {}
-                Next::Again => {
-                    attempts += 1;
+                next @ (Next::Again | Next::Unkept) => {
+                    attempts += u16::from(next == Next::Again);
                     self.point("before_again").await;
                     self.pause().await;
-                    // It keeps its turn: behind one that hangs it might not get another.
+                    // It keeps its turn: behind one that hangs it might not get another, and while the store fails every
+                    // other would only be looked at for nothing.
                     if self.go(run, n) == Go::Now {
                         continue;
                     }
