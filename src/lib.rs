@@ -5,8 +5,8 @@
 //! This crate only re-exports: [`headframe_core`] and the drivers that are switched on as features.
 
 pub use headframe_core::{
-    Error, ErrorKind, Result, Secret, Sent, ThingId, action, audit, auth, discover, driver, error, io, model,
-    ork, query, rack, site, stats, store, units,
+    Error, ErrorKind, Result, Secret, Sent, ThingId, action, audit, auth, discover, driver, error, io,
+    metrics, model, ork, query, rack, site, stats, store, units,
 };
 #[cfg(feature = "history")]
 pub use headframe_core::{history, telemetry};

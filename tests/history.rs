@@ -12,6 +12,7 @@ use headframe::{
     auth::{Permissions, Principal},
     driver::Ports,
     io::{Clock, Ctx, Mono, SystemClock, Timestamp},
+    metrics::{Labels, Metric, Recorder},
     rack::{CollectorOptions, RackOptions},
     site::{Site, SiteBuilder},
 };
@@ -65,6 +66,21 @@ fn who() -> Principal {
 
 async fn ask(site: &Site, method: &str, params: Value) -> Value {
     site.orchestrator().call(&who(), method, &params.to_string()).await.unwrap()
+}
+
+/// What a site counts, by name and labels.
+#[derive(Debug, Default)]
+struct Measured(Vec<(String, f64)>);
+
+impl Recorder for Measured {
+    fn counter(&mut self, metric: &'static Metric, labels: Labels<'_>, value: u64) {
+        self.gauge(metric, labels, value as f64);
+    }
+
+    fn gauge(&mut self, metric: &'static Metric, labels: Labels<'_>, value: f64) {
+        let labels: Vec<_> = labels.iter().map(|(_, value)| *value).collect();
+        self.0.push((format!("{} {}", metric.name, labels.join(" ")), value));
+    }
 }
 
 /// Waits until a row of the one-minute statistics is of `n` miners.
@@ -137,6 +153,18 @@ async fn readings_become_statistics_and_stay() {
     assert!(until.0 > START, "nothing is durable: {until:?}");
     let counters = site.telemetry().unwrap().counters();
     assert_eq!((counters.dropped, counters.failures, counters.late), (0, 0, 0), "{counters:?}");
+    let mut measured = Measured::default();
+    site.measure(&mut measured);
+    let of =
+        |name: &str| measured.0.iter().filter(|(of, _)| of.starts_with(name)).map(|(_, n)| n).sum::<f64>();
+    assert_eq!(of("headframe_rack_things miner-wm-m50s-hall-1 online"), 3.0, "{measured:?}");
+    assert!(of("headframe_rack_polls_total miner-am-s21-hall-1") > 0.0, "{measured:?}");
+    assert!(of("headframe_history_samples readings") >= 5.0, "{measured:?}");
+    assert!(of("headframe_store_commits_total") > 0.0, "{measured:?}");
+    assert_eq!(
+        of("headframe_last_rows_dropped_total") + of("headframe_telemetry_readings_dropped_total"),
+        0.0
+    );
     let end = cx.clock.wall().0;
     site.shutdown(Duration::from_secs(5)).await.unwrap();
     fleet.stop().await;

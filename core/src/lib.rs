@@ -14,6 +14,7 @@ pub mod error;
 pub mod history;
 mod id;
 pub mod io;
+pub mod metrics;
 pub mod model;
 #[cfg(feature = "store")]
 pub mod ork;
@@ -44,4 +45,9 @@ mod pages {
     pub struct Actions;
     #[doc = include_str!("../../docs/policy.md")]
     pub struct Policy;
+    #[doc = include_str!("../../docs/counters.md")]
+    pub struct Counters;
+    #[cfg(feature = "history")]
+    #[doc = include_str!("../../docs/telemetry.md")]
+    pub struct Telemetry;
 }

@@ -33,6 +33,8 @@ const CORE: &[(&str, &[&str])] = &[
     ),
     // Series are asked of things that a filter chooses.
     ("telemetry", &["error", "id", "io", "model", "query", "stats", "history", "rack"]),
+    // What other modules count, under the names that are documented.
+    ("metrics", &["discover", "rack", "stats", "store", "history", "telemetry"]),
     ("auth", &["error"]),
     ("audit", &["error", "io", "store", "planted"]),
     (
@@ -45,6 +47,7 @@ const CORE: &[(&str, &[&str])] = &[
             "error",
             "id",
             "io",
+            "metrics",
             "model",
             "query",
             "store",

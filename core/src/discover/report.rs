@@ -101,6 +101,8 @@ pub struct ReportCounts {
     pub malformed: u64,
     /// Reports dropped because their sender, or all together, sent too many.
     pub limited: u64,
+    /// Reports that streams did not get because they were read too slowly, over all streams.
+    pub missed: u64,
 }
 
 #[derive(Debug)]
@@ -163,11 +165,13 @@ impl Hub {
         self.counts.reports += 1;
         let from = sender.ip().to_canonical();
         let at = cx.clock.wall();
+        let missed = &mut self.counts.missed;
         let report = IpReport { family, ip: ip.unwrap_or(from), reported_ip: ip, sender, mac, at };
         self.subscribers.retain(|s| match s.sender.try_send(report.clone()) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(_)) => {
                 s.missed.fetch_add(1, Ordering::Relaxed);
+                *missed += 1;
                 true
             }
             Err(mpsc::error::TrySendError::Closed(_)) => false,

@@ -18,6 +18,7 @@ use crate::{
     action::Engine,
     driver,
     io::Ctx,
+    metrics::{Measured, Recorder},
     ork::{Move, Orchestrator},
     query::{Query, QueryPage},
     rack::{
@@ -220,6 +221,20 @@ impl Site {
     /// How the collectors of all racks do, summed up; of latenesses the worst.
     pub fn counts(&self) -> Counts {
         self.racks.values().map(|rack| rack.counts()).fold(Counts::default(), Counts::plus)
+    }
+
+    /// Gives every number that the site counts to a recorder: see [`metrics`](crate::metrics) for what they are. It reads
+    /// counters, and waits for a commit to the history that is under way.
+    pub fn measure(&self, to: &mut dyn Recorder) {
+        for (id, rack) in &self.racks {
+            rack.counts().measure(id.as_str(), to);
+        }
+        self.things.store().health().measure("", to);
+        self.last.store().measure("", to);
+        #[cfg(feature = "history")]
+        if let Some(telemetry) = self.archive.telemetry() {
+            telemetry.counters().measure("", to);
+        }
     }
 
     /// Ends the site in order. No call of an action begins any more, and those under way have `bound` to end; then all

@@ -19,6 +19,8 @@ mod series;
 mod tick;
 
 pub use options::{Disks, TelemetryOptions};
+#[cfg(feature = "arrow")]
+pub use port::arrow;
 pub use port::{ExportQuery, Exported, ImportOptions, Imported, TelemetryBackup, code as port_code};
 pub use rack::RackFacts;
 pub use series::{

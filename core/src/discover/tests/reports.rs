@@ -100,6 +100,7 @@ async fn a_reader_that_does_not_come_is_told_what_it_missed() {
         device.send_to(b"10.0.0.7", antminer).await.unwrap();
     }
     wait(&cx, Duration::from_millis(1)).await;
+    assert_eq!((listener.counts().reports, listener.counts().missed), (300, 44));
     assert_eq!(lazy.next().await, Some(ReportEvent::Missed(44)));
     for _ in 0..256 {
         assert_eq!(report(&mut lazy).await.mac, None);

@@ -2,10 +2,8 @@
 
 use std::{fmt::Write as _, io};
 
-use super::code;
-use crate::{Error, ErrorKind, Result};
-
-pub(super) const OP: &str = "telemetry.export_csv";
+use super::failed;
+use crate::Result;
 
 /// A field that begins with one of these is a formula to spreadsheets.
 const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
@@ -83,11 +81,6 @@ impl<'a> Csv<'a> {
     pub fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(failed)
     }
-}
-
-fn failed(e: io::Error) -> Error {
-    let text = format!("the output could not be written: {e}. What was written is not all");
-    Error::new(ErrorKind::Unreachable, OP, text).code_as(code::OUTPUT).caused_by(e)
 }
 
 #[cfg(test)]

@@ -1,17 +1,23 @@
-//! History brought in from MiningOS, given out as CSV, and copied as a whole.
+//! History brought in from MiningOS, given out as CSV, Arrow or Parquet, and copied as a whole.
 
+#[cfg(feature = "arrow")]
+pub mod arrow;
 mod backup;
 mod csv;
 mod export;
 mod import;
 mod line;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod readings;
 mod results;
+mod table;
 #[cfg(test)]
 #[cfg(feature = "testkit")]
 mod tests;
 mod there;
 
+use crate::{Error, ErrorKind};
 pub use backup::TelemetryBackup;
 pub use export::{ExportQuery, Exported};
 pub use import::{ImportOptions, Imported};
@@ -29,3 +35,9 @@ pub mod code {
 }
 
 const DAY_MS: i64 = 86_400_000;
+
+/// The output took no more.
+fn failed(e: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let text = format!("the output could not be written: {e}. What was written is not all");
+    Error::new(ErrorKind::Unreachable, table::OP, text).code_as(code::OUTPUT).caused_by(e)
+}

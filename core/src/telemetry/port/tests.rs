@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// Noon of 2025-11-26.
-const NOON: i64 = 1_764_158_400_000;
-const DAY: i64 = super::DAY_MS;
-const ALL: std::ops::Range<Timestamp> = Timestamp(0)..Timestamp(MAX_TS + 1);
+pub(super) const NOON: i64 = 1_764_158_400_000;
+pub(super) const DAY: i64 = super::DAY_MS;
+pub(super) const ALL: std::ops::Range<Timestamp> = Timestamp(0)..Timestamp(MAX_TS + 1);
 
-fn open_on(readings: &MemDisk, rows: &MemDisk) -> Telemetry {
+pub(super) fn open_on(readings: &MemDisk, rows: &MemDisk) -> Telemetry {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let clock = SystemClock::starting_at(Timestamp(NOON + 400 * DAY));
     let cx = Ctx::new(Arc::new(clock), Arc::new(SeededRng::new(7)), Arc::new(MemNet::new()));
@@ -39,15 +39,15 @@ fn disks(readings: &MemDisk, rows: &MemDisk) -> Disks {
     Disks { readings: Arc::new(readings.clone()), rows: Arc::new(rows.clone()) }
 }
 
-fn open() -> Telemetry {
+pub(super) fn open() -> Telemetry {
     open_on(&MemDisk::new(1), &MemDisk::new(2))
 }
 
-fn import(telemetry: &Telemetry, text: &str) -> Imported {
+pub(super) fn import(telemetry: &Telemetry, text: &str) -> Imported {
     telemetry.import(&mut BufReader::new(text.as_bytes()), &ImportOptions::default()).unwrap()
 }
 
-fn thing(name: &str) -> ThingId {
+pub(super) fn thing(name: &str) -> ThingId {
     ThingId::new(name).unwrap()
 }
 
@@ -55,7 +55,7 @@ fn reading(ts: i64, power: f64, status: &str) -> Value {
     json!({"ts": ts, "err": null, "snap": {"stats": {"power_w": power, "status": status, "fans": [{"rpm": 25}], "mhz": "25"}}})
 }
 
-fn line(name: &str, rows: &[Value]) -> String {
+pub(super) fn line(name: &str, rows: &[Value]) -> String {
     format!("{}\n", json!({"thing": name, "rows": rows}))
 }
 
