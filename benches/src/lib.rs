@@ -2,8 +2,10 @@
 //! and memory.
 
 pub mod cpu;
+pub mod hand;
 pub mod place;
 pub mod simulator;
+pub mod stage;
 
 use clap::ValueEnum;
 use headframe::{Error, Result, ThingId, driver::Ports, model::ThingConf};

@@ -80,12 +80,33 @@ pub(super) fn read_block(bytes: &[u8], place: &Place) -> Option<Vec<Entry>> {
     let mut from = Cursor::new(bytes);
     let mut entries = Vec::with_capacity(ENTRIES);
     while from.left() > 0 {
-        entries.push(entry(&mut from)?);
+        let (owner, chunk) = entry(&mut from)?;
+        entries.push((owner.into(), chunk));
     }
     Some(entries)
 }
 
-fn entry(from: &mut Cursor<'_>) -> Option<Entry> {
+/// Adds the chunks of an owner in a block.
+pub(super) fn find_in_block(
+    bytes: &[u8],
+    place: &Place,
+    owner: &str,
+    chunks: &mut Vec<ChunkRef>,
+) -> Option<()> {
+    if crc32fast::hash(bytes) != place.crc {
+        return None;
+    }
+    let mut from = Cursor::new(bytes);
+    while from.left() > 0 {
+        let (of, chunk) = entry(&mut from)?;
+        if of == owner {
+            chunks.push(chunk);
+        }
+    }
+    Some(())
+}
+
+fn entry<'b>(from: &mut Cursor<'b>) -> Option<(&'b str, ChunkRef)> {
     let owner = from.str()?;
     let at = from.varint()?;
     let small = |from: &mut Cursor<'_>| from.varint().and_then(|v| u32::try_from(v).ok());
@@ -96,7 +117,7 @@ fn entry(from: &mut Cursor<'_>) -> Option<Entry> {
     let shape = Place { at: from.varint()?, len: small(from)?, crc: from.u32()? };
     let sound = dir <= head && head <= len && rows > 0 && first <= last;
     let chunk = ChunkRef { at, dir, head, len, crc, flags, rows, values, first, last, shape };
-    (sound && owner.len() <= MAX_OWNER_BYTES).then(|| (owner.into(), chunk))
+    (sound && owner.len() <= MAX_OWNER_BYTES).then_some((owner, chunk))
 }
 
 /// The blocks that may hold an owner.
@@ -147,6 +168,12 @@ mod tests {
                 fence[blocks_of(&fence, &owner)].iter().flat_map(read).filter(|e| *e.0 == *owner).collect();
             let expected: Vec<Entry> = all.iter().filter(|e| *e.0 == *owner).cloned().collect();
             assert_eq!(found, expected);
+            let mut chunks = Vec::new();
+            for Fence { place, .. } in &fence[blocks_of(&fence, &owner)] {
+                let at = (place.at - 1_000) as usize;
+                find_in_block(&bytes[at..at + place.len as usize], place, &owner, &mut chunks).unwrap();
+            }
+            assert_eq!(chunks, expected.into_iter().map(|(_, chunk)| chunk).collect::<Vec<_>>());
         }
         for owner in ["", "thing-0005", "zzz"] {
             let mut found = fence[blocks_of(&fence, owner)].iter().flat_map(read);
@@ -156,5 +183,6 @@ mod tests {
         let mut block = bytes[(place.at - 1_000) as usize..][..place.len as usize].to_vec();
         block[17] ^= 4;
         assert_eq!(read_block(&block, &place), None);
+        assert_eq!(find_in_block(&block, &place, "thing-006", &mut Vec::new()), None);
     }
 }

@@ -96,7 +96,8 @@ impl History {
             let chunks = self.chunks(view, owner, span)?;
             let disjoint = chunks.windows(2).all(|pair| pair[0].1.last < pair[1].1.first);
             let order = !disjoint || !recent.is_empty();
-            let mut points = Vec::new();
+            let rows: usize = chunks.iter().map(|(_, chunk)| chunk.rows as usize).sum();
+            let mut points = Vec::with_capacity(recent.len() + rows);
             for (file, chunk) in &chunks {
                 let picked = file.pick(&self.core.files, chunk, &[member], order)?;
                 let range = within(&picked.ts, span);

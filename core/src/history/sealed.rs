@@ -11,7 +11,7 @@ use super::{
     disk::DiskFile,
     fault::{OP_READ, corrupt, failed, newer},
     handle::{Handle, Handles, OpenFile},
-    index::{Entry, Fence, blocks_of, read_block},
+    index::{Entry, Fence, blocks_of, find_in_block, read_block},
     name::Kind,
     table::Chunk,
     types::{MAX_MEMBERS, Shape},
@@ -239,9 +239,10 @@ impl Sealed {
     pub fn find(&self, files: &Files, owner: &str) -> Result<Vec<ChunkRef>> {
         self.with(files, |open| {
             let mut chunks = Vec::new();
-            for block in blocks_of(&open.head.fence, owner) {
-                let entries = self.read_block(open, block)?.into_iter();
-                chunks.extend(entries.filter(|(of, _)| **of == *owner).map(|(_, chunk)| chunk));
+            for Fence { place, .. } in &open.head.fence[blocks_of(&open.head.fence, owner)] {
+                let bytes = read_place(&*open.file, self.name(), *place)?;
+                let found = find_in_block(&bytes, place, owner, &mut chunks);
+                found.ok_or_else(|| self.bad("its index makes no sense"))?;
             }
             Ok(chunks)
         })

@@ -144,6 +144,11 @@ impl Telemetry {
         &self.0.raw
     }
 
+    /// The history of rows, whose names are Headframe's own.
+    pub fn statistics(&self) -> &History {
+        &self.0.rows
+    }
+
     /// What became of readings and rows.
     pub fn counters(&self) -> TelemetryCounters {
         let inner = &self.0;

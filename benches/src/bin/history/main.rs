@@ -222,14 +222,21 @@ fn sum(args: &Args, history: &History, things: std::ops::Range<usize>, end: i64)
     for thing in things {
         let owner = format!("miner-{thing:05}");
         let points = history.series_with_gaps(&owner, POWER, Timestamp(START)..Timestamp(end))?.points;
+        let (mut step, mut step_end) = (0, START + STEP_MS);
         for (i, (ts, value)) in points.iter().enumerate() {
             let next = points.get(i + 1).map_or(end, |(next, _)| *next);
             let until = next.min(ts + hold);
+            if value.is_nan() {
+                continue;
+            }
             let mut from = *ts;
-            while from < until && !value.is_nan() {
-                let step = (from - START) / STEP_MS;
-                let to = until.min(START + (step + 1) * STEP_MS);
-                sums[usize::try_from(step).unwrap_or(0)] += value * (to - from) as f64;
+            while from < until {
+                if from >= step_end {
+                    step = usize::try_from((from - START) / STEP_MS).unwrap_or(0);
+                    step_end = START + (step as i64 + 1) * STEP_MS;
+                }
+                let to = until.min(step_end);
+                sums[step] += value * (to - from) as f64;
                 from = to;
             }
         }

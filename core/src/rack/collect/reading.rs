@@ -71,6 +71,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// A good reading, for programs that measure or test what takes readings.
+    #[cfg(feature = "testkit")]
+    pub fn made(thing: ThingId, seq: u64, ts: Timestamp, took: Duration, snapshot: Snapshot) -> Self {
+        Self { thing, seq, ts, took, outcome: Ok(Arc::new(snapshot)), link: Link::Online, good: None }
+    }
+
     /// The reading in MiningOS's form: the snapshot itself, `offline` for a thing that cannot be reached, or
     /// `error` for one that answered or was seen a moment ago, with the error's code as `msg` and its whole text
     /// beside it. Never an older snapshot.
