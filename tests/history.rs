@@ -15,6 +15,11 @@ use headframe::{
     metrics::{Labels, Metric, Recorder},
     rack::{CollectorOptions, RackOptions},
     site::{Site, SiteBuilder},
+    stats::{
+        Json, Semantics, families,
+        fold::{FoldRequest, fold_mos},
+        tally,
+    },
 };
 use headframe_sim::Fleet;
 use serde_json::{Value, json};
@@ -129,6 +134,7 @@ async fn readings_become_statistics_and_stay() {
     let now = ask(&site, "tailLog", json!({"type": "miner", "key": "stat-rtd", "tag": "t-miner"})).await;
     assert_eq!(now[0]["type_cnt"], json!({"miner-wm-m50s": 3, "miner-am-s21": 2}), "{now}");
     assert!(now[0].get("ts").is_none(), "what is so now has no time stamp");
+    singles(&site, ts, power).await;
     days(&cx, &site, power).await;
     let nobody = json!({"type": "miner", "key": "stat-1m", "tag": "zone-x"});
     assert_eq!(ask(&site, "tailLog", nobody).await, json!([]));
@@ -183,6 +189,19 @@ async fn readings_become_statistics_and_stay() {
     site.shutdown(Duration::from_secs(5)).await.unwrap();
 }
 
+/// Values of single miners, of now and of a minute.
+async fn singles(site: &Site, ts: i64, power: f64) {
+    for key in ["stat-rtd", "stat-1m"] {
+        let params = json!({"type": "miner", "key": key, "tag": "t-miner", "limit": 1, "start": ts,
+            "aggrFields": {"status_group_aggr": 1, "power_mode_group_aggr": 1, "power_w_group_aggr": 1}});
+        let each = &ask(site, "tailLog", params).await[0];
+        // Nobody has said where they stand.
+        assert_eq!(each["status_group_aggr"], json!({"undefined-undefined": "mining"}), "{key}: {each}");
+        let watts = each["power_w_group_aggr"]["undefined-undefined"].as_f64().unwrap();
+        assert!(watts > power / 10.0 && watts < power / 2.0, "{key}: {watts} of {power} W");
+    }
+}
+
 /// The day so far, by day, by month and as a whole.
 async fn days(cx: &Ctx, site: &Site, power: f64) {
     while cx.clock.wall().0 < START + 6 * 60_000 {
@@ -204,6 +223,85 @@ async fn days(cx: &Ctx, site: &Site, power: f64) {
     assert!(near(&answer[1]["data"][0]["val"]["power_w_avg_aggr"]), "{answer}");
     assert!(near(&answer[2]["data"]["power_w_avg_aggr"]), "{answer}");
     assert_eq!(answer[3], json!({"type": 5, "data": {}, "error": "ERR_TYPE_INVALID"}));
+}
+
+/// What MiningOS would have stored at `ts`, by the pure folds over what things had said by then.
+async fn possible_rows(site: &Site, ts: i64) -> Vec<Value> {
+    // A poll that had begun by then may have ended later.
+    let mut sets: Vec<Vec<Value>> = vec![Vec::new()];
+    for id in site.things().ids() {
+        let ext = serde_json::to_value(site.things().get(&id).unwrap().listing()).unwrap();
+        let log =
+            json!({"type": "miner", "key": "thing-5m", "tag": id, "start": START, "end": ts, "limit": 2});
+        let said = ask(site, "tailLog", log).await;
+        let one = |last: &Value| json!({"entry": {"last": last, "info": ext["info"]}, "ext": ext});
+        let said: Vec<Value> = said.as_array().unwrap().iter().map(one).collect();
+        let with = |set: Vec<Value>| {
+            said.iter()
+                .map(move |one| set.iter().chain([one]).cloned().collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        };
+        sets = sets.into_iter().flat_map(with).collect();
+    }
+    let folded = |things: &Vec<Value>| {
+        let row = |kind: &str| {
+            let of = things.iter().filter(|thing| thing["ext"]["type"] == kind);
+            let of = of.map(|thing| Json { entry: &thing["entry"], ext: thing.get("ext") });
+            let mut row = tally(&families::mos_spec(kind).unwrap(), Semantics::MiningOs, of);
+            row.insert("ts".into(), ts.into());
+            Value::Object(row)
+        };
+        let rows = ["miner-am-s21", "miner-wm-m50s"].map(row);
+        let fold = families::fold("miner").unwrap();
+        Value::Object(fold_mos(&fold, &rows, &FoldRequest::default()).remove(0))
+    };
+    sets.iter().map(folded).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_is_mos_compatible_stores_what_miningos_would_and_keeps_it() {
+    let (cx, folder) = (quick(START), Folder::new("history-mos"));
+    let site = builder().mos_compatible(true).create(&cx, folder.path()).await.unwrap();
+    let fleet = filled(&cx, &site, 72).await;
+    let log = json!({"type": "miner", "key": "stat-5m", "tag": "t-miner"});
+    let mut rows = json!([]);
+    while rows.as_array().unwrap().is_empty() && cx.clock.wall().0 < START + 20 * 60_000 {
+        cx.clock.sleep_until(cx.clock.mono() + Duration::from_secs(5)).await;
+        rows = ask(&site, "tailLog", log.clone()).await;
+    }
+    let row = rows[0].clone();
+    let ts = row["ts"].as_i64().unwrap();
+    assert_eq!((ts % 300_000, &row["aggrCount"]), (0, &json!(2)), "{row}");
+    assert_eq!(row["type_cnt"], json!({"miner-wm-m50s": 3, "miner-am-s21": 2}));
+    assert!(row["power_w_sum_aggr"].as_f64().unwrap() > 5_000.0, "{row}");
+    let possible = possible_rows(&site, ts).await;
+    assert!(possible.contains(&row), "{row} is none of {}: {}", possible.len(), possible[0]);
+    let now = ask(&site, "tailLog", json!({"type": "miner", "key": "stat-rtd", "tag": "t-miner"})).await;
+    assert_eq!((&now[0]["type_cnt"], now[0].get("ts")), (&row["type_cnt"], None), "{now}");
+    assert_eq!(now[0]["status_group_aggr"], json!({}), "MiningOS has it of M63s alone");
+    let end = cx.clock.wall().0;
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    fleet.stop().await;
+
+    let site = builder().mos_compatible(true).open(&quick(end + 1_000), folder.path()).await.unwrap();
+    let mut again = log.clone();
+    (again["start"], again["end"]) = (json!(ts), json!(ts));
+    assert_eq!(ask(&site, "tailLog", again).await, json!([row]));
+    let day =
+        json!({"type": "miner", "startDate": "2026-11-26T00:00:00Z", "endDate": "2026-11-26T23:59:59.999Z"});
+    let days = ask(&site, "tailLogCustomRangeAggr", json!({"keys": [day]})).await;
+    assert_eq!(days, json!([{"type": "miner", "data": {}, "error": null}]), "no three hours have passed");
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+
+    // Without the option the corrected statistics of the same time are there.
+    let site = builder().open(&quick(end + 2_000), folder.path()).await.unwrap();
+    let mut again = log.clone();
+    (again["start"], again["end"]) = (json!(ts), json!(ts));
+    let corrected = ask(&site, "tailLog", again).await;
+    assert_eq!((corrected[0]["ts"].as_i64(), corrected.as_array().unwrap().len()), (Some(ts), 1));
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
+    let error = builder().history(None).mos_compatible(true).open(&quick(end + 3_000), folder.path()).await;
+    assert!(error.unwrap_err().to_string().contains("mosCompatible"));
 }
 
 async fn said_power(site: &Site) -> f64 {

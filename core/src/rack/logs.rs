@@ -19,6 +19,10 @@ pub enum LogKey {
     Now,
     /// `thing-5m`: readings of one thing, whose id is the tag.
     Thing,
+    /// `stat-startup`: whether more than half of the miners that are known mine, by five minutes.
+    Startup,
+    /// `stat-shares-1m`, `stat-shares-30m`: shares of miners by window, added.
+    Shares(Window),
 }
 
 impl LogKey {
@@ -30,9 +34,13 @@ impl LogKey {
         match key {
             "stat-rtd" => Ok(Self::Now),
             "thing-5m" => Ok(Self::Thing),
+            "stat-startup" => Ok(Self::Startup),
+            "stat-shares-1m" => Ok(Self::Shares(Window::M1)),
+            "stat-shares-30m" => Ok(Self::Shares(Window::M30)),
             _ => Window::named(key).map(Self::Stat).ok_or_else(|| {
                 let windows: Vec<&str> = Window::ALL.into_iter().map(Window::name).collect();
-                let why = format!("takes stat-rtd, thing-5m or one of {}", windows.join(", "));
+                let others = "stat-rtd, thing-5m, stat-startup, stat-shares-1m, stat-shares-30m";
+                let why = format!("takes {others} or one of {}", windows.join(", "));
                 Error::invalid("rack.tail", "key", why).code_as("ERR_LOG_KEY_NOTFOUND")
             }),
         }
@@ -58,17 +66,24 @@ pub struct TailQuery {
     /// One row for each of these spans, whose time stamp is the span's end, in place of one for each window: what was held
     /// over the span, as if it were one window. Only for statistics by window.
     pub spans: Option<Vec<Span>>,
+    /// Neither a begin nor an end was asked for: MiningOS gives the newest hundred rows then.
+    pub open: bool,
 }
 
 impl TailQuery {
     /// All rows of a log with time stamps from `from` to `to`, both included.
     pub fn new(key: LogKey, tag: &str, from: Timestamp, to: Timestamp) -> Self {
-        Self { key, tag: tag.into(), from, to, newest: None, wanted: None, spans: None }
+        Self { key, tag: tag.into(), from, to, newest: None, wanted: None, spans: None, open: false }
     }
 
     /// Whether a result of statistics is wanted.
     pub fn wants(&self, name: &str) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains(name))
+    }
+
+    /// Whether a result is wanted by its name, and not only because all are.
+    pub fn names(&self, name: &str) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| wanted.contains(name))
     }
 }
 
@@ -80,6 +95,9 @@ pub enum Tail {
     Rows(Vec<Row>),
     /// Readings in MiningOS's form.
     Documents(Vec<Value>),
+    /// Results as MiningOS stores them, `{ts, <name>: …}`, to be folded as MiningOS does. Where spans were asked for, these
+    /// are the rows from the first to the last of them, which are still to be cut.
+    Mos(Vec<Value>),
 }
 
 /// Where a rack's logs are.

@@ -34,6 +34,8 @@ pub struct SiteBuilder {
     actions: EngineOptions,
     #[cfg(feature = "history")]
     history: Option<TelemetryOptions>,
+    #[cfg(feature = "history")]
+    mos_compatible: bool,
 }
 
 impl SiteBuilder {
@@ -51,6 +53,8 @@ impl SiteBuilder {
             actions,
             #[cfg(feature = "history")]
             history: Some(TelemetryOptions::default()),
+            #[cfg(feature = "history")]
+            mos_compatible: false,
         }
     }
 
@@ -60,6 +64,17 @@ impl SiteBuilder {
     #[must_use]
     pub fn history(mut self, options: Option<TelemetryOptions>) -> Self {
         self.history = options;
+        self
+    }
+
+    /// Whether tail logs and statistics are those that MiningOS itself would have stored, mistakes included
+    /// (`mosCompatible`); off without this. Such a site keeps a history: without one it does not open.
+    ///
+    /// See [`TelemetryOptions::mos_compatible`], which it turns on.
+    #[cfg(feature = "history")]
+    #[must_use]
+    pub fn mos_compatible(mut self, on: bool) -> Self {
+        self.mos_compatible = on;
         self
     }
 
@@ -159,6 +174,11 @@ impl SiteBuilder {
     /// What is wrong with the description, before any file is touched.
     fn check(&self) -> Result<()> {
         self.actions.check()?;
+        #[cfg(feature = "history")]
+        if self.mos_compatible && self.history.is_none() {
+            let why = "needs a history: give one, or leave this off";
+            return Err(Error::invalid("site.open", "mosCompatible", why));
+        }
         let mut ids = BTreeSet::new();
         for (thing_type, name, options, _) in &self.racks {
             let id = RackInfo::new(thing_type, name)?.id;
@@ -206,12 +226,17 @@ impl SiteBuilder {
             OrkOptions { things: Some(Arc::clone(&things)), ..self.orchestrator },
         )?;
         let images = Arc::new(Images::new(self.firmware));
+        #[cfg(feature = "history")]
+        let history = self.history.map(|options| {
+            let mos_compatible = options.mos_compatible || self.mos_compatible;
+            TelemetryOptions { mos_compatible, ..options }
+        });
         let archive = Archive::open(
             cx,
             dir,
             &things,
             #[cfg(feature = "history")]
-            self.history,
+            history,
         )?;
         let mut racks = BTreeMap::new();
         for (thing_type, name, options, conf) in self.racks {

@@ -69,6 +69,22 @@ pub fn spec(thing_type: &str) -> Option<Arc<Spec>> {
     variant(thing_type).map(|variant| Arc::clone(&variant.spec))
 }
 
+/// The operations that MiningOS itself has for a type: of those of [`spec`] not the ones that only Headframe gives to its
+/// vendor. A type of which MiningOS knows nothing has those of [`spec`].
+pub fn mos_spec(thing_type: &str) -> Option<Arc<Spec>> {
+    let spec = spec(thing_type)?;
+    let is = |prefix: &str| thing_type.starts_with(prefix);
+    let has = |name: &str, on_demand: bool| match name {
+        _ if on_demand => is("miner-wm-m63"),
+        "pools_accepted_shares_total" | "pools_rejected_shares_total" | "pools_stale_shares_total" => {
+            is("miner-wm-")
+        }
+        "alerts_cnt" => !is("powermeter-abb-") && !is("sensor-"),
+        _ => true,
+    };
+    Some(Arc::new(spec.only(|name, op| has(name, op.on_demand))))
+}
+
 /// The name of the variant that a type has, such as `antspace`.
 pub fn variant_name(thing_type: &str) -> Option<&'static str> {
     variant(thing_type).map(|variant| variant.name.as_str())

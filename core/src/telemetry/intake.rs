@@ -45,6 +45,7 @@ impl SnapshotSink for RackSink {
                 }
                 tracing::warn!(%error, thing = %thing.id, "a reading is not kept");
             }
+            self.inner.lasts.put(&self.rack, reading);
         }
     }
 }

@@ -23,13 +23,18 @@ impl Telemetry {
         Arc::new(Logs { telemetry: self.clone(), rack: rack.clone() })
     }
 
-    fn tail(&self, rack: &RackId, query: &TailQuery) -> Result<Tail> {
+    pub(super) fn tail(&self, rack: &RackId, query: &TailQuery) -> Result<Tail> {
+        if let Some(rows) = self.mos_tail(rack, query)? {
+            return Ok(Tail::Mos(rows));
+        }
         match query.key {
             LogKey::Stat(window) => self.rows(rack, window, query).map(Tail::Rows),
             LogKey::Now => {
-                let now = self.now(rack, &query.tag, |name| query.wants(name))?;
+                let now = self.now(rack, query)?;
                 Ok(Tail::Rows(now.into_iter().collect()))
             }
+            LogKey::Startup => self.startup(rack, query).map(Tail::Rows),
+            LogKey::Shares(window) => self.shares(rack, window, query).map(Tail::Rows),
             LogKey::Thing => {
                 // Only the rack that has the thing answers, so that no reading comes twice.
                 let here = |id: &ThingId| self.0.things.get(id).is_some_and(|thing| thing.rack == *rack);

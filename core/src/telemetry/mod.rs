@@ -5,10 +5,13 @@
 //! totals of sets of things (a rack, a container, a PDU rack, a tag), not as results: a result is computed when it is asked
 //! for, so that racks and windows add up exactly.
 
+mod each;
 mod intake;
 mod kept;
+mod lasts;
 mod logs;
 mod look;
+mod mos;
 mod name;
 mod options;
 mod owners;
@@ -16,8 +19,12 @@ mod port;
 mod rack;
 mod read;
 mod series;
+#[cfg(test)]
+#[cfg(feature = "testkit")]
+mod tests;
 mod tick;
 
+pub use each::{MAX_EACH, MAX_EACH_SAMPLES};
 pub use options::{Disks, TelemetryOptions};
 #[cfg(feature = "arrow")]
 pub use port::arrow;
@@ -63,6 +70,9 @@ struct Inner {
     rows: History,
     racks: Mutex<BTreeMap<RackId, RackStats>>,
     intake: Mutex<Intake>,
+    lasts: lasts::Lasts,
+    /// Rows as MiningOS stores them, where they are wanted.
+    mos: Option<mos::Mos>,
     durable: Mutex<BTreeMap<RackId, Timestamp>>,
     dropped: AtomicU64,
     failures: AtomicU64,
@@ -94,6 +104,7 @@ impl Telemetry {
         let now = cx.clock.wall();
         let raw = options::history(disks.readings, options.readings.clone(), now)?;
         let rows = options::history(disks.rows, options.rows.clone(), now)?;
+        let mos = options.mos_compatible.then(mos::Mos::default);
         Ok(Self(Arc::new(Inner {
             cx: cx.clone(),
             options,
@@ -102,6 +113,8 @@ impl Telemetry {
             rows,
             racks: Mutex::default(),
             intake: Mutex::default(),
+            lasts: lasts::Lasts::default(),
+            mos,
             durable: Mutex::default(),
             dropped: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -114,7 +127,7 @@ impl Telemetry {
     /// [`Conflict`](ErrorKind::Conflict) when the rack has one already; those of the history.
     pub fn sink(&self, facts: RackFacts) -> Result<Arc<dyn SnapshotSink>> {
         let inner = &self.0;
-        let rack = facts.info.id.clone();
+        let (rack, info) = (facts.info.id.clone(), facts.info.clone());
         let now = inner.cx.clock.wall();
         let mut stats = RackStats::new(facts, inner.options.grace, now)?;
         inner.seed(&rack, &mut stats, now)?;
@@ -124,6 +137,9 @@ impl Telemetry {
             return Err(e.with("rack", &rack));
         }
         racks.insert(rack.clone(), stats);
+        if let Some(mos) = &inner.mos {
+            mos.begin(&info, now, &inner.lasts);
+        }
         Ok(Arc::new(RackSink { inner: Arc::clone(inner), rack }))
     }
 

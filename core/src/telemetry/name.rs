@@ -29,6 +29,11 @@ pub(super) fn imported(key: &str, thing_type: &str, tag: &str) -> String {
     format!("mos{BETWEEN}{key}{BETWEEN}{thing_type}{BETWEEN}{tag}")
 }
 
+/// The name of rows that are stored as MiningOS does; no window is called as they begin.
+pub(super) fn mos(window: Window, rack: &RackId, tag: &str) -> String {
+    format!("mos-row{BETWEEN}{window}{BETWEEN}{rack}{BETWEEN}{tag}")
+}
+
 /// What the names of a rack's rows begin with.
 pub(super) fn prefix(window: Window, rack: &RackId) -> String {
     format!("{window}{BETWEEN}{rack}{BETWEEN}")

@@ -29,6 +29,9 @@ pub struct TelemetryOptions {
     pub grace: Duration,
     /// How often all is made durable; 1 s.
     pub commit_every: Duration,
+    /// Whether tail logs and statistics are what MiningOS itself would have stored (`mosCompatible`); no. The corrected
+    /// statistics are kept beside them. `docs/statistics.md` says what is wrong with MiningOS's.
+    pub mos_compatible: bool,
 }
 
 /// Bound of the statistics, bytes.
@@ -42,6 +45,7 @@ impl Default for TelemetryOptions {
             rows: HistoryOptions { bound_bytes: ROWS_BOUND, ..HistoryOptions::default() },
             grace: Duration::from_secs(5),
             commit_every: Duration::from_secs(1),
+            mos_compatible: false,
         }
     }
 }

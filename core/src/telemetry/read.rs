@@ -40,12 +40,9 @@ struct Sets {
 }
 
 impl Telemetry {
-    /// Rows of a rack by windows of this length, oldest first. Of a row that was made anew only the newest counts. Empty for
-    /// a tag that nobody has.
-    ///
-    /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for a rack without statistics; those of the history.
-    pub fn rows(&self, rack: &RackId, window: Window, query: &TailQuery) -> Result<Vec<Row>> {
+    /// Rows without what single things say, oldest first. Of a row that was made anew only the newest counts. Empty for a tag
+    /// that nobody has.
+    pub(super) fn totals(&self, rack: &RackId, window: Window, query: &TailQuery) -> Result<Vec<Row>> {
         let sets = {
             let racks = self.0.racks();
             let stats = racks.get(rack).ok_or_else(|| unknown(rack))?;
@@ -57,11 +54,13 @@ impl Telemetry {
         }
     }
 
-    /// What the things of a rack say now, without a time stamp; `None` for a tag that nobody has.
-    ///
-    /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for a rack without statistics.
-    pub fn now(&self, rack: &RackId, tag: &str, wants: impl Fn(&str) -> bool) -> Result<Option<Row>> {
+    /// What the things of a rack say now, without what single ones say; `None` for a tag that nobody has.
+    pub(super) fn totals_now(
+        &self,
+        rack: &RackId,
+        tag: &str,
+        wants: impl Fn(&str) -> bool,
+    ) -> Result<Option<Row>> {
         let at = self.0.cx.clock.wall();
         let racks = self.0.racks();
         let stats = racks.get(rack).ok_or_else(|| unknown(rack))?;
@@ -82,8 +81,14 @@ impl Telemetry {
     /// # Errors
     /// Those of the history.
     pub fn snapshots(&self, thing: &ThingId, range: Range<Timestamp>) -> Result<Vec<Value>> {
-        let rows = self.0.raw.rows(thing.as_str(), range.clone(), RowsQuery::default())?;
-        let texts = self.0.raw.texts(thing.as_str(), range)?;
+        self.0.snapshots_of(thing, range)
+    }
+}
+
+impl Inner {
+    pub(super) fn snapshots_of(&self, thing: &ThingId, range: Range<Timestamp>) -> Result<Vec<Value>> {
+        let rows = self.raw.rows(thing.as_str(), range.clone(), RowsQuery::default())?;
+        let texts = self.raw.texts(thing.as_str(), range)?;
         let mut texts = texts.into_iter().peekable();
         let mut said: Arc<str> = "{}".into();
         let mut out = Vec::with_capacity(rows.rows.len());
@@ -99,7 +104,7 @@ impl Telemetry {
     }
 }
 
-fn unknown(rack: &RackId) -> Error {
+pub(super) fn unknown(rack: &RackId) -> Error {
     let e = Error::new(ErrorKind::NotFound, OP, "no statistics are kept of this rack");
     e.code_as("ERR_RACK_NOT_FOUND").with("rack", rack)
 }

@@ -35,6 +35,8 @@ use std::{ops::Range, time::Duration};
 
 use crate::{Error, Result, ThingId, io::Timestamp, query::Filter, stats::bucket::Unit, stats::fold::Span};
 use ask::{Ask, Limits};
+pub(super) use fold::{Fold, Held};
+pub(super) use read::{Budget, Reader};
 
 const OP: &str = "telemetry.series";
 

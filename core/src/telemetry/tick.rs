@@ -99,6 +99,7 @@ impl Inner {
         let now = self.cx.clock.wall();
         for (rack, stats) in self.racks().iter_mut() {
             let here = |id: &crate::ThingId| self.things.get(id).is_some_and(|thing| thing.rack == *rack);
+            self.lasts.retain(rack, here);
             if let Err(error) = stats.sweep(now, here) {
                 self.failed(&error, "statistics");
             }
@@ -132,12 +133,14 @@ impl Inner {
 
     fn close_windows(&self) -> Result<()> {
         let now = self.cx.clock.wall();
+        self.count_parts(now)?;
         let mut shapes = Shapes::default();
         for (rack, stats) in self.racks().iter_mut() {
             for ended in stats.close(now) {
                 self.put_rows(rack, stats, &ended, &mut shapes)?;
             }
         }
+        self.store_mos(now);
         Ok(())
     }
 

@@ -94,6 +94,9 @@ fn operations_are_those_of_the_reference_and_ours_beyond_are_listed() {
         let more: BTreeSet<&str> =
             ours.ops().map(|(name, _)| &**name).filter(|name| !expected.contains_key(*name)).collect();
         assert_eq!(more, beyond.iter().copied().collect(), "{variant}");
+        let theirs = families::mos_spec(thing_type).unwrap();
+        let theirs: BTreeSet<&str> = theirs.ops().map(|(name, _)| &**name).collect();
+        assert_eq!(theirs, expected.keys().copied().collect(), "{variant}");
         for (name, op) in expected {
             let own = ours.op(name).unwrap_or_else(|| panic!("{variant}: {name} is missing"));
             let mut plain = own.clone();

@@ -5,6 +5,7 @@
 mod actions;
 mod audit;
 mod map;
+mod mos;
 mod params;
 mod racks;
 mod range_aggr;

@@ -1,6 +1,6 @@
 //! Values by day or month of what a family says, over any range of days.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::{
     Timestamp as Instant, civil,
@@ -15,13 +15,13 @@ use crate::{
     rack::{LogKey, Partial, Rack, Tail, TailQuery},
     stats::{
         families,
-        fold::{FoldRequest, Folded, Span, fold},
+        fold::{FoldRequest, FoldSpec, Folded, Span, fold},
         live::Window,
     },
 };
 
 use super::{
-    Call, OP, Reply,
+    Call, OP, Reply, mos,
     params::{Params, truthy},
     racks::of_type,
     tail::names,
@@ -85,13 +85,20 @@ async fn one(call: &Call<'_>, params: &Params<'_>) -> Result<Value> {
     if items.is_empty() && !failed.is_empty() {
         return Err(failed.swap_remove(0).1);
     }
-    let rows: Vec<_> = items
-        .into_iter()
-        .flat_map(|(_, tail)| match tail {
-            Tail::Rows(rows) => rows,
-            Tail::Documents(_) => Vec::new(),
-        })
-        .collect();
+    let (mut rows, mut stored, mut is_mos) = (Vec::new(), Vec::new(), false);
+    for (_, tail) in items {
+        match tail {
+            Tail::Rows(more) => rows.extend(more),
+            Tail::Mos(more) => {
+                stored.extend(more);
+                is_mos = true;
+            }
+            Tail::Documents(_) => {}
+        }
+    }
+    if is_mos {
+        return shown_mos(params, &days, (&spec, &fields), &stored);
+    }
     let folded = fold(&spec, &rows, &FoldRequest::of(fields));
     shown(params, &days, folded)
 }
@@ -121,6 +128,39 @@ fn shown(params: &Params<'_>, days: &[Day], folded: Vec<Folded>) -> Result<Value
         row.insert("aggrIntervals".into(), days.len().into());
     }
     Ok(Value::Object(row))
+}
+
+/// The same of rows as MiningOS stores them: days are folded first, and what is longer is folded of days.
+fn shown_mos(
+    params: &Params<'_>,
+    days: &[Day],
+    (spec, fields): (&FoldSpec, &BTreeSet<String>),
+    rows: &[Value],
+) -> Result<Value> {
+    let spans: Vec<Span> = days.iter().map(|day| day.span).collect();
+    let by_day = mos::by_day(spec, fields, &spans, rows);
+    if truthy(params.get("shouldReturnDailyData")?) {
+        let day = |(span, row): (Span, _)| json!({"ts": span.start, "val": mos::results(row)});
+        return Ok(by_day.into_iter().map(day).collect());
+    }
+    let within = |whole: Span| {
+        let inside = |day: &Span| day.start >= whole.start && day.end <= whole.end;
+        let rows = by_day.iter().filter(|(day, _)| inside(day)).map(|(_, row)| row.clone());
+        mos::of_days(spec, fields, rows.collect())
+    };
+    if by_month(params)? {
+        let month = |(span, date): (Span, civil::Date)| {
+            let row = within(span)?.map(mos::results);
+            Ok(row.map(|val| json!({"year": date.year(), "month": date.month(), "val": val})))
+        };
+        let months: Vec<Option<Value>> = months(days).into_iter().map(month).collect::<Result<_>>()?;
+        return Ok(months.into_iter().flatten().collect());
+    }
+    let all = days.first().zip(days.last()).map(|(a, b)| whole(a, b));
+    let row = all.map(within).transpose()?.flatten().unwrap_or_default();
+    Ok(Value::Object(
+        row.into_iter().filter(|(name, _)| !["ts", "aggrTsRange"].contains(&name.as_str())).collect(),
+    ))
 }
 
 fn whole(first: &Day, last: &Day) -> Span {

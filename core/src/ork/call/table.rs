@@ -45,7 +45,7 @@ pub fn methods() -> &'static [Method] {
         "deleteThingComment" Write Of(Area::Comments), "{rackId, thingId, id? or ts?}" => "1; 0 for an unknown rack", things::delete_comment;
         "getHistoricalLogs" Read Family, "{logType: alerts or info, start?, end?, query?, fields?, sort?, offset?, limit?}" => "[{ts, id, rack, what, by, changes}], newest first; alerts: []", site::history;
 
-        "tailLog" Read Family, "{type, key: stat-1m, -5m, -15m, -30m, -3h, -1D, stat-rtd or thing-5m, tag, start?, end?, limit?, offset?, fields?, aggrFields?, aggrTimes?: [{start, end}], groupRange?: 1H, 1D, 1W or 1M, shouldCalculateAvg?, partial?}" => "[{ts, …, aggrTsRange, aggrCount, aggrIntervals}], oldest first; {items, failed} with partial", tail::tail;
+        "tailLog" Read Family, "{type, key: stat-1m, -5m, -15m, -30m, -3h, -1D, stat-rtd, thing-5m, stat-startup, stat-shares-1m or stat-shares-30m, tag, start?, end?, limit?, offset?, fields?, aggrFields?, aggrTimes?: [{start, end}], groupRange?: 1H, 1D, 1W or 1M, shouldCalculateAvg?, partial?}" => "[{ts, …, aggrTsRange, aggrCount, aggrIntervals}], oldest first; {items, failed} with partial", tail::tail;
         "tailLogMulti" Read Family, "{keys: [{type, key, tag, …}], …}: what is beside keys holds for all of them" => "[[row]], in the order of keys", tail::multi;
 
         "tailLogCustomRangeAggr" Read Family, "{keys: [{type, startDate, endDate, timezoneOffset?: ms, fields?, shouldReturnDailyData?, shouldReturnMonthlyData?}]}" => "[{type, data, error}], in the order of keys; data is one object, [{ts, val}] by day or [{year, month, val}] by month", range_aggr::all;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    Call, OP, Reply,
+    Call, OP, Reply, mos,
     params::{Params, truthy},
     racks::of_type,
 };
@@ -30,7 +30,7 @@ const MOST_ROWS: usize = 100_000;
 const MOST_KEYS: usize = 64;
 const MOST_SPANS: usize = 10_000;
 /// What a folded row has beside its results.
-const OWN: [&str; 4] = ["ts", "aggrTsRange", "aggrCount", "aggrIntervals"];
+pub(super) const OWN: [&str; 4] = ["ts", "aggrTsRange", "aggrCount", "aggrIntervals"];
 
 /// The answer to one key.
 struct Answer {
@@ -41,15 +41,17 @@ struct Answer {
 }
 
 /// What is asked, checked.
-struct Asked {
-    query: TailQuery,
+pub(super) struct Asked {
+    pub query: TailQuery,
     fields: Projection,
-    aggr_fields: BTreeSet<String>,
-    spans: Option<Vec<Span>>,
-    group: Option<GroupRange>,
-    mean: bool,
-    offset: usize,
-    limit: Option<usize>,
+    /// The members of `fields`.
+    pub names: BTreeSet<String>,
+    pub aggr_fields: BTreeSet<String>,
+    pub spans: Option<Vec<Span>>,
+    pub group: Option<String>,
+    pub mean: bool,
+    pub offset: usize,
+    pub limit: Option<usize>,
 }
 
 pub(super) async fn tail(call: Call<'_>) -> Result<Reply> {
@@ -102,19 +104,27 @@ async fn one(call: &Call<'_>, params: &Params<'_>) -> Result<Answer> {
     };
     let Partial { items, failed } = call.ork.0.fan.each(targets, Read, work).await;
     let answered = !items.is_empty();
-    let (mut rows, mut documents) = (Vec::new(), Vec::new());
+    let (mut rows, mut documents, mut stored, mut count) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (_, tail) in items {
         match tail {
             Tail::Rows(more) => rows.extend(more),
             Tail::Documents(more) => documents.extend(more),
+            Tail::Mos(more) => {
+                count += more.len();
+                stored.push(more);
+            }
         }
-        if rows.len().max(documents.len()) > MOST_ROWS * 4 {
+        if rows.len().max(documents.len()).max(count) > MOST_ROWS * 4 {
             return Err(too_many());
         }
     }
     let rows = match asked.query.key {
         LogKey::Thing => asked.documents(documents),
-        _ => asked.folded(&spec, rows),
+        _ if stored.is_empty() => asked.folded(&spec, rows)?,
+        _ => {
+            stored.push(rows.iter().map(|row| Value::Object(row.to_json())).collect());
+            mos::folded(&asked, &spec, stored)?
+        }
     };
     if rows.len() > MOST_ROWS {
         return Err(too_many());
@@ -149,18 +159,22 @@ impl Asked {
         }
         let aggr_fields = names(params, "aggrFields")?;
         let mut query = TailQuery::new(key, tag, Timestamp(from), Timestamp(to));
+        query.open = start.is_none() && end.is_none();
         query.newest = limit.map(|limit| limit.saturating_add(offset));
         if !aggr_fields.is_empty() {
             let only = spec.only(&aggr_fields);
             query.wanted = Some(only.sources().into_iter().map(str::to_owned).collect());
         }
         let group = params.text_or_none("groupRange")?.filter(|text| !text.is_empty());
+        // What it means is said by who kept the rows.
+        group.map(GroupRange::parse_mos).transpose()?;
         Ok(Self {
             query,
             fields: params.fields()?,
+            names: names(params, "fields")?,
             aggr_fields,
             spans: spans(params)?,
-            group: group.map(GroupRange::parse).transpose()?,
+            group: group.map(str::to_owned),
             mean: truthy(params.get("shouldCalculateAvg")?),
             offset,
             limit,
@@ -181,7 +195,8 @@ impl Asked {
         documents.iter().map(|doc| self.fields.apply(doc)).collect()
     }
 
-    fn folded(&self, spec: &FoldSpec, rows: Vec<Row>) -> Vec<Value> {
+    fn folded(&self, spec: &FoldSpec, rows: Vec<Row>) -> Result<Vec<Value>> {
+        let group = self.group.as_deref().map(GroupRange::parse).transpose()?;
         let request = FoldRequest::of(self.aggr_fields.iter());
         let rows = match &self.spans {
             Some(spans) => fold(spec, &rows, &request.over(spans.clone())),
@@ -190,11 +205,11 @@ impl Asked {
         let mut rows: Vec<(Row, Map<String, Value>)> =
             rows.into_iter().map(|folded| (folded.row.clone(), folded.to_json())).collect();
         self.page(&mut rows);
-        let rows = match self.group {
+        let rows = match group {
             Some(size) if self.spans.is_none() => self.grouped(size, rows),
             _ => rows.into_iter().map(|(_, json)| json).collect(),
         };
-        rows.into_iter().map(|row| Value::Object(self.shown(row))).collect()
+        Ok(rows.into_iter().map(|row| Value::Object(self.shown(row))).collect())
     }
 
     /// Rows of groups of windows, whose `ts` is the text `<start>-<end>`.
@@ -215,7 +230,8 @@ impl Asked {
         grouped.into_iter().map(json).collect()
     }
 
-    fn shown(&self, mut row: Map<String, Value>) -> Map<String, Value> {
+    /// A row with what was asked for.
+    pub fn shown(&self, mut row: Map<String, Value>) -> Map<String, Value> {
         if !self.aggr_fields.is_empty() {
             row.retain(|name, _| OWN.contains(&name.as_str()) || self.aggr_fields.contains(name));
         }

@@ -46,12 +46,18 @@ struct State {
     comments: Vec<(String, Comment)>,
     settings: Map<String, Value>,
     rows: Vec<Row>,
+    stored: Option<Vec<Value>>,
 }
 
 impl Fake {
     /// Gives it rows of statistics.
     pub fn keep_rows(&self, rows: Vec<Row>) {
         self.lock().rows = rows;
+    }
+
+    /// Gives it rows of statistics as MiningOS stores them.
+    pub fn store_rows(&self, rows: Vec<Value>) {
+        self.lock().stored = Some(rows);
     }
 
     pub fn new(thing_type: &str, name: &str) -> Self {
@@ -62,6 +68,7 @@ impl Fake {
             comments: Vec::new(),
             settings: Map::new(),
             rows: Vec::new(),
+            stored: None,
         };
         let info = RackInfo::new(thing_type, name).unwrap();
         Self { info, clock: cx().clock, state: Mutex::new(state) }
@@ -281,6 +288,12 @@ impl Rack for Fake {
 
     async fn tail(&self, query: &TailQuery) -> Result<Tail> {
         self.enter().await?;
+        if let Some(mut stored) = self.lock().stored.clone() {
+            let ts = |row: &Value| row["ts"].as_i64().unwrap();
+            stored.retain(|row| (query.from.0..=query.to.0).contains(&ts(row)));
+            let drop = query.newest.map_or(0, |newest| stored.len().saturating_sub(newest));
+            return Ok(Tail::Mos(stored.split_off(drop)));
+        }
         let mut rows = self.lock().rows.clone();
         rows.retain(|row| row.ts.is_none_or(|ts| (query.from..=query.to).contains(&ts)));
         if let Some(newest) = query.newest {

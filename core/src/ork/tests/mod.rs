@@ -5,6 +5,7 @@ mod fake;
 mod local;
 mod map;
 mod matrix;
+mod mos;
 mod racks;
 mod tail;
 mod union;

@@ -13,7 +13,7 @@ const DAY: i64 = 1_767_225_600_000;
 const STEP: i64 = 300_000;
 
 /// Rows of so many things of `watts` each, every five minutes from midnight on.
-fn rows(things: f64, watts: f64, n: i64) -> Vec<Row> {
+pub(super) fn rows(things: f64, watts: f64, n: i64) -> Vec<Row> {
     let row = |i: i64| {
         let mut row = Row::new(Some(Timestamp(DAY + i * STEP)));
         let stat = |value| Stat::new(value, things).unwrap();

@@ -10,7 +10,7 @@ const MS_PER_HOUR: f64 = 3_600_000.0;
 
 /// What held over one step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Held {
+pub(in crate::telemetry) struct Held {
     /// Of values times ms.
     integral: Sum,
     /// ms in which it was known, of all things.
@@ -86,7 +86,7 @@ struct Said {
 
 /// Puts one thing's samples, which come by time and sequence, into steps.
 #[derive(Debug)]
-pub(super) struct Fold<'a> {
+pub(in crate::telemetry) struct Fold<'a> {
     /// Each begins where the one before ends.
     steps: &'a [Span],
     /// The end of all: that of the last step, or now.

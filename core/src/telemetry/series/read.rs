@@ -12,7 +12,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// What is left of a bound that all threads share.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(in crate::telemetry) struct Budget {
     most: u64,
     used: AtomicU64,
     why: &'static str,
@@ -37,7 +37,7 @@ impl Budget {
 
 /// Where samples are read, of which number and when.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(in crate::telemetry) struct Reader<'a> {
     pub history: &'a History,
     pub metric: &'a str,
     pub samples: Budget,
@@ -45,7 +45,7 @@ pub(super) struct Reader<'a> {
 
 /// What became of reading a thing.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(in crate::telemetry) struct Outcome {
     /// Whether the number was there once.
     pub known: bool,
     /// What could not be read.
