@@ -29,6 +29,11 @@ pub(super) fn imported(key: &str, thing_type: &str, tag: &str) -> String {
     format!("mos{BETWEEN}{key}{BETWEEN}{thing_type}{BETWEEN}{tag}")
 }
 
+/// The name of what says which minutes of a rack are to be made anew; no window is called as it begins.
+pub(super) fn pending(rack: &RackId) -> String {
+    format!("anew{BETWEEN}{rack}")
+}
+
 /// What the names of a rack's rows begin with.
 pub(super) fn prefix(window: Window, rack: &RackId) -> String {
     format!("{window}{BETWEEN}{rack}{BETWEEN}")
