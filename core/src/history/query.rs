@@ -126,8 +126,9 @@ impl History {
             for (file, chunk) in self.chunks(view, owner, span)? {
                 self.chunk_rows(&file, &chunk, span, query.members, &mut table)?;
             }
+            let mut pick = query.members.map(Pick::new).transpose()?;
             view.records(owner, span, |log, record| {
-                push_record(log, record, query.members, &mut table)?;
+                push_record(log, record, pick.as_mut(), &mut table)?;
                 self.limit(table.rows() as u64)
             })?;
             table.sort();
@@ -171,7 +172,20 @@ impl History {
     /// # Errors
     /// As [`series`](Self::series).
     pub fn texts(&self, owner: &str, range: Range<Timestamp>) -> Result<Vec<TextChange>> {
+        let texts = self.texts_with_seq(owner, range, u64::MAX)?;
+        Ok(texts.into_iter().map(|(ts, _, text)| (Timestamp(ts), text)).collect())
+    }
+
+    /// As [`texts`](Self::texts), by time and sequence, with their sequences. They begin with the last one before the
+    /// range that came before the sequence `seq`: what came later says nothing of samples that were there already.
+    pub(crate) fn texts_with_seq(
+        &self,
+        owner: &str,
+        range: Range<Timestamp>,
+        seq: u64,
+    ) -> Result<Vec<(i64, u64, Arc<str>)>> {
         let Some((from, to)) = bounds(&range) else { return Ok(Vec::new()) };
+        let is_before = |text: &(i64, u64, Arc<str>)| text.0 < from && text.1 <= seq;
         self.ask((0, to), |view| {
             let mut found: Vec<(i64, u64, Arc<str>)> = Vec::new();
             view.records(owner, (0, to), |log, record| {
@@ -180,7 +194,10 @@ impl History {
                 found.extend(text.map(|text| (head.ts, log.sequence(head.index), Arc::from(text))));
                 self.limit(found.len() as u64)
             })?;
-            let mut before = found.iter().filter(|t| t.0 < from).map(|t| day_of(t.0)).max();
+            let last_day = |found: &[(i64, u64, Arc<str>)]| {
+                found.iter().filter(|text| is_before(text)).map(|text| day_of(text.0)).max()
+            };
+            let mut before = last_day(&found);
             for file in view.files.iter().rev() {
                 // Days are apart in time: an earlier one cannot hold what held last before the range.
                 if before.is_some_and(|day| file.day < day) {
@@ -190,11 +207,11 @@ impl History {
                     found.extend(file.texts(&self.core.files, chunk)?.into_iter().filter(|t| t.0 <= to));
                     self.limit(found.len() as u64)?;
                 }
-                before = found.iter().filter(|t| t.0 < from).map(|t| day_of(t.0)).max();
+                before = last_day(&found);
             }
             found.sort_by_key(|(ts, seq, _)| (*ts, *seq));
-            let start = found.partition_point(|(ts, ..)| *ts < from).saturating_sub(1);
-            Ok(found.into_iter().skip(start).map(|(ts, _, text)| (Timestamp(ts), text)).collect())
+            let first = found.iter().rposition(is_before).unwrap_or(0);
+            Ok(found.split_off(first))
         })
     }
 
@@ -312,18 +329,44 @@ impl View {
     }
 }
 
-fn push_record(log: &Log, record: Record<'_>, members: Option<&[&str]>, table: &mut Table) -> Result<()> {
+/// Members that are picked out of records, most of which have one shape.
+struct Pick {
+    shape: Arc<Shape>,
+    /// Where the members stand in the shape that came last.
+    last: Option<(Arc<Shape>, Vec<Option<usize>>)>,
+    values: Vec<f64>,
+}
+
+impl Pick {
+    fn new(members: &[&str]) -> Result<Self> {
+        Ok(Self { shape: Shape::new(members.iter().copied())?, last: None, values: Vec::new() })
+    }
+
+    fn of(&mut self, shape: &Arc<Shape>, all: &[f64]) -> &[f64] {
+        let places = match self.last.take() {
+            Some((last, places)) if Arc::ptr_eq(&last, shape) => places,
+            _ => self.shape.members().iter().map(|member| shape.position(member)).collect(),
+        };
+        self.values.clear();
+        let value = |place: &Option<usize>| place.and_then(|at| all.get(at)).copied().unwrap_or(f64::NAN);
+        self.values.extend(places.iter().map(value));
+        self.last = Some((Arc::clone(shape), places));
+        &self.values
+    }
+}
+
+fn push_record(log: &Log, record: Record<'_>, pick: Option<&mut Pick>, table: &mut Table) -> Result<()> {
     let (head, shape) = (record.head, log.shape(record.head.shape)?);
     let mut values = Vec::with_capacity(shape.len());
     record.content(shape.len(), &mut values).ok_or_else(|| bad_record(log))?;
     let seq = log.sequence(head.index);
-    let Some(members) = members else {
-        table.push(head.ts, seq, &shape, &values, None);
-        return Ok(());
-    };
-    let value = |member: &&str| shape.position(member).map_or(f64::NAN, |at| values[at]);
-    let picked: Vec<f64> = members.iter().map(value).collect();
-    table.push(head.ts, seq, &Shape::new(members.iter().copied())?, &picked, None);
+    match pick {
+        None => table.push(head.ts, seq, &shape, &values, None),
+        Some(pick) => {
+            let own = Arc::clone(&pick.shape);
+            table.push(head.ts, seq, &own, pick.of(&shape, &values), None);
+        }
+    }
     Ok(())
 }
 

@@ -70,6 +70,12 @@ metrics! {
         "Readings that are not in the history, because the disk did not take what had come before them.";
     TELEMETRY_LATE Counter Count "headframe_telemetry_readings_late_total" [] "0.1"
         "Readings that are in the history, but came too late for the statistics of their minute.";
+    TELEMETRY_REBUILT Counter Count "headframe_telemetry_minutes_rebuilt_total" [] "0.1"
+        "Minutes of racks whose statistics were made anew, because readings came late or a restart cut them.";
+    TELEMETRY_REBUILDS_DROPPED Counter Count "headframe_telemetry_rebuilds_dropped_total" [] "0.1"
+        "Minutes of racks whose statistics stay as they are, because too many waited or their readings cannot be read.";
+    TELEMETRY_OF_GONE Counter Count "headframe_telemetry_readings_of_gone_total" [] "0.1"
+        "Readings that are not in the history, because their thing had left the rack when they came.";
     TELEMETRY_FAILURES Counter Count "headframe_telemetry_write_failures_total" [] "0.1"
         "Commits and other work on the disk that failed; what waits is tried again.";
     HISTORY_BYTES Gauge Bytes "headframe_history_bytes" ["history"] "0.1"

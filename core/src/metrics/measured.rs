@@ -163,12 +163,15 @@ impl Measured for crate::history::HistoryStats {
 impl Measured for crate::telemetry::TelemetryCounters {
     /// The histories are called `readings` and `statistics`.
     fn measure(&self, _part: &str, to: &mut dyn Recorder) {
-        let Self { dropped, failures, late, readings, rows } = *self;
+        let Self { dropped, of_gone, failures, late, rebuilt, rebuilds_dropped, readings, rows } = *self;
         readings.measure("readings", to);
         rows.measure("statistics", to);
         let mut all = Part { label: None, to };
         all.count(&TELEMETRY_DROPPED, dropped);
         all.count(&TELEMETRY_FAILURES, failures);
+        all.count(&TELEMETRY_OF_GONE, of_gone);
         all.count(&TELEMETRY_LATE, late);
+        all.count(&TELEMETRY_REBUILT, rebuilt);
+        all.count(&TELEMETRY_REBUILDS_DROPPED, rebuilds_dropped);
     }
 }

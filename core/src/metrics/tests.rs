@@ -134,8 +134,11 @@ fn given() -> (Given, u32) {
     health(&mut n).measure("", &mut to);
     let telemetry = TelemetryCounters {
         dropped: n.next(),
+        of_gone: n.next(),
         failures: n.next(),
         late: n.next(),
+        rebuilt: n.next(),
+        rebuilds_dropped: n.next(),
         readings: history(&mut n),
         rows: history(&mut n),
     };
@@ -163,7 +166,8 @@ fn every_counter_that_exists_is_given_once_under_a_listed_name() {
     // The sums of two racks, and places in the logs of two histories, which count nothing.
     let n = &mut Numbers(FIRST);
     let (one, two, _) = (counts(n).things as u64, counts(n).things as u64, health(n));
-    n.0 += 3;
+    // What telemetry itself counts.
+    n.0 += 6;
     let (readings, rows) = (history(n), history(n));
     let places = [readings.sequence, readings.durable_sequence, rows.sequence, rows.durable_sequence];
     assert_eq!(missing, [&[one, two][..], &places].concat());
@@ -188,10 +192,15 @@ fn what_is_given_is_what_was_counted() {
     assert_eq!(to.of(&names::RACK_POLL_LATENESS, "r1 0.99"), one.lateness_p99.as_secs_f64());
     assert_eq!(to.of(&names::STORE_REFUSED, "full"), store.refused_full as f64);
     assert_eq!(to.of(&names::STORE_REFUSED, "guard"), store.refused as f64);
-    let (dropped, failures, late): (f64, f64, f64) = (n.next(), n.next(), n.next());
+    let (dropped, of_gone): (f64, f64) = (n.next(), n.next());
+    let (failures, late): (f64, f64) = (n.next(), n.next());
     assert_eq!(to.of(&names::TELEMETRY_DROPPED, ""), dropped);
+    assert_eq!(to.of(&names::TELEMETRY_OF_GONE, ""), of_gone);
     assert_eq!(to.of(&names::TELEMETRY_FAILURES, ""), failures);
     assert_eq!(to.of(&names::TELEMETRY_LATE, ""), late);
+    let (rebuilt, given_up): (f64, f64) = (n.next(), n.next());
+    assert_eq!(to.of(&names::TELEMETRY_REBUILT, ""), rebuilt);
+    assert_eq!(to.of(&names::TELEMETRY_REBUILDS_DROPPED, ""), given_up);
     let (readings, rows) = (history(n), history(n));
     assert_eq!(to.of(&names::HISTORY_REMOVED_SAMPLES, "readings"), readings.removed_samples as f64);
     assert_eq!(to.of(&names::HISTORY_STUCK, "statistics"), rows.stuck_days as f64);

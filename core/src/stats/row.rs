@@ -124,13 +124,16 @@ impl Cell {
 pub struct Row {
     /// The end of the window; none where a row is about now.
     pub ts: Option<Timestamp>,
+    /// How many times the row was made anew after it had been given out, because samples came late or a restart had
+    /// cut its window; not in MiningOS's shape.
+    pub rev: u32,
     cells: BTreeMap<Arc<str>, Cell>,
 }
 
 impl Row {
     /// An empty row.
     pub fn new(ts: Option<Timestamp>) -> Self {
-        Self { ts, cells: BTreeMap::new() }
+        Self { ts, rev: 0, cells: BTreeMap::new() }
     }
 
     /// The same results for another time.
@@ -189,7 +192,7 @@ impl Row {
 
 impl FromIterator<(Arc<str>, Cell)> for Row {
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Cell)>>(cells: I) -> Self {
-        Self { ts: None, cells: cells.into_iter().collect() }
+        Self { ts: None, rev: 0, cells: cells.into_iter().collect() }
     }
 }
 

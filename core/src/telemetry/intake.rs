@@ -36,12 +36,15 @@ impl SnapshotSink for RackSink {
     async fn put(&self, batch: &[Arc<Reading>]) {
         for reading in batch {
             let of_rack = |thing: &Arc<ThingRecord>| thing.rack == self.rack;
-            let Some(thing) = self.inner.things.get(&reading.thing).filter(of_rack) else { continue };
+            let Some(thing) = self.inner.things.get(&reading.thing).filter(of_rack) else {
+                self.inner.of_gone.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
             if let Err(error) = self.inner.take(&self.rack, &thing, reading) {
                 self.inner.dropped.fetch_add(1, Ordering::Relaxed);
                 // Its texts may be those that changed.
                 if let Some(stats) = self.inner.racks().get_mut(&self.rack) {
-                    stats.forget_texts();
+                    stats.members.forget_texts();
                 }
                 tracing::warn!(%error, thing = %thing.id, "a reading is not kept");
             }
@@ -59,15 +62,18 @@ impl Inner {
         let Intake { flattener, shapes, texts } = &mut *intake;
         let flat = flattener.flatten(&snapshot)?;
         let shape = shape_of(shapes, flat.shape)?;
-        let changed = match self.racks().get_mut(rack) {
+        let taken = match self.racks().get_mut(rack) {
             Some(stats) => stats.take(thing, reading, &snapshot, &flat, began)?,
             None => return Ok(()),
         };
-        let said = changed.then(|| with_error(flat.texts, reading, texts));
+        let said = taken.texts.then(|| with_error(flat.texts, reading, texts));
         self.keep(&thing.id, began, &shape, flat.values, said)?;
-        // Only now: a commit that comes in between says nothing of this reading.
+        // Only now: a commit that comes in between says nothing of this reading, and a rebuild would not find it.
         if let Some(stats) = self.racks().get_mut(rack) {
             stats.ended = stats.ended.max(reading.ts);
+            if let Some(late) = taken.late {
+                stats.dirty.mark_late(late);
+            }
         }
         Ok(())
     }

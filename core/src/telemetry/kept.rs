@@ -2,10 +2,15 @@
 
 use crate::stats::{Member, Plan, Totalled, live::Layout};
 
+/// The member of a row that says how many times it was made anew; absent for never.
+pub(super) const REV: &str = "rev";
+
 /// Means over the window's length of what things held; see [`Totalled`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Kept {
     pub held: f64,
+    /// How many times it was made anew after it had been given out.
+    pub rev: u32,
     sums: Vec<f64>,
     known: Vec<f64>,
     counts: Vec<f64>,
@@ -16,6 +21,7 @@ impl Kept {
     pub fn new(layout: Layout) -> Self {
         Self {
             held: 0.0,
+            rev: 0,
             sums: vec![0.0; layout.values()],
             known: vec![0.0; layout.values()],
             counts: vec![0.0; layout.counts()],
@@ -55,6 +61,15 @@ impl Kept {
         if let Some(slot) = slot {
             *slot = if value.is_nan() && !matches!(member, Member::Max(_)) { 0.0 } else { value };
         }
+    }
+
+    /// Whether these numbers differ by more than rounding.
+    pub fn differs(&self, other: &Self, members: &[(String, Member)]) -> bool {
+        /// Far above what rounding leaves, far below what a device can tell.
+        const PART: f64 = 1e-12;
+        let is_same =
+            |a: f64, b: f64| (a.is_nan() && b.is_nan()) || (a - b).abs() <= PART * a.abs().max(b.abs());
+        !members.iter().all(|(_, member)| is_same(member.of(self), member.of(other)))
     }
 
     /// After all was read back: predicates that hold for every thing are not kept.

@@ -1,9 +1,16 @@
-//! How what operations look at is found in a record and in a reading.
+//! How what operations look at is found in a record and in a reading, be it one that was just made or one that was kept.
+//!
+//! All of it follows from what is kept of a reading: numbers from its members, the rest from its texts. A new look that does
+//! not has to be a question of [`Told`] as well, so that nobody forgets what a rebuild would say.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
-    model::{Snapshot, Status, Text, flat::Shape},
+    Result,
+    model::{
+        Snapshot, Status, Text,
+        flat::{Flat, Shape},
+    },
     rack::ThingRecord,
     stats::{Of, Path, Seen},
 };
@@ -73,7 +80,7 @@ pub(super) fn document(record: &ThingRecord) -> Value {
 
 impl Looks {
     pub fn new(looks: &[(Of, Path)]) -> Self {
-        let (mut facts, mut numbers) = (Vec::new(), Vec::new());
+        let (mut facts, mut numbers) = (Vec::new(), Vec::<String>::new());
         let mut look = |of: &Of, path: &Path| {
             let text = path.text();
             if *of == Of::Ext || text.starts_with("info.") {
@@ -86,8 +93,12 @@ impl Looks {
                 Some("config.power_mode") => Look::PowerMode,
                 Some("stats.errors.length") => Look::Errors,
                 Some(member) => {
-                    numbers.push(member.replace('[', ".").replace(']', ""));
-                    Look::Number(numbers.len() - 1)
+                    let member = member.replace('[', ".").replace(']', "");
+                    let known = numbers.iter().position(|number| *number == member);
+                    Look::Number(known.unwrap_or_else(|| {
+                        numbers.push(member);
+                        numbers.len() - 1
+                    }))
                 }
                 None => Look::Nowhere,
             }
@@ -121,28 +132,124 @@ impl Looks {
         self.shapes.len() - 1
     }
 
-    /// What is seen of a thing.
+    /// The members of readings that are looked at.
+    pub fn numbers(&self) -> impl Iterator<Item = &str> {
+        self.numbers.iter().map(String::as_str)
+    }
+
+    /// What is seen of a thing by a reading that was just made.
     pub fn seen<'a>(
         &mut self,
         facts: &'a [Fact],
-        shape: &Shape,
-        values: &[f64],
-        snapshot: &Snapshot,
+        flat: &Flat<'_>,
+        snapshot: &'a Snapshot,
         out: &mut Vec<Seen<'a>>,
     ) {
-        let at = self.places(shape);
+        let at = self.places(flat.shape);
         let places = self.shapes.get(at).map_or(&[][..], |(_, places)| places);
-        let number = |n: usize| places.get(n).copied().flatten().and_then(|at| values.get(at));
+        let number = |n: usize| flat.values.get(places.get(n).copied().flatten()?).copied();
+        self.see(facts, snapshot, number, out);
+    }
+
+    /// What is seen of a thing by a reading that was kept: `values` in the order of [`numbers`](Self::numbers), NaN where
+    /// there is none.
+    pub fn seen_again<'a>(
+        &self,
+        facts: &'a [Fact],
+        values: &[f64],
+        texts: &'a Texts,
+        out: &mut Vec<Seen<'a>>,
+    ) {
+        let number = |n: usize| values.get(n).copied().filter(|value| !value.is_nan());
+        self.see(facts, texts, number, out);
+    }
+
+    fn see<'a>(
+        &self,
+        facts: &'a [Fact],
+        told: &'a impl Told,
+        number: impl Fn(usize) -> Option<f64>,
+        out: &mut Vec<Seen<'a>>,
+    ) {
         out.clear();
         out.extend(self.all.iter().map(|look| match look {
             Look::Fact(n) => facts.get(*n).map_or(Seen::Absent, Fact::seen),
-            Look::Number(n) => number(*n).map_or(Seen::Absent, |value| Seen::Number(*value)),
-            Look::Status => Seen::Text(status(snapshot.status())),
-            Look::PowerMode => power_mode(snapshot).map_or(Seen::Absent, Seen::Text),
+            Look::Number(n) => number(*n).map_or(Seen::Absent, Seen::Number),
+            Look::Status => told.status().map_or(Seen::Absent, Seen::Text),
+            Look::PowerMode => told.power_mode().map_or(Seen::Absent, Seen::Text),
             Look::Snap => Seen::Bool(true),
-            Look::Errors => Seen::Number(errors(snapshot) as f64),
+            Look::Errors => Seen::Number(told.errors() as f64),
             Look::Nowhere => Seen::Absent,
         }));
+    }
+}
+
+/// What a reading says beside its numbers.
+trait Told {
+    fn status(&self) -> Option<&str>;
+    fn power_mode(&self) -> Option<&str>;
+    /// How many errors the device reports.
+    fn errors(&self) -> usize;
+}
+
+impl Told for Snapshot {
+    fn status(&self) -> Option<&str> {
+        Some(status(self.status()))
+    }
+
+    fn power_mode(&self) -> Option<&str> {
+        Some(self.miner()?.config.as_ref()?.power_mode?.as_str())
+    }
+
+    fn errors(&self) -> usize {
+        self.miner().map_or(0, |miner| miner.stats.errors.len())
+    }
+}
+
+/// The texts of a reading that was kept.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Texts {
+    status: Option<String>,
+    power_mode: Option<String>,
+    errors: usize,
+    /// Whether the poll failed.
+    pub failed: bool,
+}
+
+impl Texts {
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) for what is no JSON object.
+    pub fn parse(texts: &str) -> Result<Self> {
+        let members: Map<String, Value> = serde_json::from_str(texts).map_err(|e| {
+            crate::Error::new(crate::ErrorKind::Corrupt, super::OP, "the texts are not a JSON object")
+                .caused_by(e)
+        })?;
+        let text = |path: &str| members.get(path).and_then(Value::as_str).map(str::to_owned);
+        Ok(Self {
+            status: text("stats.status"),
+            power_mode: text("config.power_mode"),
+            errors: members.keys().filter_map(|path| error_place(path)).max().map_or(0, |last| last + 1),
+            failed: members.get("err").is_some_and(|err| !err.is_null()),
+        })
+    }
+}
+
+/// Which of the errors a path leads into; numbers in errors are no measurement, so each stands in the texts.
+fn error_place(path: &str) -> Option<usize> {
+    path.strip_prefix("stats.errors.")?.split('.').next()?.parse().ok()
+}
+
+impl Told for Texts {
+    fn status(&self) -> Option<&str> {
+        self.status.as_deref()
+    }
+
+    fn power_mode(&self) -> Option<&str> {
+        self.power_mode.as_deref()
+    }
+
+    fn errors(&self) -> usize {
+        self.errors
     }
 }
 
@@ -154,12 +261,4 @@ fn status(status: Status) -> &'static str {
         Status::Error => "error",
         Status::NotMining => "not_mining",
     }
-}
-
-fn power_mode(snapshot: &Snapshot) -> Option<&'static str> {
-    Some(snapshot.miner()?.config.as_ref()?.power_mode?.as_str())
-}
-
-fn errors(snapshot: &Snapshot) -> usize {
-    snapshot.miner().map_or(0, |miner| miner.stats.errors.len())
 }

@@ -3,14 +3,16 @@
 //! A rack's readings go to its [sink](Telemetry::sink). Each is appended to the history of readings and counted in the
 //! statistics of its rack. Once a second all is made durable, and windows that have ended become rows. Rows are kept as
 //! totals of sets of things (a rack, a container, a PDU rack, a tag), not as results: a result is computed when it is asked
-//! for, so that racks and windows add up exactly.
+//! for, so that racks and windows add up exactly. A row that was given out too early is made anew, see `rebuild`.
 
 mod each;
+mod filling;
 mod intake;
 mod kept;
 mod lasts;
 mod logs;
 mod look;
+mod members;
 mod mos;
 mod name;
 mod options;
@@ -18,11 +20,14 @@ mod owners;
 mod port;
 mod rack;
 mod read;
+mod rebuild;
 mod series;
 #[cfg(test)]
 #[cfg(feature = "testkit")]
 mod tests;
+mod texts;
 mod tick;
+mod write;
 
 pub use each::{MAX_EACH, MAX_EACH_SAMPLES};
 pub use options::{Disks, TelemetryOptions};
@@ -52,6 +57,7 @@ use crate::{
 };
 use intake::{Intake, RackSink};
 use rack::RackStats;
+use rebuild::Rebuilds;
 
 const OP: &str = "telemetry";
 
@@ -75,7 +81,10 @@ struct Inner {
     mos: Option<mos::Mos>,
     durable: Mutex<BTreeMap<RackId, Timestamp>>,
     dropped: AtomicU64,
+    of_gone: AtomicU64,
     failures: AtomicU64,
+    /// Rebuilds that are under way. Windows are closed under this lock too; it is taken before that of the racks.
+    rebuilds: Mutex<Rebuilds>,
 }
 
 /// What became of readings and rows; see [`Telemetry::counters`].
@@ -84,10 +93,18 @@ struct Inner {
 pub struct TelemetryCounters {
     /// Readings that could not be kept, because the disk did not take what had come before them.
     pub dropped: u64,
+    /// Readings that were not kept, because their thing had left the rack when they came.
+    pub of_gone: u64,
     /// Commits and other work on the disk that failed; what waits is tried again.
     pub failures: u64,
     /// Readings that came too late for the statistics of the minute to which they belong.
     pub late: u64,
+    /// Minutes whose rows were made anew from the readings that were kept: some had come late, or a restart had cut the
+    /// minute.
+    pub rebuilt: u64,
+    /// Minutes that should have been made anew, and were not: too many waited, or what they are made of is not there any
+    /// more or could not be read, again and again. Their rows stay as they were.
+    pub rebuilds_dropped: u64,
     /// The history of readings.
     pub readings: HistoryStats,
     /// The history of rows.
@@ -117,11 +134,14 @@ impl Telemetry {
             mos,
             durable: Mutex::default(),
             dropped: AtomicU64::new(0),
+            of_gone: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            rebuilds: Mutex::default(),
         })))
     }
 
-    /// Where the readings of a rack go. Its windows that are open go on where they were before a restart.
+    /// Where the readings of a rack go. Its windows that are open go on where they were before a restart; minutes that the
+    /// restart cut, or for which it left no row, are made anew from the readings that were kept.
     ///
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) when the rack has one already; those of the history.
@@ -130,7 +150,12 @@ impl Telemetry {
         let (rack, info) = (facts.info.id.clone(), facts.info.clone());
         let now = inner.cx.clock.wall();
         let mut stats = RackStats::new(facts, inner.options.grace, now)?;
-        inner.seed(&rack, &mut stats, now)?;
+        for thing in inner.things.of_rack(&rack) {
+            stats.place(&thing, Timestamp(i64::MIN));
+        }
+        inner.seed(&rack, &mut stats)?;
+        inner.after_restart(&rack, &mut stats)?;
+        inner.mark_pending(&rack, &mut stats)?;
         let mut racks = inner.racks();
         if racks.contains_key(&rack) {
             let e = Error::new(ErrorKind::Conflict, OP, "the rack's readings are kept already");
@@ -168,10 +193,18 @@ impl Telemetry {
     /// What became of readings and rows.
     pub fn counters(&self) -> TelemetryCounters {
         let inner = &self.0;
+        let (late, rebuilt, rebuilds_dropped) = {
+            let racks = inner.racks();
+            let sum = |count: fn(&RackStats) -> u64| racks.values().map(count).sum();
+            (sum(|rack| rack.late), sum(|rack| rack.dirty.rebuilt), sum(|rack| rack.dirty.dropped))
+        };
         TelemetryCounters {
             dropped: inner.dropped.load(Ordering::Relaxed),
+            of_gone: inner.of_gone.load(Ordering::Relaxed),
             failures: inner.failures.load(Ordering::Relaxed),
-            late: inner.racks().values().map(|rack| rack.late).sum(),
+            late,
+            rebuilt,
+            rebuilds_dropped,
             readings: inner.raw.stats(),
             rows: inner.rows.stats(),
         }
@@ -181,6 +214,10 @@ impl Telemetry {
 impl Inner {
     fn racks(&self) -> MutexGuard<'_, BTreeMap<RackId, RackStats>> {
         self.racks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rebuilds(&self) -> MutexGuard<'_, Rebuilds> {
+        self.rebuilds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn intake(&self) -> MutexGuard<'_, Intake> {

@@ -34,6 +34,11 @@ pub(super) fn mos(window: Window, rack: &RackId, tag: &str) -> String {
     format!("mos-row{BETWEEN}{window}{BETWEEN}{rack}{BETWEEN}{tag}")
 }
 
+/// The name of what says which minutes of a rack are to be made anew; no window is called as it begins.
+pub(super) fn pending(rack: &RackId) -> String {
+    format!("anew{BETWEEN}{rack}")
+}
+
 /// What the names of a rack's rows begin with.
 pub(super) fn prefix(window: Window, rack: &RackId) -> String {
     format!("{window}{BETWEEN}{rack}{BETWEEN}")

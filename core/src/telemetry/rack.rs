@@ -1,15 +1,14 @@
 //! The statistics of one rack while they are made.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
+    filling::{Ended, Filling},
     kept::Kept,
-    look::{Fact, Looks, document},
+    look::{Looks, document},
+    members::Members,
     owners::{Owners, Sorting},
+    rebuild::Dirty,
 };
 use crate::{
     Result, ThingId,
@@ -18,7 +17,7 @@ use crate::{
     rack::{RackInfo, Reading, ThingRecord},
     stats::{
         Plan, Seen, families,
-        live::{Closed, Engine, Fate, Options, Said, Window},
+        live::{Closed, Engine, Fate, LONGEST_HOLD_MS, Late, Options, Said, View, Window},
         plan::Columns,
     },
 };
@@ -58,30 +57,35 @@ impl RackFacts {
     }
 }
 
-/// A thing, as its statistics know it.
-#[derive(Debug)]
-struct Slot {
-    number: u32,
-    cell: u32,
-    facts: Box<[Fact]>,
-    record: Arc<ThingRecord>,
-    /// The texts that were kept last, by their hash, and on which day that was.
-    texts: Option<(u64, i64)>,
+/// How long samples hold, ms.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holds {
+    /// One of a poll that was answered.
+    pub answered: i64,
+    /// One of a poll that failed: the next may come later.
+    pub failed: i64,
 }
 
-/// A window that is being filled with minutes.
-#[derive(Debug)]
-struct Filling {
-    window: Window,
-    start: i64,
-    sets: BTreeMap<u32, Kept>,
+impl Holds {
+    fn of(facts: &RackFacts) -> Self {
+        let of = |every: Duration| {
+            i64::try_from(every.as_millis() * 5 / 2).unwrap_or(i64::MAX).min(LONGEST_HOLD_MS)
+        };
+        Self { answered: of(facts.interval), failed: of(facts.max_backoff) }
+    }
+
+    /// The longer one.
+    pub fn longest(self) -> i64 {
+        self.answered.max(self.failed)
+    }
 }
 
-/// Totals of a window that has ended, by the number of the set.
-pub(super) struct Ended {
-    pub window: Window,
-    pub end: Timestamp,
-    pub sets: BTreeMap<u32, Kept>,
+/// What became of a reading.
+pub(super) struct Taken {
+    /// Whether its texts are to be kept.
+    pub texts: bool,
+    /// What of its time is to be counted anew once it is kept.
+    pub late: Option<Late>,
 }
 
 #[derive(Debug)]
@@ -92,10 +96,11 @@ pub(super) struct RackStats {
     pub sorting: Sorting,
     engine: Engine,
     looks: Looks,
-    slots: HashMap<ThingId, Slot>,
-    free: Vec<u32>,
-    filling: Vec<Filling>,
+    pub members: Members,
+    pub filling: Filling,
     columns: Columns,
+    /// Minutes to be counted anew.
+    pub dirty: Dirty,
     /// Samples that came too late for the minute that they belong to.
     pub late: u64,
     /// Up to when all readings had come, by the time at which their polls ended.
@@ -113,19 +118,19 @@ impl RackStats {
             engine: Engine::new(plan.layout(), options, now)?,
             looks: Looks::new(plan.looks()),
             sorting: Sorting::new(&plan, &facts.info.thing_type, &facts.tags),
-            plan: Arc::new(plan),
             owners: Owners::default(),
-            slots: HashMap::new(),
-            free: Vec::new(),
-            filling: Vec::new(),
+            members: Members::default(),
+            filling: Filling::new(plan.layout()),
             columns: Columns::default(),
+            dirty: Dirty::default(),
             late: 0,
             ended: Timestamp(0),
+            plan: Arc::new(plan),
             facts,
         })
     }
 
-    /// Takes a reading; whether its texts are to be kept.
+    /// Takes a reading.
     pub fn take(
         &mut self,
         record: &Arc<ThingRecord>,
@@ -133,68 +138,69 @@ impl RackStats {
         snapshot: &Snapshot,
         flat: &Flat<'_>,
         began: Timestamp,
-    ) -> Result<bool> {
-        self.place(record);
-        let Some(slot) = self.slots.get_mut(&record.id) else { return Ok(false) };
+    ) -> Result<Taken> {
+        self.place(record, began);
+        let Some(slot) = self.members.slot(&record.id) else { return Ok(Taken { texts: false, late: None }) };
+        let error = reading.outcome.as_ref().err().map(|error| error.code());
+        let texts = slot.has_new_texts(began, flat.texts_hash, error, began.0.div_euclid(DAY_MS));
+        let Some(stand) = slot.stand() else { return Ok(Taken { texts, late: None }) };
         let mut seen: Vec<Seen<'_>> = Vec::with_capacity(self.plan.looks().len());
-        self.looks.seen(&slot.facts, flat.shape, flat.values, snapshot, &mut seen);
+        self.looks.seen(&stand.facts, flat, snapshot, &mut seen);
         self.plan.read(&seen, &mut self.columns);
-        let interval = if reading.outcome.is_ok() { self.facts.interval } else { self.facts.max_backoff };
-        let hold = i64::try_from(interval.as_millis() * 5 / 2).unwrap_or(i64::MAX);
+        let holds = Holds::of(&self.facts);
+        let hold = if error.is_none() { holds.answered } else { holds.failed };
         let said = Said {
-            cell: slot.cell,
+            cell: stand.cell,
             ts: began,
             hold_until: Timestamp(began.0.saturating_add(hold)),
             values: &self.columns.values,
             predicates: self.columns.predicates,
             maxes: &self.columns.maxes,
         };
-        let texts = Some((flat.texts_hash, began.0.div_euclid(DAY_MS)));
-        let changed = slot.texts != texts;
-        slot.texts = texts;
-        match self.engine.update(slot.number, &said)? {
-            Fate::Counted => {}
-            Fate::Late(_) | Fate::Ahead => self.late += 1,
-        }
-        Ok(changed)
+        let late = match self.engine.update(slot.number, &said)? {
+            Fate::Counted => None,
+            Fate::Late(late) => Some(late),
+            // What the thing said before is counted in its place for as long as that holds.
+            Fate::Ahead => Some(Late::over(began, Timestamp(began.0.saturating_add(holds.longest())))),
+        };
+        self.late += u64::from(late.is_some());
+        Ok(Taken { texts, late })
     }
 
-    /// What was thought to be kept was not: the texts of the next reading are.
-    pub fn forget_texts(&mut self) {
-        self.slots.values_mut().for_each(|slot| slot.texts = None);
+    /// How long samples hold.
+    pub fn holds(&self) -> Holds {
+        Holds::of(&self.facts)
     }
 
-    /// Finds the cell of a thing, anew when its record changed.
-    fn place(&mut self, record: &Arc<ThingRecord>) {
-        if self.slots.get(&record.id).is_some_and(|slot| Arc::ptr_eq(&slot.record, record)) {
+    /// Finds the cell of a thing, anew when its record changed. It stands there from `since` on.
+    pub fn place(&mut self, record: &Arc<ThingRecord>, since: Timestamp) {
+        if self.members.is_placed(record, since) {
             return;
         }
         let document = document(record);
         let facts = self.looks.facts(&document);
         let owners = self.sorting.owners(&document, record.tags.iter().map(|tag| tag.as_str()));
         let cell = self.owners.cell(owners);
-        if let Some(slot) = self.slots.get_mut(&record.id) {
-            (slot.cell, slot.facts, slot.record) = (cell, facts, Arc::clone(record));
-            return;
-        }
-        let next = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        let number = self.free.pop().unwrap_or(next);
-        let slot = Slot { number, cell, facts, record: Arc::clone(record), texts: None };
-        self.slots.insert(record.id.clone(), slot);
+        self.members.place(record, since, cell, facts);
     }
 
     /// Lets go of things that are not the rack's any more.
     pub fn sweep(&mut self, now: Timestamp, is_here: impl Fn(&ThingId) -> bool) -> Result<()> {
-        let gone: Vec<ThingId> = self.slots.keys().filter(|id| !is_here(id)).cloned().collect();
+        let gone: Vec<ThingId> = self.members.ids().filter(|id| !is_here(id)).cloned().collect();
         for id in gone {
-            if let Some(slot) = self.slots.remove(&id) {
-                if matches!(self.engine.remove(slot.number, now)?, Fate::Late(_)) {
-                    self.late += 1;
-                }
-                self.free.push(slot.number);
+            let Some(number) = self.members.remove(&id, now) else { continue };
+            if let Fate::Late(late) = self.engine.remove(number, now)? {
+                self.late += 1;
+                self.dirty.mark_late(late);
             }
         }
+        self.members.forget_gone(now);
         Ok(())
+    }
+
+    /// Start of the first minute that is open.
+    pub fn open_from(&self) -> Timestamp {
+        self.engine.open_from()
     }
 
     /// Windows that have ended at `now`, finer ones first.
@@ -212,61 +218,22 @@ impl RackStats {
     }
 
     fn minute(&mut self, closed: &Closed, ended: &mut Vec<Ended>) {
+        let sets = self.sets(closed.cells.iter());
+        self.filling.minute(closed.start, &sets, ended);
+        ended.push(Ended { window: Window::M1, end: closed.end, sets });
+    }
+
+    /// Totals of a minute by set, of those by cell.
+    pub fn sets<'v>(&self, cells: impl Iterator<Item = (u32, View<'v>)>) -> BTreeMap<u32, Kept> {
         let mut sets: BTreeMap<u32, Kept> = BTreeMap::new();
-        for (cell, view) in closed.cells.iter() {
+        for (cell, view) in cells {
             let totals = (view, Window::M1.length_ms());
             for owner in self.owners.of_cell(cell) {
                 let kept = sets.entry(*owner).or_insert_with(|| Kept::new(self.plan.layout()));
                 kept.add(&totals, 1.0);
             }
         }
-        for window in Window::ALL.into_iter().filter(|window| *window != Window::M1) {
-            self.fill(window, closed.start, &sets, ended);
-        }
-        ended.push(Ended { window: Window::M1, end: closed.end, sets });
-    }
-
-    /// Adds a minute to a coarser window; the one before ends when the minute is not in it.
-    fn fill(
-        &mut self,
-        window: Window,
-        minute: Timestamp,
-        sets: &BTreeMap<u32, Kept>,
-        ended: &mut Vec<Ended>,
-    ) {
-        let start = window.start_of(minute).0;
-        let layout = self.plan.layout();
-        let at = match self.filling.iter().position(|filling| filling.window == window) {
-            Some(at) => at,
-            None => {
-                self.filling.push(Filling { window, start, sets: BTreeMap::new() });
-                self.filling.len() - 1
-            }
-        };
-        let Some(filling) = self.filling.get_mut(at) else { return };
-        if filling.start != start {
-            ended.extend(filling.take(start));
-        }
-        let share = Window::M1.length_ms() as f64 / window.length_ms() as f64;
-        for (owner, kept) in sets {
-            filling.sets.entry(*owner).or_insert_with(|| Kept::new(layout)).add(kept, share);
-        }
-        let last = minute.0 + Window::M1.length_ms();
-        if last == start + window.length_ms() {
-            ended.extend(filling.take(last));
-        }
-    }
-
-    /// Begins the windows that are open at `now` with what was kept of them before a restart.
-    pub fn seed(&mut self, window: Window, start: Timestamp, owner: u32, kept: &Kept, share: f64) {
-        let layout = self.plan.layout();
-        if !self.filling.iter().any(|filling| filling.window == window) {
-            self.filling.push(Filling { window, start: start.0, sets: BTreeMap::new() });
-        }
-        let same = |filling: &&mut Filling| filling.window == window && filling.start == start.0;
-        if let Some(filling) = self.filling.iter_mut().find(same) {
-            filling.sets.entry(owner).or_insert_with(|| Kept::new(layout)).add(kept, share);
-        }
+        sets
     }
 
     /// What things say now, by set.
@@ -280,14 +247,5 @@ impl RackStats {
             }
         }
         sets
-    }
-}
-
-impl Filling {
-    fn take(&mut self, next: i64) -> Option<Ended> {
-        let end = Timestamp(self.start + self.window.length_ms());
-        self.start = next;
-        let sets = std::mem::take(&mut self.sets);
-        (!sets.is_empty()).then_some(Ended { window: self.window, end, sets })
     }
 }

@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 
 use super::{
     Inner, OP, Telemetry,
-    kept::{Kept, columns},
+    kept::{Kept, REV, columns},
     name,
     owners::Owner,
     rack::RackStats,
+    texts::TextsOf,
 };
 use crate::{
     Error, ErrorKind, Result, ThingId,
-    history::{History, RowsQuery},
+    history::{History, MAX_TS, RowsQuery},
     io::Timestamp,
     model::{RackId, flat::unflatten},
     rack::TailQuery,
@@ -88,15 +89,11 @@ impl Telemetry {
 impl Inner {
     pub(super) fn snapshots_of(&self, thing: &ThingId, range: Range<Timestamp>) -> Result<Vec<Value>> {
         let rows = self.raw.rows(thing.as_str(), range.clone(), RowsQuery::default())?;
-        let texts = self.raw.texts(thing.as_str(), range)?;
-        let mut texts = texts.into_iter().peekable();
-        let mut said: Arc<str> = "{}".into();
+        let texts = TextsOf::read(&self.raw, thing.as_str(), range, &rows.rows)?;
         let mut out = Vec::with_capacity(rows.rows.len());
         for row in rows.rows {
-            while let Some((_, text)) = texts.next_if(|(ts, _)| *ts <= row.ts) {
-                said = text;
-            }
-            let mut snap = unflatten(&rows.members, &row.values, &said)?;
+            let said = texts.of(&row).map_or("{}", |text| &**text);
+            let mut snap = unflatten(&rows.members, &row.values, said)?;
             let err = snap.as_object_mut().and_then(|members| members.remove("err")).unwrap_or(Value::Null);
             out.push(json!({"ts": row.ts, "err": err, "snap": snap}));
         }
@@ -165,7 +162,9 @@ impl Inner {
         let wants = |name: &str| of.query.wants(name);
         let row = |(ts, all): (Timestamp, Kept)| {
             let groups = groups.get(&ts).map_or(&[][..], Vec::as_slice);
-            finish(&sets.plan, sets.plan.row(Some(ts), &all, groups, wants), wants)
+            let mut row = finish(&sets.plan, sets.plan.row(Some(ts), &all, groups, wants), wants);
+            row.rev = groups.iter().map(|group| group.totals.rev).fold(all.rev, u32::max);
+            row
         };
         Ok(whole.into_iter().map(row).collect())
     }
@@ -186,7 +185,10 @@ impl Inner {
             let share = of.window.length_ms() as f64 / (until.0 - span.start.0) as f64;
             let range = Timestamp(span.start.0.saturating_add(1))..Timestamp(span.end.0.saturating_add(1));
             let mut kept = Kept::new(sets.plan.layout());
-            whole.range(range.clone()).for_each(|(_, part)| kept.add(part, share));
+            for (_, part) in whole.range(range.clone()) {
+                kept.add(part, share);
+                kept.rev = kept.rev.max(part.rev);
+            }
             if kept.held == 0.0 {
                 continue;
             }
@@ -234,12 +236,17 @@ impl Inner {
         let group = owner.group.as_ref().filter(|_| !whole).map(|(group, _)| *group);
         let members = sets.plan.members_for(group, |name| of.query.wants(name));
         let name = name::name(of.window, of.rack, &sets.plan, owner);
-        read(&self.rows, &name, &sets.plan, &members, range)
+        let mut kept = read(&self.rows, &name, &sets.plan, &members, range)?;
+        // It was made anew, and nothing was left of it.
+        kept.retain(|_, kept| kept.held > 0.0);
+        Ok(kept)
     }
 
     /// Begins what is open of a rack's windows with what was kept of them, and finds the sets that it had.
-    pub(super) fn seed(&self, rack: &RackId, stats: &mut RackStats, now: Timestamp) -> Result<()> {
-        let names = self.rows.owners(Timestamp(0)..Timestamp(now.0.saturating_add(1)))?;
+    pub(super) fn seed(&self, rack: &RackId, stats: &mut RackStats) -> Result<()> {
+        let names = self.rows.owners(Timestamp(0)..Timestamp(MAX_TS + 1))?;
+        // Minutes from there on are still to be counted, whatever the time is now.
+        let from = stats.open_from();
         let mut open: BTreeMap<u32, Kept> = BTreeMap::new();
         let mut finer = Window::M1;
         for window in Window::ALL {
@@ -252,14 +259,14 @@ impl Inner {
         }
         let plan = Arc::clone(&stats.plan);
         for window in Window::ALL.into_iter().skip(1) {
-            let start = window.start_of(now);
+            let start = window.start_of(from);
             let share = finer.length_ms() as f64 / window.length_ms() as f64;
             let mut filled: BTreeMap<u32, Kept> = BTreeMap::new();
             for number in 0..u32::try_from(stats.owners.len()).unwrap_or(u32::MAX) {
                 let Some(owner) = stats.owners.get(number).cloned() else { continue };
                 let group = owner.group.as_ref().map(|(group, _)| *group);
                 let name = name::name(finer, rack, &plan, &owner);
-                let ended = Timestamp(start.0.saturating_add(1))..Timestamp(now.0.saturating_add(1));
+                let ended = Timestamp(start.0.saturating_add(1))..Timestamp(from.0.saturating_add(1));
                 let rows = match names.contains(name.as_str()) {
                     true => read(&self.rows, &name, &plan, &columns(&plan, group), ended)?,
                     false => BTreeMap::new(),
@@ -273,7 +280,8 @@ impl Inner {
                 filled.insert(number, kept);
             }
             for (number, kept) in &filled {
-                stats.seed(window, start, *number, kept, 1.0);
+                // No window was being filled yet: none ends by this.
+                stats.filling.set(window, start, *number, kept.clone(), &mut Vec::new());
             }
             (open, finer) = (filled, window);
         }
@@ -281,24 +289,31 @@ impl Inner {
     }
 }
 
-/// Rows that were kept, by the ends of their windows.
-fn read(
+/// Rows that were kept, by the ends of their windows: of several of one window that which was made anew most often, and
+/// among those the last.
+pub(super) fn read(
     history: &History,
     name: &str,
     plan: &Plan,
     members: &[(String, Member)],
     range: Range<Timestamp>,
 ) -> Result<BTreeMap<Timestamp, Kept>> {
-    let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
-    let query = RowsQuery { members: Some(&names), latest_per_ts: true };
+    let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).chain([REV]).collect();
+    let query = RowsQuery { members: Some(&names), latest_per_ts: false };
     let rows = history.rows(name, range, query)?;
-    let mut out = BTreeMap::new();
+    let mut out: BTreeMap<Timestamp, Kept> = BTreeMap::new();
     for row in rows.rows {
+        // No number is 0, as in rows of releases that had none.
+        let rev = row.values.get(members.len()).map_or(0, |rev| *rev as u32);
+        if out.get(&row.ts).is_some_and(|known| known.rev > rev) {
+            continue;
+        }
         let mut kept = Kept::new(plan.layout());
         for ((_, member), value) in members.iter().zip(&row.values) {
             kept.set(*member, *value);
         }
         kept.settle(plan);
+        kept.rev = rev;
         out.insert(row.ts, kept);
     }
     Ok(out)

@@ -1,23 +1,18 @@
 //! What is done once a second: rows of windows that have ended, commits, and a piece of the histories' own work.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, Weak},
-};
+use std::sync::{Arc, PoisonError, Weak};
 
 use super::{
     Inner, Telemetry,
-    kept::columns,
-    name,
-    owners::Owner,
-    rack::{Ended, RackStats},
+    filling::Ended,
+    rack::RackStats,
+    write::{RowOf, Shapes},
 };
 use crate::{
     Result,
-    history::{History, Maintained, Sample, Shape},
+    history::{History, Maintained},
     io::Timestamp,
     model::RackId,
-    stats::{Member, Plan},
 };
 
 /// Pieces of work on each history in one tick.
@@ -54,7 +49,7 @@ impl Telemetry {
     /// # Errors
     /// Those of [`History::commit`]. What waits stays, and is tried again.
     pub fn flush(&self) -> Result<()> {
-        self.0.close_windows()?;
+        self.0.close_windows();
         self.0.rows.commit()?;
         self.0.commit()
     }
@@ -78,16 +73,19 @@ impl Telemetry {
 }
 
 impl Inner {
-    fn tick(&self, ticks: u64) {
+    pub(super) fn tick(&self, ticks: u64) {
         if ticks.is_multiple_of(SWEEP_EVERY) {
             self.sweep();
         }
-        if let Err(error) = self.close_windows().and_then(|()| self.rows.commit()) {
+        self.close_windows();
+        if let Err(error) = self.rows.commit() {
             self.failed(&error, "rows");
         }
         if let Err(error) = self.commit() {
             self.failed(&error, "readings");
         }
+        // What it appends is made durable by the next tick: no reading waits for it.
+        self.rebuild(ticks);
         for (history, what) in [(&self.raw, "readings"), (&self.rows, "rows")] {
             if let Err(error) = maintain(history, self.cx.clock.wall()) {
                 self.failed(&error, what);
@@ -120,7 +118,7 @@ impl Inner {
         let committed = self.raw.commit();
         if committed.is_err() {
             // Texts that wait in a block that is lost would be missing for long.
-            self.racks().values_mut().for_each(RackStats::forget_texts);
+            self.racks().values_mut().for_each(|stats| stats.members.forget_texts());
         }
         committed?;
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,52 +129,32 @@ impl Inner {
         Ok(())
     }
 
-    fn close_windows(&self) -> Result<()> {
+    fn close_windows(&self) {
+        // A rebuild reads what windows are made of, and then sets it.
+        let mut rebuilds = self.rebuilds();
         let now = self.cx.clock.wall();
-        self.count_parts(now)?;
+        if let Err(error) = self.count_parts(now) {
+            self.failed(&error, "parts");
+        }
         let mut shapes = Shapes::default();
         for (rack, stats) in self.racks().iter_mut() {
             for ended in stats.close(now) {
-                self.put_rows(rack, stats, &ended, &mut shapes)?;
+                self.put_rows(rack, stats, &ended, &mut shapes);
             }
         }
         self.store_mos(now);
-        Ok(())
+        self.note_pending(&mut rebuilds);
     }
 
-    fn put_rows(&self, rack: &RackId, stats: &RackStats, ended: &Ended, shapes: &mut Shapes) -> Result<()> {
+    /// Appends the rows of a window. One that cannot be kept is counted.
+    pub(super) fn put_rows(&self, rack: &RackId, stats: &RackStats, ended: &Ended, shapes: &mut Shapes) {
         for (number, kept) in &ended.sets {
             let Some(owner) = stats.owners.get(*number) else { continue };
-            let (shape, members) = shapes.of(&stats.plan, owner)?;
-            let values: Vec<f64> = members.iter().map(|member| member.of(kept)).collect();
-            let name = name::name(ended.window, rack, &stats.plan, owner);
-            let sample = Sample { owner: &name, ts: ended.end, shape: &shape, values: &values, texts: None };
-            if let Err(error) = self.rows.append(&[sample]) {
+            let of = RowOf { rack, window: ended.window, end: ended.end, owner };
+            if let Err(error) = self.put_row(of, &stats.plan, kept, shapes) {
                 self.failed(&error, "a row");
             }
         }
-        Ok(())
-    }
-}
-
-/// Columns as they are kept, and which they are.
-type Columns = (Arc<Shape>, Arc<[Member]>);
-
-/// The columns of sets, by plan and group.
-#[derive(Debug, Default)]
-struct Shapes(HashMap<(usize, Option<usize>), Columns>);
-
-impl Shapes {
-    fn of(&mut self, plan: &Arc<Plan>, owner: &Owner) -> Result<Columns> {
-        let group = owner.group.as_ref().map(|(group, _)| *group);
-        let key = (Arc::as_ptr(plan) as usize, group);
-        if let Some((shape, members)) = self.0.get(&key) {
-            return Ok((Arc::clone(shape), Arc::clone(members)));
-        }
-        let (names, members): (Vec<String>, Vec<Member>) = columns(plan, group).into_iter().unzip();
-        let (shape, members) = (Shape::new(names)?, Arc::from(members));
-        self.0.insert(key, (Arc::clone(&shape), Arc::clone(&members)));
-        Ok((shape, members))
     }
 }
 

@@ -72,6 +72,11 @@ impl Late {
         Self { from: start, until: end }
     }
 
+    /// The minutes that have a part in `[from, until)`.
+    pub fn over(from: Timestamp, until: Timestamp) -> Self {
+        Self::between(from.0, until.0)
+    }
+
     /// Starts of the minutes, at most those of a day and one more.
     pub fn minutes(self) -> impl Iterator<Item = Timestamp> {
         let count = (self.until.0 - self.from.0) / MINUTE;

@@ -71,7 +71,7 @@ impl Import<'_> {
             && let Some(rack) = inner.racks().get_mut(&record.rack)
         {
             // Its next reading must not leave its texts to one that was brought in.
-            rack.forget_texts();
+            rack.members.forget_texts();
         }
         Ok(())
     }

@@ -1,0 +1,83 @@
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn after_a_kill_rows_are_those_of_a_run_without_one() {
+    let lab = Lab::new().await;
+    let mut rebuilt = 0;
+    for seed in 0..40 {
+        let mut rng = Rng::with_seed(1_000 + seed);
+        let (before, away) = (rng.i64(1..14), [0, 20_000, 90_000, 7 * MINUTE, 50 * MINUTE][rng.usize(0..5)]);
+        let killed = START + before * MINUTE + rng.i64(1..MINUTE);
+        let mut says = random(&mut rng, START, before + 1);
+        says.retain(|say| say.comes < killed);
+        let back = killed + 1_000 + away;
+        let again = random(&mut rng, back, 8);
+        let end = START + 2 * HOUR;
+
+        let ours = lab.fresh(START);
+        ours.hear(&says).await;
+        ours.tick_at(killed);
+        let (readings, rows) = (ours.readings.cut(), ours.rows.cut());
+        drop(ours);
+        let ours = lab.run(back, readings, rows);
+        ours.hear(&again).await;
+        ours.settle(end);
+
+        let expected = lab.fresh(START);
+        expected.hear(&says.iter().chain(&again).cloned().collect::<Vec<_>>()).await;
+        expected.settle(end);
+        for run in [&ours, &expected] {
+            for at in [2 * DAY, 2 * DAY + 40 * MINUTE] {
+                run.tick_at(START + at);
+                run.hear(&[say("m1", START + at, 1.0)]).await;
+            }
+            run.settle(START + 2 * DAY + 2 * HOUR);
+        }
+        assert_eq!(expected.telemetry.counters().rebuilt, 0);
+        let counters = ours.telemetry.counters();
+        assert_eq!((counters.failures, counters.rebuilds_dropped), (0, 0), "{counters:?}");
+        same(&ours, &expected, &format!("seed {seed}, killed at +{} ms, away {away} ms", killed - START));
+        rebuilt += counters.rebuilt;
+    }
+    assert!(rebuilt > 40, "{rebuilt}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_in_which_nothing_is_missing_rewrites_nothing() {
+    let lab = Lab::new().await;
+    let run = lab.fresh(START);
+    run.hear(&(0..8).map(|n| say("m1", START + n * MINUTE, 1_000.0)).collect::<Vec<_>>()).await;
+    // Nobody says anything any more, and all is closed.
+    run.settle(START + HOUR);
+    let all = run.all();
+    run.telemetry.close().unwrap();
+    let again = lab.run(START + HOUR + MINUTE, run.readings.clone(), run.rows.clone());
+    again.settle(START + HOUR + 5 * MINUTE);
+    let (counters, after) = (again.telemetry.counters(), again.all());
+    assert_eq!((counters.rebuilt, counters.rebuilds_dropped, counters.failures), (0, 0, 0));
+    let revs = |all: &BTreeMap<(String, i64), Kept>| -> Vec<_> {
+        all.iter().map(|(name, kept)| (name.clone(), kept.rev, kept.held)).collect()
+    };
+    assert_eq!(revs(&after), revs(&all));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_late_before_a_kill_is_counted_after_it() {
+    let lab = Lab::new().await;
+    let run = lab.fresh(START);
+    run.hear(&(0..12).map(|n| say("m1", START + n * MINUTE, 1_000.0)).collect::<Vec<_>>()).await;
+    let now = START + 12 * MINUTE;
+    run.take(&Say { comes: now, ..say("m1", START + 150_000, 3_000.0) }).await;
+    // What is made anew in a tick is durable with the next one, which never comes.
+    run.tick_at(now);
+    let (readings, rows) = (run.readings.cut(), run.rows.cut());
+    drop(run);
+    for _ in 0..2 {
+        let again = lab.run(now + MINUTE, readings.clone(), rows.clone());
+        again.settle(now + 10 * MINUTE);
+        again.telemetry.close().unwrap();
+        let row = again.row(Window::M1, "t-miner", START + 3 * MINUTE).unwrap();
+        assert_eq!((row.number("power_w_sum").unwrap().value(), row.rev), (2_000.0, 1));
+        assert!((again.power(Window::M5, START + 5 * MINUTE) - 1_200.0).abs() < 1e-9);
+    }
+}
