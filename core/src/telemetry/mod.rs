@@ -7,6 +7,7 @@
 
 mod each;
 mod filling;
+mod holds;
 mod intake;
 mod kept;
 mod lasts;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     filling::{Ended, Filling},
+    holds::Holds,
     kept::Kept,
     look::{Looks, document},
     members::Members,
@@ -17,7 +18,7 @@ use crate::{
     rack::{RackInfo, Reading, ThingRecord},
     stats::{
         Plan, Seen, families,
-        live::{Closed, Engine, Fate, LONGEST_HOLD_MS, Late, Options, Said, View, Window},
+        live::{Closed, Engine, Fate, Late, Options, Said, View, Window},
         plan::Columns,
     },
 };
@@ -54,29 +55,6 @@ impl RackFacts {
     #[must_use]
     pub fn bounds(self, deadline: Duration, max_backoff: Duration) -> Self {
         Self { deadline, max_backoff, ..self }
-    }
-}
-
-/// How long samples hold, ms.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Holds {
-    /// One of a poll that was answered.
-    pub answered: i64,
-    /// One of a poll that failed: the next may come later.
-    pub failed: i64,
-}
-
-impl Holds {
-    fn of(facts: &RackFacts) -> Self {
-        let of = |every: Duration| {
-            i64::try_from(every.as_millis() * 5 / 2).unwrap_or(i64::MAX).min(LONGEST_HOLD_MS)
-        };
-        Self { answered: of(facts.interval), failed: of(facts.max_backoff) }
-    }
-
-    /// The longer one.
-    pub fn longest(self) -> i64 {
-        self.answered.max(self.failed)
     }
 }
 
@@ -140,6 +118,7 @@ impl RackStats {
         began: Timestamp,
     ) -> Result<Taken> {
         self.place(record, began);
+        let holds = self.holds();
         let Some(slot) = self.members.slot(&record.id) else { return Ok(Taken { texts: false, late: None }) };
         let error = reading.outcome.as_ref().err().map(|error| error.code());
         let texts = slot.has_new_texts(began, flat.texts_hash, error, began.0.div_euclid(DAY_MS));
@@ -147,7 +126,6 @@ impl RackStats {
         let mut seen: Vec<Seen<'_>> = Vec::with_capacity(self.plan.looks().len());
         self.looks.seen(&stand.facts, flat, snapshot, &mut seen);
         self.plan.read(&seen, &mut self.columns);
-        let holds = Holds::of(&self.facts);
         let hold = if error.is_none() { holds.answered } else { holds.failed };
         let said = Said {
             cell: stand.cell,
@@ -169,7 +147,7 @@ impl RackStats {
 
     /// How long samples hold.
     pub fn holds(&self) -> Holds {
-        Holds::of(&self.facts)
+        Holds::new(self.facts.interval, self.facts.max_backoff)
     }
 
     /// Finds the cell of a thing, anew when its record changed. It stands there from `since` on.

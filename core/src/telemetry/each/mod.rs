@@ -11,20 +11,17 @@ mod rows;
 #[cfg(feature = "testkit")]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Inner, Telemetry, code, lasts::began, look::document, mos::said, read::unknown};
+use super::{Inner, Telemetry, code, holds::Holds, lasts::began, look::document, mos::said, read::unknown};
 use crate::{
     Result,
     io::Timestamp,
     model::RackId,
     rack::{Reading, TailQuery, ThingRecord},
-    stats::{
-        Json, Kind, Row, Spec, Tally, families,
-        live::{LONGEST_HOLD_MS, Window},
-    },
+    stats::{Json, Kind, Row, Spec, Tally, families, live::Window},
 };
 
 /// Most windows times things of one answer that has values of single things: 1,000 things over 1,000 windows.
@@ -37,29 +34,12 @@ struct Each {
     spec: Spec,
     /// In order of ids.
     things: Vec<Arc<ThingRecord>>,
-    hold: Hold,
+    holds: Holds,
 }
 
-/// How long what a thing said holds, ms.
-#[derive(Debug, Clone, Copy)]
-struct Hold {
-    answer: i64,
-    /// A thing that does not answer is asked more rarely.
-    failure: i64,
-}
-
-impl Hold {
-    fn of(interval: Duration, max_backoff: Duration) -> Self {
-        let ms = |between: Duration| {
-            i64::try_from(between.as_millis() * 5 / 2).unwrap_or(i64::MAX).min(LONGEST_HOLD_MS)
-        };
-        Self { answer: ms(interval), failure: ms(max_backoff) }
-    }
-
-    fn is_fresh(self, reading: &Reading, now: Timestamp) -> bool {
-        let hold = if reading.outcome.is_ok() { self.answer } else { self.failure };
-        began(reading).0.saturating_add(hold) > now.0
-    }
+fn is_fresh(reading: &Reading, holds: Holds, now: Timestamp) -> bool {
+    let hold = if reading.outcome.is_ok() { holds.answered } else { holds.failed };
+    began(reading).0.saturating_add(hold) > now.0
 }
 
 impl Telemetry {
@@ -102,7 +82,7 @@ impl Telemetry {
             let readings = self.0.lasts.of(rack, &each.things);
             let mut tally = Tally::new(&each.spec);
             for (record, reading) in each.things.iter().zip(&readings) {
-                let Some(reading) = reading.as_deref().filter(|reading| each.hold.is_fresh(reading, now))
+                let Some(reading) = reading.as_deref().filter(|reading| is_fresh(reading, each.holds, now))
                 else {
                     continue;
                 };
@@ -119,11 +99,11 @@ impl Telemetry {
 impl Inner {
     /// What is asked of single things, of now or of windows; `None` when nothing is.
     fn each(&self, rack: &RackId, query: &TailQuery, is_now: bool) -> Result<Option<Each>> {
-        let (spec, hold, is_common) = {
+        let (spec, holds, is_common) = {
             let racks = self.racks();
             let stats = racks.get(rack).ok_or_else(|| unknown(rack))?;
-            let hold = Hold::of(stats.facts.interval, stats.facts.max_backoff);
-            (families::spec(&stats.facts.info.thing_type), hold, stats.sorting.is_common(&query.tag))
+            let holds = stats.holds();
+            (families::spec(&stats.facts.info.thing_type), holds, stats.sorting.is_common(&query.tag))
         };
         let is_asked = |name: &str, on_demand: bool| match on_demand {
             true => query.names(name),
@@ -140,7 +120,7 @@ impl Inner {
         if spec.ops().len() == 0 {
             return Ok(None);
         }
-        Ok(Some(Each { spec, things: self.tagged(rack, &query.tag, is_common), hold }))
+        Ok(Some(Each { spec, things: self.tagged(rack, &query.tag, is_common), holds }))
     }
 
     /// The things of a rack with a tag, in order of ids.

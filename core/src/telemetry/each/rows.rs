@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{Each, Hold, MAX_EACH, MAX_EACH_SAMPLES};
+use super::{Each, MAX_EACH, MAX_EACH_SAMPLES};
 use crate::{
     Error, ErrorKind, Result, ThingId,
     io::Timestamp,
@@ -17,6 +17,7 @@ use crate::{
     stats::{Json, Of, Path, Row, Spec, Tally, fold::Span, live::Window},
     telemetry::{
         Aggregate, Inner, OP, code,
+        holds::Holds,
         look::document,
         series::{Budget, Fold, Held, Reader},
     },
@@ -56,7 +57,7 @@ struct Reading<'a> {
     steps: &'a [Span],
     /// What is not over yet lasts until now.
     until: i64,
-    hold: Hold,
+    holds: Holds,
 }
 
 /// What a thing said that is no number, as it changed.
@@ -97,7 +98,7 @@ impl Inner {
         let readers = members.iter().map(|member| reader(member.as_str())).collect();
         let last = steps.last().map_or(0, |step| step.end.0);
         let until = last.min(self.cx.clock.wall().0);
-        let reading = Reading { readers, steps, until, hold: each.hold };
+        let reading = Reading { readers, steps, until, holds: each.holds };
         let mut tallies: Vec<Tally<'_>> = steps.iter().map(|_| Tally::new(&each.spec)).collect();
         for thing in &each.things {
             let ext = document(thing);
@@ -137,7 +138,7 @@ impl Reading<'_> {
     /// What a thing said over each step; `None` where it is not known.
     fn snapshots(&self, thing: &ThingId) -> Result<Vec<Option<Value>>> {
         let Some(first) = self.steps.first() else { return Ok(Vec::new()) };
-        let range = first.start.0.saturating_sub(self.hold.answer.max(self.hold.failure)).max(0)..self.until;
+        let range = first.start.0.saturating_sub(self.holds.longest()).max(0)..self.until;
         let (mut times, mut numbers) = (Vec::new(), Vec::with_capacity(self.readers.len()));
         for reader in &self.readers {
             times.clear();
@@ -166,7 +167,7 @@ impl Reading<'_> {
         times: &mut Vec<i64>,
     ) -> Result<Vec<Option<f64>>> {
         let mut held = vec![Held::NOTHING; self.steps.len()];
-        let mut fold = Fold::new(self.steps, self.until, self.hold.answer);
+        let mut fold = Fold::new(self.steps, self.until, self.holds.answered);
         let outcome = reader.read(thing.as_str(), range, false, |ts, value| {
             times.push(ts);
             fold.push(ts, value, &mut held);
@@ -192,7 +193,7 @@ impl Reading<'_> {
         let count = times.partition_point(|ts| *ts < step.end.0);
         let Some(ts) = count.checked_sub(1).and_then(|at| times.get(at)) else { return Ok(None) };
         let Some(said) = texts.at(*ts)? else { return Ok(None) };
-        let hold = if said.contains_key("err") { self.hold.failure } else { self.hold.answer };
+        let hold = if said.contains_key("err") { self.holds.failed } else { self.holds.answered };
         Ok((ts.saturating_add(hold) > step.start.0).then_some(said))
     }
 

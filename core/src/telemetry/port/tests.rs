@@ -8,9 +8,7 @@ use crate::{
     ThingId,
     history::{Disk, MAX_TS, MemDisk, Sample, Shape},
     io::{Ctx, MemNet, SeededRng, SystemClock, Timestamp},
-    rack::Things,
-    store::{ControlStore, CrashBackend, SealKey, StoreOptions, Writer},
-    telemetry::{Disks, Telemetry, TelemetryOptions},
+    telemetry::{Disks, Telemetry, TelemetryOptions, tests::things as things_in_memory},
 };
 
 /// Noon of 2025-11-26.
@@ -22,16 +20,7 @@ pub(super) fn open_on(readings: &MemDisk, rows: &MemDisk) -> Telemetry {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let clock = SystemClock::starting_at(Timestamp(NOON + 400 * DAY));
     let cx = Ctx::new(Arc::new(clock), Arc::new(SeededRng::new(7)), Arc::new(MemNet::new()));
-    let options = StoreOptions {
-        reserve_bytes: 0,
-        writer: Writer::Inline,
-        key: Some(SealKey::from_bytes([7; 32])),
-        ..StoreOptions::default()
-    };
-    let things = runtime.block_on(async {
-        let store = ControlStore::create_on(&cx, Arc::new(CrashBackend::new(1)), &options).await.unwrap();
-        Things::open(&cx, store).await.unwrap()
-    });
+    let things = runtime.block_on(things_in_memory(&cx));
     Telemetry::open(&cx, things, disks(readings, rows), TelemetryOptions::default()).unwrap()
 }
 

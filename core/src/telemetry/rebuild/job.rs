@@ -12,9 +12,10 @@ use crate::{
     },
     telemetry::{
         OP,
+        holds::Holds,
         look::{Looks, Texts},
         members::Subject,
-        rack::{Holds, RackStats},
+        rack::RackStats,
         texts::TextsOf,
     },
 };

@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     thread,
-    time::Duration,
 };
 
 use super::{
@@ -20,8 +19,8 @@ use crate::{
     history::MAX_MEMBER_BYTES,
     io::Timestamp,
     model::RackId,
-    stats::{fold::Span, live::LONGEST_HOLD_MS},
-    telemetry::Inner,
+    stats::fold::Span,
+    telemetry::{Inner, holds::hold_ms},
 };
 
 /// Bounds that tests make smaller.
@@ -86,7 +85,7 @@ impl<'a> Ask<'a> {
             return Err(steps::too_many(points, query.limit));
         }
         let racks = inner.racks();
-        let holds = racks.iter().map(|(rack, stats)| (rack.clone(), hold(stats.facts.interval))).collect();
+        let holds = racks.iter().map(|(rack, stats)| (rack.clone(), hold_ms(stats.facts.interval))).collect();
         drop(racks);
         Ok(Self { inner, query, limits, steps, things, holds })
     }
@@ -102,7 +101,7 @@ impl<'a> Ask<'a> {
         let begins = begins.map_or(range.end, |begins| begins.0);
         let parts = self.parts(&Time { range: range.clone(), begins, now })?;
         let longest =
-            self.holds.values().copied().chain(self.query.interval.map(hold)).max().unwrap_or_default();
+            self.holds.values().copied().chain(self.query.interval.map(hold_ms)).max().unwrap_or_default();
         let reach = if self.query.step == Step::Raw { 0 } else { longest };
         let removed = removed.filter(|removed| removed.0 > range.start.saturating_sub(reach));
 
@@ -202,7 +201,7 @@ impl<'a> Ask<'a> {
     fn hold(&self, thing: &ThingId) -> Option<i64> {
         let record = self.inner.things.get(thing);
         let of_rack = record.and_then(|record| self.holds.get(&record.rack).copied());
-        of_rack.or_else(|| self.query.interval.map(hold))
+        of_rack.or_else(|| self.query.interval.map(hold_ms))
     }
 
     fn points(&self, held: &[Held], things: usize, now: i64) -> Vec<Point> {
@@ -237,11 +236,6 @@ fn samples(
     })?;
     part.take(thing, outcome);
     Ok(out)
-}
-
-/// How long a sample holds that was taken with this interval, ms.
-fn hold(interval: Duration) -> i64 {
-    i64::try_from(interval.as_millis() * 5 / 2).unwrap_or(i64::MAX).min(LONGEST_HOLD_MS)
 }
 
 fn homeless(thing: &ThingId) -> Error {

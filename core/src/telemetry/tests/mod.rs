@@ -36,20 +36,24 @@ pub struct LabRack {
     sink: Arc<dyn SnapshotSink>,
 }
 
+/// Registered things, none yet, in a store in memory.
+pub async fn things(cx: &Ctx) -> Arc<Things> {
+    let options = StoreOptions {
+        reserve_bytes: 0,
+        writer: Writer::Inline,
+        key: Some(SealKey::from_bytes([7; 32])),
+        ..StoreOptions::default()
+    };
+    let store = ControlStore::create_on(cx, Arc::new(CrashBackend::new(1)), &options).await.unwrap();
+    Things::open(cx, store).await.unwrap()
+}
+
 impl Lab {
     /// At noon, by a clock that moves when a test says so.
     pub async fn new(options: TelemetryOptions) -> Self {
         let clock = Arc::new(SystemClock::starting_at(Timestamp(NOON)));
         let cx = Ctx::new(clock, Arc::new(SeededRng::new(7)), Arc::new(MemNet::new()));
-        let store_options = StoreOptions {
-            reserve_bytes: 0,
-            writer: Writer::Inline,
-            key: Some(SealKey::from_bytes([7; 32])),
-            ..StoreOptions::default()
-        };
-        let store =
-            ControlStore::create_on(&cx, Arc::new(CrashBackend::new(1)), &store_options).await.unwrap();
-        let things = Things::open(&cx, store).await.unwrap();
+        let things = things(&cx).await;
         let disks = Disks { readings: Arc::new(MemDisk::new(1)), rows: Arc::new(MemDisk::new(2)) };
         let telemetry = Telemetry::open(&cx, Arc::clone(&things), disks.clone(), options.clone()).unwrap();
         Self { cx, things, telemetry, disks, options }

@@ -28,12 +28,12 @@ use crate::{
         ThingRecord, Things,
     },
     stats::{Plan, Row, families, live::Window},
-    store::{ControlStore, CrashBackend, SealKey, StoreOptions, Writer},
     telemetry::{
         Disks, RackFacts, Telemetry, TelemetryOptions,
         kept::{Kept, columns},
         name,
         read::read,
+        tests::things as things_in_memory,
     },
 };
 
@@ -76,14 +76,7 @@ impl Lab {
     async fn new() -> Self {
         let clock = Arc::new(SetClock(AtomicI64::new(START), SystemClock::default()));
         let cx = Ctx::new(clock.clone(), Arc::new(SeededRng::new(7)), Arc::new(MemNet::new()));
-        let options = StoreOptions {
-            reserve_bytes: 0,
-            writer: Writer::Inline,
-            key: Some(SealKey::from_bytes([7; 32])),
-            ..StoreOptions::default()
-        };
-        let store = ControlStore::create_on(&cx, Arc::new(CrashBackend::new(1)), &options).await.unwrap();
-        let things = Things::open(&cx, store).await.unwrap();
+        let things = things_in_memory(&cx).await;
         let info = RackInfo::new("miner-xx", "hall-1").unwrap();
         let (drivers, of) = (Arc::new(Registry::new()), Arc::clone(&things));
         let options = RackOptions::without_devices();

@@ -18,8 +18,7 @@ use crate::{
     io::{Ctx, MemNet, SeededRng, SystemClock},
     model::RackId,
     rack::{Caller, LocalRack, Rack, RackInfo, RackOptions, SnapshotSink, Things},
-    store::{ControlStore, CrashBackend, SealKey, StoreOptions, Writer},
-    telemetry::{Disks, RackFacts, Telemetry, TelemetryOptions},
+    telemetry::{Disks, RackFacts, Telemetry, TelemetryOptions, tests::things as things_in_memory},
 };
 
 /// 2025-11-26T12:00:00Z.
@@ -47,14 +46,7 @@ impl Lab {
     async fn with(now: i64, readings: HistoryOptions) -> Self {
         let clock = Arc::new(SystemClock::starting_at(Timestamp(now)));
         let cx = Ctx::new(clock, Arc::new(SeededRng::new(7)), Arc::new(MemNet::new()));
-        let options = StoreOptions {
-            reserve_bytes: 0,
-            writer: Writer::Inline,
-            key: Some(SealKey::from_bytes([7; 32])),
-            ..StoreOptions::default()
-        };
-        let store = ControlStore::create_on(&cx, Arc::new(CrashBackend::new(1)), &options).await.unwrap();
-        let things = Things::open(&cx, store).await.unwrap();
+        let things = things_in_memory(&cx).await;
         let disk = MemDisk::new(1);
         let telemetry = open(&cx, &things, &disk, readings);
         Self { cx, things, telemetry, disk, shape: Shape::new([POWER, "stats.temperature_c.max"]).unwrap() }
