@@ -31,7 +31,7 @@ use async_trait::async_trait;
 use headframe_core::{
     action::{Engine, EngineOptions, Points, RightsSource, policy::Rules},
     audit::{self, AuditKey, Log},
-    io::{Ctx, MemNet, SeededRng, Timestamp},
+    io::{Clock, Ctx, MemNet, SeededRng, SystemClock, Timestamp},
     store::ControlStore,
 };
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,9 @@ pub struct Setup {
     pub point: Option<String>,
     /// How often it passes there before.
     pub skip: u64,
+    /// The rule of all actions, on the machine's own clock. Without it the clock is [`Quick`], and the rules are those of
+    /// [`Rules::mos`], but that [`SHORT`] runs out soon.
+    pub rule: Option<Value>,
 }
 
 /// The key that signs the audit log's checkpoints.
@@ -91,14 +94,17 @@ pub async fn serve(dir: &Path) -> Result<(), String> {
     let setup: Setup = serde_json::from_str(&first).map_err(|e| e.to_string())?;
     drop(lines);
     let (link, requests) = listen();
-    let (clock, rng) = (Arc::new(Quick::new(Timestamp(setup.wall))), Arc::new(SeededRng::new(1)));
-    let cx = Ctx::new(clock, rng, Arc::new(MemNet::new()));
+    let clock: Arc<dyn Clock> = match setup.rule {
+        None => Arc::new(Quick::new(Timestamp(setup.wall))),
+        Some(_) => Arc::new(SystemClock::default()),
+    };
+    let cx = Ctx::new(clock, Arc::new(SeededRng::new(1)), Arc::new(MemNet::new()));
     let store = needed("refused", ControlStore::open(&cx, dir, &child::options()).await)?;
     let note = export(&store, dir)?;
     let fleet = Arc::new(Site::new(&setup, &link)?);
     let engine = needed("no engine", Engine::open(&cx, store, fleet, options(&setup)?))?;
     child::say(&format!("{} {}", child::BEGAN, json!({"note": note})));
-    answer(engine, requests).await;
+    answer(&cx, engine, requests).await;
     Ok(())
 }
 
@@ -108,7 +114,11 @@ fn one_line(text: &str) -> String {
 
 fn options(setup: &Setup) -> Result<EngineOptions, String> {
     let mut rules = serde_json::to_value(Rules::mos()).map_err(|e| e.to_string())?;
-    let row = json!({"actions": [SHORT], "rule": {"own_vote": true, "expires_s": SHORT_S}});
+    let all = ACTIONS.map(|(name, _)| name);
+    let row = match &setup.rule {
+        None => json!({"actions": [SHORT], "rule": {"own_vote": true, "expires_s": SHORT_S}}),
+        Some(rule) => json!({"actions": all, "rule": rule}),
+    };
     rules.get_mut("rows").and_then(Value::as_array_mut).ok_or("no rules")?.push(row);
     let rules = needed("no rules", Rules::parse(&rules))?;
     let mut options = EngineOptions::new(Arc::new(rules), RightsSource::Claims);
@@ -159,11 +169,11 @@ pub fn split(line: &str) -> Option<(&str, u64, Value)> {
 }
 
 /// Every request has a task of its own.
-async fn answer(engine: Engine, mut requests: mpsc::UnboundedReceiver<(u64, Value)>) {
+async fn answer(cx: &Ctx, engine: Engine, mut requests: mpsc::UnboundedReceiver<(u64, Value)>) {
     while let Some((n, body)) = requests.recv().await {
-        let engine = engine.clone();
+        let (engine, cx) = (engine.clone(), cx.clone());
         tokio::spawn(async move {
-            let told = match requests::perform(&engine, &body).await {
+            let told = match requests::perform(&cx, &engine, &body).await {
                 Ok(value) => json!({"ok": value}),
                 Err(e) => json!({"error": e.code(), "text": e.message()}),
             };

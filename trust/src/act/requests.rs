@@ -3,6 +3,7 @@
 use headframe_core::{
     Error, Result,
     action::{ActionId, Ballot, By, Draft, Engine, Settled, Shed, StopScope},
+    io::Ctx,
     model::RackId,
     store::Space,
 };
@@ -21,11 +22,12 @@ fn scope(body: &Value) -> Result<StopScope> {
 }
 
 /// Does what `body` asks for.
-pub async fn perform(engine: &Engine, body: &Value) -> Result<Value> {
+pub async fn perform(cx: &Ctx, engine: &Engine, body: &Value) -> Result<Value> {
     let id = || body["id"].as_u64().map(ActionId::new).ok_or_else(|| wrong("id"));
     let none = |()| Value::Null;
     match text(body, "do")? {
         "list" => list(engine),
+        "time" => Ok(json!(cx.clock.wall())),
         "get" => engine.get(id()?).map(|view| view.map_or(Value::Null, |view| view.0)),
         "push" => {
             let pushed = engine.push(Draft::from_body(body)?, &By::pushing(body)?).await?;
@@ -80,6 +82,8 @@ fn list(engine: &Engine) -> Result<Value> {
             "held": header.hold.is_some(),
             "params": header.order.params,
             "action": header.order.action,
+            "expires": header.order.terms.expires_at_ms,
+            "times": [Some(header.order.pushed_ms), header.decided_ms, header.begun_ms, header.ended_ms],
         }));
     }
     Ok(json!({"actions": all, "stopped": engine.stops().iter().count()}))

@@ -9,7 +9,7 @@ use headframe_core::{
     io::{Clock as _, Mono},
 };
 
-use super::{Check, summer::summer_time};
+use super::{Check, machine, summer::summer_time};
 use crate::{
     rig::simulate,
     run::{Case, Run},
@@ -86,6 +86,9 @@ fn run(run: &mut Run) -> Result<(), String> {
         1 => simulate(long_run(case)),
         _ => simulate(one(case)),
     });
+    if !run.enough() {
+        machine::runs(run)?;
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod ioerr;
 mod jumps;
 mod kill;
 mod linear;
+mod machine;
 mod model;
 mod model_engine;
 mod power;

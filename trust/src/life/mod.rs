@@ -24,7 +24,7 @@ use crate::{
 };
 use client::Client;
 use devices::Devices;
-use process::{Out, Process};
+pub use process::{Out, Process};
 pub use script::Everything;
 use script::Script;
 
@@ -66,6 +66,17 @@ pub enum End {
     Done,
 }
 
+/// A folder with an empty store.
+pub fn folder() -> Result<Folder, String> {
+    let folder = Folder::new()?;
+    in_real_time(async {
+        let made = ControlStore::create(&Ctx::system(), &folder, &child::options()).await;
+        let store = needed("a store cannot be made", made)?;
+        needed("close", store.close().await)
+    })?;
+    Ok(folder)
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Life {
@@ -89,12 +100,7 @@ pub struct Life {
 impl Life {
     /// A site with so many things in each rack, whose client asks for everything there is, or for some of it.
     pub fn new(rng: &mut fastrand::Rng, things: u32, everything: Everything) -> Result<Self, String> {
-        let folder = Folder::new()?;
-        in_real_time(async {
-            let made = ControlStore::create(&Ctx::system(), &folder, &child::options()).await;
-            let store = needed("a store cannot be made", made)?;
-            needed("close", store.close().await)
-        })?;
+        let folder = folder()?;
         let script = Script::of(rng, everything);
         Ok(Self {
             folder,
@@ -119,8 +125,9 @@ impl Life {
             in_flight: self.in_flight,
             point: point.map(|(name, _)| name.to_owned()),
             skip: point.map_or(0, |(_, skip)| skip),
+            rule: None,
         };
-        let mut process = Process::start(&self.folder, &setup)?;
+        let mut process = Process::start(&self.folder, &setup, &[])?;
         self.began = false;
         let mut held = None;
         let lived = self.lives(&mut process, kill, &mut held);

@@ -1,4 +1,5 @@
 use std::{
+    ffi::OsString,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
@@ -34,11 +35,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts one in `dir`.
-    pub fn start(dir: &Path, setup: &Setup) -> Result<Self, String> {
+    /// Starts one in `dir`, with some variables in its environment.
+    pub fn start(dir: &Path, setup: &Setup, variables: &[(&str, OsString)]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|e| e.to_string())?;
         let mut command = Command::new(program);
-        command.args(["child", "act"]).arg(dir);
+        command.args(["child", "act"]).arg(dir).envs(variables.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().map_err(|e| e.to_string())?;
         let input = child.stdin.take().ok_or("no input")?;
