@@ -8,6 +8,7 @@ mod args;
 mod fleet;
 mod table;
 mod totals;
+mod trend;
 
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -119,7 +120,7 @@ async fn find(fleet: &fleet::Fleets, site: &Site, args: &Args) -> Result<()> {
 
 /// Shows the fleet once a second, then a last time.
 async fn show(cx: &Ctx, fleet: &fleet::Fleets, site: &Site, args: &Args) -> Result<()> {
-    let start = cx.clock.mono();
+    let (start, since) = (cx.clock.mono(), cx.clock.wall());
     let mut screen = table::Screen::new(args.json);
     let mut approval = Approval::new(cx, fleet.sleepers())?;
     for second in 1..=args.seconds {
@@ -144,7 +145,9 @@ async fn show(cx: &Ctx, fleet: &fleet::Fleets, site: &Site, args: &Args) -> Resu
         } else {
             let mut notes: Vec<String> = approval.line(site).into_iter().collect();
             notes.extend(audited.into_iter().flat_map(|audited| audited.lines));
-            screen.draw(fleet, &rows, &sum, &notes, (second, args.seconds));
+            let trend = trend::line(cx, site, since).await?;
+            let (rows, sum, notes, seconds) = (&rows, &sum, &notes, args.seconds);
+            screen.draw(fleet, &table::Shown { rows, sum, trend, notes, second, seconds });
         }
     }
     Ok(())

@@ -17,6 +17,22 @@ pub struct Screen {
     noted: Vec<String>,
 }
 
+/// What is drawn.
+pub struct Shown<'a> {
+    /// The miners.
+    pub rows: &'a [Row],
+    /// Their sums.
+    pub sum: &'a Totals,
+    /// The last minutes, a line.
+    pub trend: Option<String>,
+    /// What happened.
+    pub notes: &'a [String],
+    /// How many seconds passed.
+    pub second: u64,
+    /// Of so many.
+    pub seconds: u64,
+}
+
 impl Screen {
     /// The standard output; nothing is ever drawn with `quiet`.
     pub fn new(quiet: bool) -> Self {
@@ -24,16 +40,9 @@ impl Screen {
         Self { term: (!quiet && term.features().is_attended()).then_some(term), drawn: 0, noted: Vec::new() }
     }
 
-    /// Draws the fleet after `second` of `seconds`, and notes below the sums. Off a terminal only the sums, and notes that
-    /// are new, are shown until the end.
-    pub fn draw(
-        &mut self,
-        fleet: &Fleets,
-        rows: &[Row],
-        sum: &Totals,
-        notes: &[String],
-        (second, seconds): (u64, u64),
-    ) {
+    /// Draws the fleet. Off a terminal only the sums, and notes that are new, are shown until the end.
+    pub fn draw(&mut self, fleet: &Fleets, shown: &Shown<'_>) {
+        let Shown { rows, sum, notes, second, seconds, .. } = *shown;
         let (height, width) = self.term.as_ref().map_or((usize::MAX, 200), |t| {
             let (h, w) = t.size();
             (usize::from(h), usize::from(w))
@@ -47,6 +56,7 @@ impl Screen {
         let told = std::mem::replace(&mut self.noted, notes.to_vec());
         let notes = notes.iter().filter(|note| whole || !told.contains(note)).cloned();
         if whole {
+            lines.extend(shown.trend.clone());
             lines.extend(notes);
             lines.push(String::new());
             lines.push(format!(
