@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result,
     audit::Log,
-    io::{Ctx, Timestamp},
+    io::Ctx,
     planted::{Bug, planted},
     store::{ControlStore, Revision},
 };
@@ -32,8 +32,8 @@ pub(super) struct Shared {
     pub cx: Ctx,
     pub store: ControlStore,
     durable: RwLock<Durable>,
-    /// The latest time seen, ms.
-    latest: AtomicI64,
+    /// How far the latest time that was seen is ahead of the monotonic clock, ms.
+    ahead: AtomicI64,
     pub watch: broadcast::Sender<Summary>,
     version: Arc<Version>,
     /// The head of the audit log.
@@ -116,7 +116,7 @@ impl Shared {
             watch,
             version: Arc::default(),
             log: RwLock::default(),
-            latest: AtomicI64::new(0),
+            ahead: AtomicI64::new(i64::MIN),
             halted: Arc::default(),
             ended: Notify::new(),
             points,
@@ -141,13 +141,19 @@ impl Shared {
         }
     }
 
-    /// Now, ms: never before what was seen, so that nothing that ran out is revived by a clock that is set back.
+    /// Now, ms: never before what was seen, so that nothing that ran out is revived by a clock that is set back; and it goes
+    /// on from there, so that nothing waits for that clock to catch up.
     pub fn now(&self) -> i64 {
-        let Timestamp(wall) = self.cx.clock.wall();
+        let wall = self.wall();
         if planted(Bug::WallDeadline) {
             return wall;
         }
         self.seen(wall)
+    }
+
+    /// What the wall clock says, ms: it can be set back.
+    pub fn wall(&self) -> i64 {
+        self.cx.clock.wall().0
     }
 
     /// The time that stands in an audit entry made now, ms.
@@ -158,9 +164,11 @@ impl Shared {
         self.now()
     }
 
-    /// There was such a time, ms; gives the latest.
+    /// There was such a time, ms; gives what time it is at least.
     pub fn seen(&self, ms: i64) -> i64 {
-        self.latest.fetch_max(ms, Ordering::SeqCst).max(ms)
+        let passed = i64::try_from(self.cx.clock.mono().since_origin().as_millis()).unwrap_or(i64::MAX);
+        let ahead = ms.saturating_sub(passed);
+        self.ahead.fetch_max(ahead, Ordering::SeqCst).max(ahead).saturating_add(passed)
     }
 
     pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {

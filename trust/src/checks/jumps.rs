@@ -69,12 +69,31 @@ struct One {
     expired: bool,
 }
 
+/// A time of the wall clock that goes on by the other clock, ms.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    wall: i64,
+    at: Mono,
+}
+
+impl Time {
+    fn now(self, mono: Mono) -> i64 {
+        self.wall + i64::try_from(mono.since(self.at).as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Whichever is later of this and another.
+    fn or(self, wall: i64, at: Mono) -> Self {
+        if self.now(at) < wall { Self { wall, at } } else { self }
+    }
+}
+
 struct Lab {
     site: Site,
     engine: Engine,
     actions: Vec<One>,
-    /// The latest time that the engine has seen, ms.
-    latest: i64,
+    /// What time it is for the engine: no earlier than the first, which it has seen, and no later than the second, which it
+    /// may have seen.
+    times: [Time; 2],
     restarted: bool,
     things: u32,
 }
@@ -104,7 +123,8 @@ async fn one(case: &mut Case) -> Result<(), String> {
                 case.hit("restarted");
                 lab.engine = lab.site.restart(lab.engine).await?;
                 lab.restarted = true;
-                lab.latest = lab.recorded()?;
+                lab.times = [Time { wall: lab.recorded()?, at: lab.now() }; 2];
+                lab.sees();
             }
             _ => lab.site.pass(case.rng.u64(100..90_000)).await,
         }
@@ -134,16 +154,23 @@ impl Lab {
         let mut site = Site::new(case, &[(RACK, things)], rules, RightsSource::Claims).await?;
         site.options.run_within = Duration::from_secs(RUN_S);
         let engine = site.start().await?;
-        Ok(Self { site, engine, actions: Vec::new(), latest: i64::MIN, restarted: false, things })
+        let first = Time { wall: site.clock.wall().0, at: site.clock.mono() };
+        Ok(Self { site, engine, actions: Vec::new(), times: [first; 2], restarted: false, things })
     }
 
     fn now(&self) -> Mono {
         self.site.clock.mono()
     }
 
-    fn wall(&mut self) -> i64 {
-        self.latest = self.latest.max(self.site.clock.wall().0);
-        self.latest
+    /// The engine looks at the clock.
+    fn sees(&mut self) {
+        let (wall, at) = (self.site.clock.wall().0, self.now());
+        self.times = self.times.map(|time| time.or(wall, at));
+    }
+
+    /// It may have looked.
+    fn may_see(&mut self) {
+        self.times[1] = self.times[1].or(self.site.clock.wall().0, self.now());
     }
 
     /// The latest time that stands in an action: an engine that starts knows no later one.
@@ -159,18 +186,19 @@ impl Lab {
 
     async fn push(&mut self, case: &mut Case) -> Result<(), String> {
         let wall = self.site.clock.wall().0;
-        let latest = self.wall();
+        self.sees();
+        let [least, most] = self.times.map(|time| time.now(self.now()));
         let id = push(&self.engine, 2, &name(0)).await?;
         let last = self.actions.last().map(|one| one.id);
-        case.hit_if(wall < latest, "an id after a jump back");
+        case.hit_if(wall < least, "an id after a jump back");
         if last.is_some_and(|last| last >= id) {
             return Err(format!("the id {id} came after {last:?}"));
         }
         let header = header(&self.engine, id)?;
         let expires = header.order.terms.expires_at_ms;
-        if expires != header.order.pushed_ms + i64::from(EXPIRES_S) * SECOND || header.order.pushed_ms < wall
-        {
-            return Err(format!("it was pushed at {} and runs out at {expires}", header.order.pushed_ms));
+        let pushed = header.order.pushed_ms;
+        if expires != pushed + i64::from(EXPIRES_S) * SECOND || !(least..=most).contains(&pushed) {
+            return Err(format!("at {least} to {most} it was pushed at {pushed}, and runs out at {expires}"));
         }
         self.actions.push(One { id, expires, approved: None, begun: None, expired: false });
         Ok(())
@@ -180,19 +208,21 @@ impl Lab {
         if self.actions.is_empty() {
             return Ok(());
         }
-        let now = self.wall();
+        self.sees();
+        let [least, most] = self.times.map(|time| time.now(self.now()));
         let at = case.rng.usize(..self.actions.len());
         let told = vote(&self.engine, self.actions[at].id, true, &name(1)).await?;
         let one = &mut self.actions[at];
-        let over = now >= one.expires && one.approved.is_none();
+        let over = |now: i64| now >= one.expires && one.approved.is_none();
+        let (over, perhaps) = (over(least), over(most));
         case.hit_if(over, "a vote for what ran out");
         match told {
-            Ok(_) if over || one.expired => Err(format!("a vote at {now} for what ran out: {one:?}")),
+            Ok(_) if over || one.expired => Err(format!("a vote at {least} for what ran out: {one:?}")),
             Ok(_) => {
                 one.approved = Some(self.site.clock.mono());
                 Ok(())
             }
-            Err(_) if over || one.expired || one.approved.is_some() => Ok(()),
+            Err(_) if perhaps || one.expired || one.approved.is_some() => Ok(()),
             Err(e) => Err(format!("a vote in time is refused: {e}")),
         }
     }
@@ -214,6 +244,7 @@ impl Lab {
 
     /// Nothing began early, and nothing that ended came back.
     fn look(&mut self, case: &mut Case) -> Result<(), String> {
+        self.may_see();
         let (now, restarted) = (self.site.clock.mono(), self.restarted);
         for one in &mut self.actions {
             let header = header(&self.engine, one.id)?;

@@ -120,12 +120,18 @@ impl Inner {
         if self.waits(header) {
             return Ok(false);
         }
-        let now = Timestamp(self.shared.now());
         let decided = Timestamp(header.decided_ms.unwrap_or_default());
-        if self.policy.frozen(header.order.class, now).is_some() {
-            return Ok(false);
-        }
-        Ok(header.order.terms.begin(decided, now)? == Begin::Now)
+        let now = Timestamp(self.shared.now());
+        let terms = &header.order.terms;
+        // A clock that was set back says what time of day it is.
+        let is_open = terms.is_open(Timestamp(self.shared.wall()))?;
+        Ok(is_open && !self.is_frozen(header) && terms.begin(decided, now)? == Begin::Now)
+    }
+
+    /// Whether its class is frozen, by the wall clock or by the time that the engine counts.
+    pub(super) fn is_frozen(&self, header: &Header) -> bool {
+        let times = [self.shared.now(), self.shared.wall()];
+        times.iter().any(|ms| self.policy.frozen(header.order.class, Timestamp(*ms)).is_some())
     }
 
     /// Why what is to be done is not what was voted for.

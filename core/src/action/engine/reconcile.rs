@@ -110,12 +110,11 @@ impl Inner {
         if header.counts.waiting() == 0 || header.order.shed.is_some() {
             return None;
         }
-        let now = self.cx.clock.wall();
         // Other stops hold each call as long as they hold.
         if self.shared.stops().holds(&StopScope::Freeze) {
             return Some("actions are frozen".into());
         }
-        if self.policy.frozen(header.order.class, now).is_some() {
+        if self.is_frozen(header) {
             return Some("actions of its class are frozen".into());
         }
         let changed = self.changed(header).map(|why| why.map(str::to_owned));

@@ -231,6 +231,14 @@ impl Terms {
             None => Begin::NotBefore(last),
         })
     }
+
+    /// Whether one of its windows is open, or it has none.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn is_open(&self, at: Timestamp) -> Result<bool> {
+        Ok(window::next_open(&self.windows, at)?.is_some_and(|open| open <= at))
+    }
 }
 
 pub(super) const fn later(at: Timestamp, seconds: u32) -> Timestamp {

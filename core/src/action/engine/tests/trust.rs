@@ -76,6 +76,58 @@ async fn a_clock_that_is_set_neither_ends_a_run_nor_shortens_a_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_holds_nothing_up() {
+    let mut lab = Lab::mos(2).await;
+    let mut rules = Rules::mos();
+    (rules.default.wait_s, rules.default.expires_s) = (60, 600);
+    lab.options.policy = Arc::new(rules);
+    let clock = settable(&mut lab);
+    clock.1.store(10 * YEAR_MS, Ordering::SeqCst);
+    let engine = lab.start().await;
+    let waits = push(&engine, "reboot", json!({}), "ann").await;
+    let votes = push(&engine, "setUpfreqSpeed", json!({}), "ann").await;
+    clock.1.store(0, Ordering::SeqCst);
+    lab.pass(50_000).await;
+    assert_eq!((engine.header(waits).unwrap().status, lab.rack.sent()), (Status::Approved, 0));
+    lab.pass(20_000).await;
+    assert_eq!((engine.header(waits).unwrap().status, lab.rack.sent()), (Status::Completed, 2));
+    assert_eq!(engine.header(votes).unwrap().status, Status::Voting);
+    lab.pass(540_000).await;
+    assert_eq!(engine.header(votes).unwrap().status, Status::Expired);
+    // Times that stand in actions go on too.
+    let ended = engine.header(waits).unwrap();
+    let times = [ended.decided_ms, ended.begun_ms, ended.ended_ms].map(Option::unwrap);
+    assert!(times[0] + 60_000 <= times[1] && times[1] <= times[2], "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_is_open_by_the_clock_that_was_set_back() {
+    let mut lab = Lab::mos(1).await;
+    let mut rules = Rules::mos();
+    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let window = json!([{"days": days, "from": "10:00", "to": "11:00", "zone": "UTC"}]);
+    rules.default.windows = serde_json::from_value(window).unwrap();
+    rules.default.begin_within_s = 86_400;
+    lab.options.policy = Arc::new(rules);
+    let clock = settable(&mut lab);
+    // It is 10:30, as far as anybody knows, and then nine hours earlier.
+    let half_past_ten = 37_800_000 + 86_400_000 - START.0 % 86_400_000;
+    clock.1.store(half_past_ten, Ordering::SeqCst);
+    let engine = lab.start().await;
+    lab.pass(1_000).await;
+    clock.1.store(half_past_ten - 9 * 3_600_000, Ordering::SeqCst);
+    let id = push(&engine, "reboot", json!({}), "ann").await;
+    lab.pass(60_000).await;
+    assert_eq!((engine.header(id).unwrap().status, lab.rack.sent()), (Status::Approved, 0));
+    lab.pass(9 * 3_600_000).await;
+    assert_eq!((engine.header(id).unwrap().status, lab.rack.sent()), (Status::Approved, 0));
+    // The day after both are within it.
+    clock.1.store(half_past_ten, Ordering::SeqCst);
+    lab.pass(15 * 3_600_000).await;
+    assert_eq!((engine.header(id).unwrap().status, lab.rack.sent()), (Status::Completed, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn targets_that_were_changed_during_a_run_get_nothing_after_a_restart() {
     let mut lab = Lab::mos(3).await;
     lab.options.in_flight = 1;
