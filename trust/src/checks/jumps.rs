@@ -124,7 +124,6 @@ async fn one(case: &mut Case) -> Result<(), String> {
                 lab.engine = lab.site.restart(lab.engine).await?;
                 lab.restarted = true;
                 lab.times = [Time { wall: lab.recorded()?, at: lab.now() }; 2];
-                lab.sees();
             }
             _ => lab.site.pass(case.rng.u64(100..90_000)).await,
         }
@@ -154,8 +153,9 @@ impl Lab {
         let mut site = Site::new(case, &[(RACK, things)], rules, RightsSource::Claims).await?;
         site.options.run_within = Duration::from_secs(RUN_S);
         let engine = site.start().await?;
-        let first = Time { wall: site.clock.wall().0, at: site.clock.mono() };
-        Ok(Self { site, engine, actions: Vec::new(), times: [first; 2], restarted: false, things })
+        // It need not have looked at the clock yet.
+        let times = [0, site.clock.wall().0].map(|wall| Time { wall, at: site.clock.mono() });
+        Ok(Self { site, engine, actions: Vec::new(), times, restarted: false, things })
     }
 
     fn now(&self) -> Mono {
