@@ -108,11 +108,12 @@ async fn measure(args: Args) -> Result<()> {
         }
     }
     let things = (per_rack * TYPES.len()) as f64;
+    let close_max = spent.close.iter().copied().fold(f64::NAN, f64::max);
     let (put, bare) = (middle(spent.put) * 1e3 / things, middle(spent.bare) * 1e3 / things);
     let line = json!({
         "bench": "aggregate", "things": per_rack * TYPES.len(), "types": TYPES.len(),
         "containers": args.containers, "pdu_racks": args.pdu_racks,
-        "close_ms": round(middle(spent.close), 2), "rows": rows,
+        "close_ms": round(middle(spent.close), 2), "close_max_ms": round(close_max, 2), "rows": rows,
         "flush_ms": round(middle(spent.flush), 2),
         "snapshot_us": round(put - bare, 2), "put_us": round(put, 2), "append_us": round(bare, 2),
     });

@@ -1,66 +1,83 @@
 //! Totals of a set of things over a window, as they are kept and read back.
 
-use crate::stats::{Member, Plan, Totalled, live::Layout};
+use crate::stats::{
+    Member, Plan, Totalled,
+    live::{Layout, View, Window},
+};
 
 /// The member of a row that says how many times it was made anew; absent for never.
 pub(super) const REV: &str = "rev";
 
-/// Means over the window's length of what things held; see [`Totalled`].
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Kept {
-    pub held: f64,
+/// Means over the window's length of what things held; see [`Totalled`]. The numbers are its own, or lie in a table.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Kept<N = Box<[f64]>> {
     /// How many times it was made anew after it had been given out.
     pub rev: u32,
-    sums: Vec<f64>,
-    known: Vec<f64>,
-    counts: Vec<f64>,
-    maxes: Vec<f64>,
+    layout: Layout,
+    /// One after the other: sums, how many are known of each, counts, how many held anything, and maxima.
+    numbers: N,
+}
+
+/// How many numbers there are.
+pub(super) fn width(layout: Layout) -> usize {
+    2 * layout.values() + layout.counts() + 1 + layout.maxes()
+}
+
+/// The numbers of a [`Kept`]. All but maxima add up.
+struct Parts<T> {
+    sums: T,
+    /// Of how many things: that know each value, of which each predicate is true, and that held anything.
+    times: T,
+    maxes: T,
 }
 
 impl Kept {
+    /// Nothing yet.
     pub fn new(layout: Layout) -> Self {
-        Self {
-            held: 0.0,
-            rev: 0,
-            sums: vec![0.0; layout.values()],
-            known: vec![0.0; layout.values()],
-            counts: vec![0.0; layout.counts()],
-            maxes: vec![f64::NAN; layout.maxes()],
-        }
+        let mut kept = Kept::over(layout, vec![0.0; width(layout)].into());
+        kept.clear();
+        kept
     }
 
-    /// Adds what other things held over the same window, or, with a share of the window, the same things over a part of it.
-    pub fn add(&mut self, other: &impl Totalled, share: f64) {
-        self.held += other.held() * share;
-        for (at, (sum, known)) in self.sums.iter_mut().zip(&mut self.known).enumerate() {
-            let of = other.known(at);
-            if of > 0.0 {
-                *sum += other.sum(at) * share;
-                *known += of * share;
-            }
-        }
-        for (at, count) in self.counts.iter_mut().enumerate() {
-            *count += other.count(at) * share;
-        }
-        for (at, max) in self.maxes.iter_mut().enumerate() {
-            if let Some(more) = other.max(at) {
-                *max = max.max(more);
-            }
-        }
+    /// Those over a window, of those over the windows of a finer length in it.
+    pub fn joined<'k>(
+        plan: &Plan,
+        parts: impl Iterator<Item = &'k Self>,
+        finer: Window,
+        window: Window,
+    ) -> Self {
+        let mut kept = Self::new(plan.layout());
+        let share = finer.length_ms() as f64 / window.length_ms() as f64;
+        parts.for_each(|part| kept.add(part, share));
+        kept
+    }
+}
+
+impl<N: AsRef<[f64]>> Kept<N> {
+    /// Those that numbers of this layout are.
+    pub fn over(layout: Layout, numbers: N) -> Self {
+        Self { rev: 0, layout, numbers }
     }
 
-    /// Sets a number that was read back.
-    pub fn set(&mut self, member: Member, value: f64) {
-        let slot = match member {
-            Member::Held => Some(&mut self.held),
-            Member::Sum(at) => self.sums.get_mut(at),
-            Member::Known(at) => self.known.get_mut(at),
-            Member::Count(at) => self.counts.get_mut(at),
-            Member::Max(at) => self.maxes.get_mut(at),
-        };
-        if let Some(slot) = slot {
-            *slot = if value.is_nan() && !matches!(member, Member::Max(_)) { 0.0 } else { value };
-        }
+    /// How many things held anything.
+    pub fn held(&self) -> f64 {
+        self.parts().times.last().copied().unwrap_or(0.0)
+    }
+
+    /// The same, with numbers of its own.
+    pub fn to_own(&self) -> Kept {
+        Kept { rev: self.rev, layout: self.layout, numbers: self.numbers.as_ref().into() }
+    }
+
+    fn parts(&self) -> Parts<&[f64]> {
+        let (sums, rest) = self.numbers.as_ref().split_at(self.layout.values());
+        let (times, maxes) = rest.split_at(self.layout.values() + self.layout.counts() + 1);
+        Parts { sums, times, maxes }
+    }
+
+    fn known_and_counts(&self) -> (&[f64], &[f64]) {
+        let (known, rest) = self.parts().times.split_at(self.layout.values());
+        (known, &rest[..self.layout.counts()])
     }
 
     /// Whether these numbers differ by more than rounding.
@@ -71,36 +88,86 @@ impl Kept {
             |a: f64, b: f64| (a.is_nan() && b.is_nan()) || (a - b).abs() <= PART * a.abs().max(b.abs());
         !members.iter().all(|(_, member)| is_same(member.of(self), member.of(other)))
     }
+}
+
+impl<N: AsRef<[f64]> + AsMut<[f64]>> Kept<N> {
+    fn parts_mut(&mut self) -> Parts<&mut [f64]> {
+        let (sums, rest) = self.numbers.as_mut().split_at_mut(self.layout.values());
+        let (times, maxes) = rest.split_at_mut(self.layout.values() + self.layout.counts() + 1);
+        Parts { sums, times, maxes }
+    }
+
+    /// Nothing is left.
+    pub fn clear(&mut self) {
+        let Parts { sums, times, maxes } = self.parts_mut();
+        sums.fill(0.0);
+        times.fill(0.0);
+        maxes.fill(f64::NAN);
+    }
+
+    /// Takes over totals of the same layout over so many ms, in place of its own.
+    pub fn fill(&mut self, totals: View<'_>, ms: i64) {
+        let ms = ms as f64;
+        let to = self.parts_mut();
+        to.sums.iter_mut().zip(totals.integrals()).for_each(|(sum, integral)| *sum = integral / ms);
+        to.times.iter_mut().zip(totals.times_ms()).for_each(|(time, of)| *time = *of as f64 / ms);
+        to.maxes.iter_mut().zip(totals.maxes()).for_each(|(max, of)| *max = *of);
+    }
+
+    /// Adds what other things held over the same window, or, with a share of the window, the same things over a part of it.
+    pub fn add(&mut self, other: &Kept<impl AsRef<[f64]>>, share: f64) {
+        let (to, from) = (self.parts_mut(), other.parts());
+        for ((sum, more), known) in to.sums.iter_mut().zip(from.sums).zip(from.times) {
+            *sum += if *known > 0.0 { more * share } else { 0.0 };
+        }
+        to.times.iter_mut().zip(from.times).for_each(|(time, more)| *time += more * share);
+        // `max` of floats ignores NaN, which stands for nothing.
+        to.maxes.iter_mut().zip(from.maxes).for_each(|(max, more)| *max = max.max(*more));
+    }
+
+    /// Sets a number that was read back.
+    pub fn set(&mut self, member: Member, value: f64) {
+        let (known, counts) = (self.layout.values(), self.layout.counts());
+        let Parts { sums, times, maxes } = self.parts_mut();
+        let slot = match member {
+            Member::Held => times.last_mut(),
+            Member::Sum(at) => sums.get_mut(at),
+            Member::Known(at) => times[..known].get_mut(at),
+            Member::Count(at) => times[known..][..counts].get_mut(at),
+            Member::Max(at) => maxes.get_mut(at),
+        };
+        if let Some(slot) = slot {
+            *slot = if value.is_nan() && !matches!(member, Member::Max(_)) { 0.0 } else { value };
+        }
+    }
 
     /// After all was read back: predicates that hold for every thing are not kept.
     pub fn settle(&mut self, plan: &Plan) {
-        for (at, count) in self.counts.iter_mut().enumerate() {
-            if plan.counts_all(at) {
-                *count = self.held;
-            }
+        for at in (0..self.layout.counts()).filter(|at| plan.counts_all(*at)) {
+            self.set(Member::Count(at), self.held());
         }
     }
 }
 
-impl Totalled for Kept {
+impl<N: AsRef<[f64]>> Totalled for Kept<N> {
     fn sum(&self, column: usize) -> f64 {
-        self.sums.get(column).copied().unwrap_or(0.0)
+        self.parts().sums.get(column).copied().unwrap_or(0.0)
     }
 
     fn known(&self, column: usize) -> f64 {
-        self.known.get(column).copied().unwrap_or(0.0)
+        self.known_and_counts().0.get(column).copied().unwrap_or(0.0)
     }
 
     fn count(&self, column: usize) -> f64 {
-        self.counts.get(column).copied().unwrap_or(0.0)
+        self.known_and_counts().1.get(column).copied().unwrap_or(0.0)
     }
 
     fn held(&self) -> f64 {
-        self.held
+        self.held()
     }
 
     fn max(&self, column: usize) -> Option<f64> {
-        self.maxes.get(column).copied().filter(|max| !max.is_nan())
+        self.parts().maxes.get(column).copied().filter(|max| !max.is_nan())
     }
 }
 

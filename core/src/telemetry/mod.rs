@@ -23,6 +23,7 @@ mod rack;
 mod read;
 mod rebuild;
 mod series;
+mod sets;
 #[cfg(test)]
 #[cfg(feature = "testkit")]
 mod tests;

@@ -23,8 +23,11 @@ pub(super) struct Owner {
 pub(super) struct Owners {
     list: Vec<Owner>,
     numbers: BTreeMap<Owner, u32>,
-    cells: Vec<Arc<[u32]>>,
-    known: HashMap<Arc<[u32]>, u32>,
+    /// The sets of all cells, one cell after the other: each minute runs through all of them.
+    of_cells: Vec<u32>,
+    /// Where those of each cell end.
+    ends: Vec<usize>,
+    known: HashMap<Box<[u32]>, u32>,
 }
 
 /// Cells and sets of one rack: more than that many things have cells of their own.
@@ -65,7 +68,7 @@ impl Owners {
     /// The cell of a thing that lies in these sets.
     pub fn cell(&mut self, owners: Vec<Owner>) -> u32 {
         let full = self.list.len() + owners.len() > MOST_OWNERS;
-        let numbers: Arc<[u32]> = match full {
+        let numbers: Box<[u32]> = match full {
             // Groups that are as many as things are no groups; the rack's own row is always there.
             true => {
                 owners.into_iter().filter(|owner| owner.group.is_none()).map(|o| self.number(o)).collect()
@@ -75,15 +78,19 @@ impl Owners {
         if let Some(cell) = self.known.get(&numbers) {
             return *cell;
         }
-        let cell = u32::try_from(self.cells.len()).unwrap_or(u32::MAX);
-        self.cells.push(Arc::clone(&numbers));
+        let cell = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
+        self.of_cells.extend_from_slice(&numbers);
+        self.ends.push(self.of_cells.len());
         self.known.insert(numbers, cell);
         cell
     }
 
     /// The sets in which a cell lies.
     pub fn of_cell(&self, cell: u32) -> &[u32] {
-        usize::try_from(cell).ok().and_then(|at| self.cells.get(at)).map_or(&[], |owners| owners)
+        let cell = usize::try_from(cell).unwrap_or(usize::MAX);
+        let Some(end) = self.ends.get(cell) else { return &[] };
+        let start = cell.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.of_cells.get(start..*end).unwrap_or_default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The statistics of one rack while they are made.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     filling::{Ended, Filling},
@@ -10,6 +10,7 @@ use super::{
     members::Members,
     owners::{Owners, Sorting},
     rebuild::Dirty,
+    sets::Sets,
 };
 use crate::{
     Result, ThingId,
@@ -18,7 +19,7 @@ use crate::{
     rack::{RackInfo, Reading, ThingRecord},
     stats::{
         Plan, Seen, families,
-        live::{Closed, Engine, Fate, Late, Options, Said, View, Window},
+        live::{Engine, Fate, Late, Options, Said, View, Window},
         plan::Columns,
     },
 };
@@ -92,13 +93,14 @@ impl RackStats {
         let spec = families::spec(&facts.info.thing_type).unwrap_or_default();
         let plan = Plan::of(&spec)?;
         let options = Options { grace, coarser: false };
+        let engine = Engine::new(plan.layout(), options, now)?;
         Ok(Self {
-            engine: Engine::new(plan.layout(), options, now)?,
             looks: Looks::new(plan.looks()),
             sorting: Sorting::new(&plan, &facts.info.thing_type, &facts.tags),
             owners: Owners::default(),
             members: Members::default(),
-            filling: Filling::new(plan.layout()),
+            filling: Filling::new(plan.layout(), engine.open_from()),
+            engine,
             columns: Columns::default(),
             dirty: Dirty::default(),
             late: 0,
@@ -187,43 +189,33 @@ impl RackStats {
         loop {
             let closing = self.engine.close_until(now);
             for closed in &closing.closed {
-                self.minute(closed, &mut ended);
+                let sets = self.sets(closed.cells.iter(), Window::M1.length_ms());
+                self.filling.minute(closed.start, sets, &mut ended);
             }
             if !closing.more {
+                // Where nobody says anything, windows end all the same.
+                self.filling.advance(self.engine.open_from(), &mut ended);
                 return ended;
             }
         }
     }
 
-    fn minute(&mut self, closed: &Closed, ended: &mut Vec<Ended>) {
-        let sets = self.sets(closed.cells.iter());
-        self.filling.minute(closed.start, &sets, ended);
-        ended.push(Ended { window: Window::M1, end: closed.end, sets });
-    }
-
-    /// Totals of a minute by set, of those by cell.
-    pub fn sets<'v>(&self, cells: impl Iterator<Item = (u32, View<'v>)>) -> BTreeMap<u32, Kept> {
-        let mut sets: BTreeMap<u32, Kept> = BTreeMap::new();
+    /// Totals by set, of those by cell, over so many ms.
+    pub fn sets<'v>(&self, cells: impl Iterator<Item = (u32, View<'v>)>, ms: i64) -> Sets {
+        let mut sets = Sets::new(self.plan.layout());
+        let mut totals = Kept::new(self.plan.layout());
         for (cell, view) in cells {
-            let totals = (view, Window::M1.length_ms());
+            totals.fill(view, ms);
             for owner in self.owners.of_cell(cell) {
-                let kept = sets.entry(*owner).or_insert_with(|| Kept::new(self.plan.layout()));
-                kept.add(&totals, 1.0);
+                sets.entry(*owner).add(&totals, 1.0);
             }
         }
         sets
     }
 
     /// What things say now, by set.
-    pub fn now(&self, at: Timestamp) -> BTreeMap<u32, Kept> {
-        let mut sets: BTreeMap<u32, Kept> = BTreeMap::new();
-        let rows = self.engine.now_totals(at);
-        for (cell, view) in rows.iter() {
-            for owner in self.owners.of_cell(cell) {
-                let kept = sets.entry(*owner).or_insert_with(|| Kept::new(self.plan.layout()));
-                kept.add(&(view, 1), 1.0);
-            }
-        }
-        sets
+    pub fn now(&self, at: Timestamp) -> Sets {
+        // Totals of now are over one millisecond.
+        self.sets(self.engine.now_totals(at).iter(), 1)
     }
 }

@@ -67,14 +67,14 @@ impl Telemetry {
         let stats = racks.get(rack).ok_or_else(|| unknown(rack))?;
         let Some(sets) = sets(stats, tag, &wants) else { return Ok(None) };
         let kept = stats.now(at);
-        let of = |owner: &Owner| stats.owners.find(owner).and_then(|number| kept.get(&number));
+        let of = |owner: &Owner| stats.owners.find(owner).and_then(|number| kept.get(number));
         let Some(all) = of(&sets.whole) else { return Ok(None) };
         let named = |owner: &Owner| {
             let (group, name) = owner.group.clone()?;
-            Some(Named { group, name, totals: of(owner)?.clone() })
+            Some(Named { group, name, totals: of(owner)? })
         };
         let groups: Vec<_> = sets.groups.iter().filter_map(named).collect();
-        Ok(Some(finish(&stats.plan, stats.plan.row(None, all, &groups, &wants), &wants)))
+        Ok(Some(finish(&stats.plan, stats.plan.row(None, &all, &groups, &wants), &wants)))
     }
 
     /// The readings of a thing in MiningOS's form, `{ts, err, snap}`, oldest first.
@@ -189,7 +189,7 @@ impl Inner {
                 kept.add(part, share);
                 kept.rev = kept.rev.max(part.rev);
             }
-            if kept.held == 0.0 {
+            if kept.held() == 0.0 {
                 continue;
             }
             let mut named: BTreeMap<(usize, Arc<str>), Kept> = BTreeMap::new();
@@ -238,17 +238,13 @@ impl Inner {
         let name = name::name(of.window, of.rack, &sets.plan, owner);
         let mut kept = read(&self.rows, &name, &sets.plan, &members, range)?;
         // It was made anew, and nothing was left of it.
-        kept.retain(|_, kept| kept.held > 0.0);
+        kept.retain(|_, kept| kept.held() > 0.0);
         Ok(kept)
     }
 
     /// Begins what is open of a rack's windows with what was kept of them, and finds the sets that it had.
     pub(super) fn seed(&self, rack: &RackId, stats: &mut RackStats) -> Result<()> {
         let names = self.rows.owners(Timestamp(0)..Timestamp(MAX_TS + 1))?;
-        // Minutes from there on are still to be counted, whatever the time is now.
-        let from = stats.open_from();
-        let mut open: BTreeMap<u32, Kept> = BTreeMap::new();
-        let mut finer = Window::M1;
         for window in Window::ALL {
             let prefix = name::prefix(window, rack);
             for name in names.iter().filter_map(|name| name.strip_prefix(prefix.as_str())) {
@@ -257,33 +253,25 @@ impl Inner {
                 }
             }
         }
+        // Minutes from there on are still to be counted, whatever the time is now.
+        let from = stats.open_from();
         let plan = Arc::clone(&stats.plan);
-        for window in Window::ALL.into_iter().skip(1) {
+        for (finer, window) in Window::ALL.into_iter().zip(Window::ALL.into_iter().skip(1)) {
             let start = window.start_of(from);
-            let share = finer.length_ms() as f64 / window.length_ms() as f64;
-            let mut filled: BTreeMap<u32, Kept> = BTreeMap::new();
+            let ended = Timestamp(start.0.saturating_add(1))..Timestamp(from.0.saturating_add(1));
+            let Some(open) = stats.filling.open(window, start) else { continue };
             for number in 0..u32::try_from(stats.owners.len()).unwrap_or(u32::MAX) {
-                let Some(owner) = stats.owners.get(number).cloned() else { continue };
+                let Some(owner) = stats.owners.get(number) else { continue };
                 let group = owner.group.as_ref().map(|(group, _)| *group);
-                let name = name::name(finer, rack, &plan, &owner);
-                let ended = Timestamp(start.0.saturating_add(1))..Timestamp(from.0.saturating_add(1));
-                let rows = match names.contains(name.as_str()) {
-                    true => read(&self.rows, &name, &plan, &columns(&plan, group), ended)?,
-                    false => BTreeMap::new(),
-                };
-                let rest = open.get(&number);
-                if rows.is_empty() && rest.is_none() {
+                let name = name::name(finer, rack, &plan, owner);
+                if !names.contains(name.as_str()) {
                     continue;
                 }
-                let mut kept = Kept::new(plan.layout());
-                rows.values().chain(rest).for_each(|part| kept.add(part, share));
-                filled.insert(number, kept);
+                let rows = read(&self.rows, &name, &plan, &columns(&plan, group), ended.clone())?;
+                if !rows.is_empty() {
+                    open.set(number, &Kept::joined(&plan, rows.values(), finer, window));
+                }
             }
-            for (number, kept) in &filled {
-                // No window was being filled yet: none ends by this.
-                stats.filling.set(window, start, *number, kept.clone(), &mut Vec::new());
-            }
-            (open, finer) = (filled, window);
         }
         Ok(())
     }

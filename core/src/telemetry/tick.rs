@@ -58,7 +58,12 @@ impl Telemetry {
     #[cfg(feature = "testkit")]
     pub fn close_windows(&self) -> usize {
         let now = self.0.cx.clock.wall();
-        self.0.racks().values_mut().flat_map(|stats| stats.close(now)).map(|ended| ended.sets.len()).sum()
+        self.0
+            .racks()
+            .values_mut()
+            .flat_map(|stats| stats.close(now))
+            .map(|ended| ended.sets.iter().count())
+            .sum()
     }
 
     /// Makes durable what has come, and lets the histories be opened again. Nothing is kept afterwards.
@@ -148,10 +153,10 @@ impl Inner {
 
     /// Appends the rows of a window. One that cannot be kept is counted.
     pub(super) fn put_rows(&self, rack: &RackId, stats: &RackStats, ended: &Ended, shapes: &mut Shapes) {
-        for (number, kept) in &ended.sets {
-            let Some(owner) = stats.owners.get(*number) else { continue };
+        for (number, kept) in ended.sets.iter() {
+            let Some(owner) = stats.owners.get(number) else { continue };
             let of = RowOf { rack, window: ended.window, end: ended.end, owner };
-            if let Err(error) = self.put_row(of, &stats.plan, kept, shapes) {
+            if let Err(error) = self.put_row(of, &stats.plan, &kept, shapes) {
                 self.failed(&error, "a row");
             }
         }

@@ -30,7 +30,13 @@ impl Inner {
     ///
     /// # Errors
     /// Those of the history.
-    pub fn put_row(&self, of: RowOf<'_>, plan: &Arc<Plan>, kept: &Kept, shapes: &mut Shapes) -> Result<()> {
+    pub fn put_row<N: AsRef<[f64]>>(
+        &self,
+        of: RowOf<'_>,
+        plan: &Arc<Plan>,
+        kept: &Kept<N>,
+        shapes: &mut Shapes,
+    ) -> Result<()> {
         let (shape, members) = shapes.of(plan, of.owner)?;
         // Most rows are given out once: they have no such number.
         let rev = if kept.rev == 0 { f64::NAN } else { f64::from(kept.rev) };

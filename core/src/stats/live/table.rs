@@ -108,10 +108,26 @@ pub struct View<'a> {
     pub(super) max: &'a [f64],
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
     /// The integral over time of value `column`, in its unit times ms; 0 when it was known at no time.
     pub fn integral(self, column: usize) -> f64 {
         self.sums.get(column).map_or(0.0, |sum| sum.get())
+    }
+
+    /// The integrals of all values, in the order of their columns.
+    pub fn integrals(self) -> impl Iterator<Item = f64> {
+        self.sums.iter().map(|sum| sum.get())
+    }
+
+    /// All times, thing-ms: how long each value was known, then how long each predicate was true, then how long things
+    /// held anything at all.
+    pub fn times_ms(self) -> &'a [i64] {
+        self.times
+    }
+
+    /// The greatest number held in each column of the maxima; NaN where there was none.
+    pub fn maxes(self) -> &'a [f64] {
+        self.max
     }
 
     /// How long value `column` was known, thing-ms.

@@ -19,6 +19,7 @@ use crate::{
         owners::Owner,
         rack::RackStats,
         read::read,
+        sets::Sets,
         write::{RowOf, Shapes},
     },
 };
@@ -66,11 +67,9 @@ impl Inner {
     }
 }
 
-type Sets = BTreeMap<i64, BTreeMap<u32, Kept>>;
-
-fn sets(stats: &RackStats, job: &Job, start: i64) -> BTreeMap<u32, Kept> {
+fn sets(stats: &RackStats, job: &Job, start: i64) -> Sets {
     let cells = job.cells.get(&start).into_iter().flatten();
-    stats.sets(cells.map(|(cell, totals)| (*cell, totals.view())))
+    stats.sets(cells.map(|(cell, totals)| (*cell, totals.view())), MINUTE)
 }
 
 impl<'a> Anew<'a> {
@@ -108,7 +107,7 @@ impl<'a> Anew<'a> {
         let members = self.members(of.owner)?;
         kept.rev = match old {
             Some(old) if !kept.differs(old, &members) => return Ok(false),
-            None if kept.held == 0.0 => return Ok(false),
+            None if kept.held() == 0.0 => return Ok(false),
             Some(old) => old.rev.saturating_add(1),
             None => 0,
         };
@@ -120,7 +119,7 @@ impl<'a> Anew<'a> {
     fn minutes(
         &mut self,
         job: &Job,
-        sets: &Sets,
+        sets: &BTreeMap<i64, Sets>,
         number: u32,
         owner: &Owner,
         changed: &mut BTreeSet<i64>,
@@ -135,8 +134,8 @@ impl<'a> Anew<'a> {
         for (start, mark) in &job.minutes {
             let end = Timestamp(start.saturating_add(MINUTE));
             let old = there.get(&end);
-            let new = sets.get(start).and_then(|sets| sets.get(&number));
-            let kept = new.cloned().unwrap_or_else(|| Kept::new(self.plan.layout()));
+            let new = sets.get(start).and_then(|sets| sets.get(number));
+            let kept = new.as_ref().map_or_else(|| Kept::new(self.plan.layout()), Kept::to_own);
             if !mark.stays
                 && self.put(RowOf { rack: self.rack, window: Window::M1, end, owner }, kept, old)?
             {
@@ -148,34 +147,27 @@ impl<'a> Anew<'a> {
         Ok(touched)
     }
 
-    /// A longer window of one set, of the rows of the next shorter one, which were made anew before it.
+    /// A longer window of one set, of the rows of the next shorter one, which were made anew before it. One that is being
+    /// filled holds those of them that have ended.
     fn window(&mut self, window: Window, start: Timestamp, number: u32, owner: &Owner) -> Result<()> {
         let end = Timestamp(start.0.saturating_add(window.length_ms()));
         let finer = Window::ALL.into_iter().rfind(|finer| finer.length_ms() < window.length_ms());
         let finer = finer.unwrap_or(Window::M1);
         let members = self.members(owner)?;
-        let (is_open, part) = {
-            let racks = self.inner.racks();
-            let Some(stats) = racks.get(self.rack) else { return Ok(()) };
-            let part = stats.filling.part(finer, start, end, number).cloned();
-            (stats.filling.is_open(window, start, stats.open_from()), part)
+        let until = match self.inner.racks().get(self.rack) {
+            Some(stats) => stats.filling.ended(finer).min(end),
+            None => return Ok(()),
         };
-        let share = finer.length_ms() as f64 / window.length_ms() as f64;
-        let mut kept = Kept::new(self.plan.layout());
-        let rows = self.read(finer, owner, &members, start..end)?;
-        rows.values().chain(&part).for_each(|part| kept.add(part, share));
-        if !is_open {
-            let old = self.read(window, owner, &members, start..end)?.remove(&end);
-            self.put(RowOf { rack: self.rack, window, end, owner }, kept, old.as_ref())?;
+        let rows = self.read(finer, owner, &members, start..until)?;
+        let kept = Kept::joined(&self.plan, rows.values(), finer, window);
+        if let Some(stats) = self.inner.racks().get_mut(self.rack)
+            && let Some(open) = stats.filling.open(window, start)
+        {
+            open.set(number, &kept);
             return Ok(());
         }
-        let mut ended = Vec::new();
-        let mut racks = self.inner.racks();
-        let Some(stats) = racks.get_mut(self.rack) else { return Ok(()) };
-        stats.filling.set(window, start, number, kept, &mut ended);
-        for ended in ended {
-            self.inner.put_rows(self.rack, stats, &ended, &mut self.shapes);
-        }
+        let old = self.read(window, owner, &members, start..end)?.remove(&end);
+        self.put(RowOf { rack: self.rack, window, end, owner }, kept, old.as_ref())?;
         Ok(())
     }
 }

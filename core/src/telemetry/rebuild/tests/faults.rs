@@ -90,7 +90,7 @@ async fn the_row_that_was_made_anew_stays_the_one_through_seal_and_merge() {
     let old = run.all().into_iter().find(|((name, at), _)| *at == end && name.ends_with('\u{1f}'));
     let ((name, _), kept) = old.unwrap();
     let shape = crate::history::Shape::new(["held", "sum last.snap.stats.power_w"]).unwrap();
-    let values = [kept.held, 7.0];
+    let values = [kept.held(), 7.0];
     let sample = crate::history::Sample {
         owner: &name,
         ts: Timestamp(end),

@@ -140,6 +140,25 @@ async fn a_clock_that_jumps_back_leaves_both_passes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn windows_end_in_time_while_nobody_says_anything() {
+    let lab = Lab::new().await;
+    let run = lab.fresh(START);
+    // It holds for two and a half minutes; midnight is ten minutes away.
+    run.take(&say("m1", START, 6_000.0)).await;
+    run.tick_at(START + 5 * MINUTE + 4_000);
+    assert_eq!(run.row(Window::M5, "t-miner", START + 5 * MINUTE), None, "a late reading may still come");
+    run.tick_at(START + 5 * MINUTE + 6_000);
+    assert!((run.power(Window::M5, START + 5 * MINUTE) - 3_000.0).abs() < 1e-9);
+    assert_eq!(run.row(Window::M15, "t-miner", START + 10 * MINUTE), None);
+    run.tick_at(START + 10 * MINUTE + 6_000);
+    for (window, part) in [(Window::M15, 6.0), (Window::M30, 12.0), (Window::H3, 72.0), (Window::D1, 576.0)] {
+        assert!((run.power(window, START + 10 * MINUTE) - 6_000.0 / part).abs() < 1e-9, "{window}");
+        assert_eq!(run.row(window, "t-miner", START + 10 * MINUTE).unwrap().rev, 0, "{window}");
+    }
+    assert_eq!(run.row(Window::M5, "t-miner", START + 10 * MINUTE), None, "nothing was said in it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_thing_that_moved_counts_where_it_was() {
     let lab = Lab::new().await;
     lab.register("m9", "bay-1", &json!(["zone-a"])).await;

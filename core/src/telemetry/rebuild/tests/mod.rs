@@ -227,7 +227,7 @@ impl Run<'_> {
             let group = name::owner(rest, &plan).unwrap().group.map(|(group, _)| group);
             let members = columns(&plan, group);
             let kept = read(rows, &owner, &plan, &members, Timestamp(0)..Timestamp(MAX_TS)).unwrap();
-            for (end, kept) in kept.into_iter().filter(|(_, kept)| kept.held > 0.0) {
+            for (end, kept) in kept.into_iter().filter(|(_, kept)| kept.held() > 0.0) {
                 all.insert((owner.to_string(), end.0), kept);
             }
         }
