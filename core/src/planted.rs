@@ -47,6 +47,8 @@ pub enum Bug {
     OpenRoute,
     /// The audit log is stamped by the machine's clock, past the clock that everything else goes by.
     WallClock,
+    /// Somebody holds every reading for ever.
+    LeakReading,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -74,6 +76,7 @@ pub fn planted(bug: Bug) -> bool {
         Bug::StopInQueue => "stop-in-queue",
         Bug::OpenRoute => "open-route",
         Bug::WallClock => "wall-clock",
+        Bug::LeakReading => "leak-reading",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }

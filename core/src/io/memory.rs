@@ -64,15 +64,18 @@ fn refused(op: &'static str, at: SocketAddr) -> Error {
     Error::new(ErrorKind::Unreachable, op, "connection refused").with("address", at).with("refused", true)
 }
 
-fn free_port<T>(taken: &BTreeMap<SocketAddr, T>, at: SocketAddr, op: &'static str) -> Result<SocketAddr> {
+/// Of one that is closed the address is free again.
+fn free_port<T>(
+    taken: &BTreeMap<SocketAddr, mpsc::Sender<T>>,
+    at: SocketAddr,
+    op: &'static str,
+) -> Result<SocketAddr> {
+    let is_free = |at: &SocketAddr| taken.get(at).is_none_or(mpsc::Sender::is_closed);
     let in_use = || Error::new(ErrorKind::Conflict, op, "address in use").with("address", at);
     if at.port() != 0 {
-        return if taken.contains_key(&at) { Err(in_use()) } else { Ok(at) };
+        return if is_free(&at) { Ok(at) } else { Err(in_use()) };
     }
-    (FIRST_FREE_PORT..u16::MAX)
-        .map(|port| SocketAddr::new(at.ip(), port))
-        .find(|a| !taken.contains_key(a))
-        .ok_or_else(in_use)
+    (FIRST_FREE_PORT..u16::MAX).map(|port| SocketAddr::new(at.ip(), port)).find(is_free).ok_or_else(in_use)
 }
 
 #[async_trait]
@@ -95,7 +98,6 @@ impl Net for MemNet {
 
     async fn udp(&self, at: SocketAddr) -> Result<Box<dyn Datagram>> {
         let mut inner = self.lock();
-        inner.sockets.retain(|_, s| !s.is_closed());
         let local = free_port(&inner.sockets, at, "net.udp")?;
         let (sender, receiver) = mpsc::channel(BACKLOG);
         inner.sockets.insert(local, sender);
@@ -104,7 +106,6 @@ impl Net for MemNet {
 
     async fn listen(&self, at: SocketAddr) -> Result<Box<dyn Listener>> {
         let mut inner = self.lock();
-        inner.listeners.retain(|_, s| !s.is_closed());
         let local = free_port(&inner.listeners, at, "net.listen")?;
         let (sender, receiver) = mpsc::channel(BACKLOG);
         inner.listeners.insert(local, sender);

@@ -29,6 +29,7 @@ mod revoke;
 mod rot;
 mod secret;
 mod sim;
+mod soak;
 mod step;
 mod stop;
 mod summer;
@@ -103,6 +104,7 @@ pub const ALL: &[Check] = &[
     fuzz::CHECK,
     hang::CHECK,
     hostile::CHECK,
+    soak::CHECK,
     audit::CHECK,
     stop::CHECK,
     jumps::CHECK,

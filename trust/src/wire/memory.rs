@@ -22,6 +22,11 @@ impl Memory {
     }
 }
 
+/// Memory that the process has now, KiB; `None` where the system does not tell.
+pub fn resident_kib() -> Option<u64> {
+    field("VmRSS:")
+}
+
 fn field(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
