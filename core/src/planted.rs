@@ -47,6 +47,12 @@ pub enum Bug {
     OpenRoute,
     /// The audit log is stamped by the machine's clock, past the clock that everything else goes by.
     WallClock,
+    /// Nothing that history appends is synced.
+    NoSync,
+    /// No checksum of history's blocks, records and chunks is compared.
+    NoChecksum,
+    /// A log of history is removed before its parts are whole.
+    RemoveFirst,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -74,6 +80,9 @@ pub fn planted(bug: Bug) -> bool {
         Bug::StopInQueue => "stop-in-queue",
         Bug::OpenRoute => "open-route",
         Bug::WallClock => "wall-clock",
+        Bug::NoSync => "no-sync",
+        Bug::NoChecksum => "no-checksum",
+        Bug::RemoveFirst => "remove-first",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }

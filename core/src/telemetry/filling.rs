@@ -75,10 +75,17 @@ impl Filling {
         }
     }
 
-    /// What is in the open window of this length that begins in `[from, until)`, of one set.
-    pub fn part(&self, window: Window, from: Timestamp, until: Timestamp, owner: u32) -> Option<&Kept> {
+    /// What is in the open window of this length that begins in `[from, until)`, of one set, and the window's end.
+    pub fn part(
+        &self,
+        window: Window,
+        from: Timestamp,
+        until: Timestamp,
+        owner: u32,
+    ) -> Option<(Timestamp, &Kept)> {
         let is_inside = |open: &&Open| open.window == window && (from.0..until.0).contains(&open.start);
-        self.open.iter().find(is_inside)?.sets.get(&owner)
+        let open = self.open.iter().find(is_inside)?;
+        Some((Timestamp(open.start + window.length_ms()), open.sets.get(&owner)?))
     }
 
     /// Sets what is in an open window, of one set.

@@ -143,7 +143,8 @@ impl<'a> Anew<'a> {
                 changed.insert(*start);
                 touched = true;
             }
-            touched |= mark.windows && (old.is_some() || new.is_some());
+            // Also for a set that has nothing in the minutes that were cut: its longer windows were lost with the others.
+            touched |= mark.windows;
         }
         Ok(touched)
     }
@@ -157,13 +158,16 @@ impl<'a> Anew<'a> {
         let (is_open, part) = {
             let racks = self.inner.racks();
             let Some(stats) = racks.get(self.rack) else { return Ok(()) };
-            let part = stats.filling.part(finer, start, end, number).cloned();
+            let part = stats.filling.part(finer, start, end, number);
+            let part = part.map(|(end, kept)| (end, kept.clone()));
             (stats.filling.is_open(window, start, stats.open_from()), part)
         };
         let share = finer.length_ms() as f64 / window.length_ms() as f64;
         let mut kept = Kept::new(self.plan.layout());
-        let rows = self.read(finer, owner, &members, start..end)?;
-        rows.values().chain(&part).for_each(|part| kept.add(part, share));
+        let mut rows = self.read(finer, owner, &members, start..end)?;
+        // A window that comes again, because the clock was set back, may have a row.
+        rows.extend(part);
+        rows.values().for_each(|part| kept.add(part, share));
         if !is_open {
             let old = self.read(window, owner, &members, start..end)?.remove(&end);
             self.put(RowOf { rack: self.rack, window, end, owner }, kept, old.as_ref())?;
