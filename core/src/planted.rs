@@ -49,6 +49,12 @@ pub enum Bug {
     WallClock,
     /// Somebody holds every reading for ever.
     LeakReading,
+    /// Nothing that history appends is synced.
+    NoSync,
+    /// No checksum of history's blocks, records and chunks is compared.
+    NoChecksum,
+    /// A log of history is removed before its parts are whole.
+    RemoveFirst,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -77,6 +83,9 @@ pub fn planted(bug: Bug) -> bool {
         Bug::OpenRoute => "open-route",
         Bug::WallClock => "wall-clock",
         Bug::LeakReading => "leak-reading",
+        Bug::NoSync => "no-sync",
+        Bug::NoChecksum => "no-checksum",
+        Bug::RemoveFirst => "remove-first",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }

@@ -91,6 +91,10 @@ pub enum Part {
     Rotate,
     /// Runs an engine whose devices and client are the parent.
     Act,
+    /// Keeps a history in a folder.
+    Keep,
+    /// Keeps what a rack's things say, with statistics.
+    Measure,
 }
 
 #[cfg(test)]

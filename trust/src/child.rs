@@ -13,8 +13,9 @@ use headframe_core::{
 use crate::{
     act,
     args::Part,
-    checks,
+    checks, past,
     rig::{in_real_time, needed},
+    telemetry,
 };
 
 /// What a child says when it could begin.
@@ -28,6 +29,8 @@ pub fn run(part: Part, dir: &Path) -> Result<(), String> {
         Part::Tell => in_real_time(checks::tell(dir)),
         Part::Rotate => in_real_time(checks::rotate(dir)),
         Part::Act => in_real_time(act::serve(dir)),
+        Part::Keep => past::keep(dir),
+        Part::Measure => in_real_time(telemetry::measure(dir)),
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     args::Profile,
     checks::{self, Check},
+    past, telemetry,
     workload::{self, Workload},
 };
 
@@ -71,6 +72,16 @@ impl Case {
     /// Whether it is the turn of actions.
     pub fn is_over_actions(&self) -> bool {
         self.turn == workload::actions::NAME
+    }
+
+    /// Whether it is the turn of history.
+    pub fn is_over_history(&self) -> bool {
+        self.turn == past::NAME
+    }
+
+    /// Whether it is the turn of telemetry.
+    pub fn is_over_telemetry(&self) -> bool {
+        self.turn == telemetry::NAME
     }
 
     /// The case holds one more of what the check counts.
@@ -228,22 +239,19 @@ impl Run {
 
     fn one(&mut self, work: &mut dyn FnMut(&mut Case) -> Result<(), String>) {
         let mut rng = fastrand::Rng::with_seed(self.seed ^ self.index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let (turn, workload) = workload::of(self.index);
+        let (turn, workload) = workload::of(checks::workloads(self.check), self.index);
         let mut case = Case {
             index: self.index,
             seed: rng.u64(..),
             rng,
             workload,
-            turn: "",
+            turn,
             units: 0,
             hits: Vec::new(),
             slowest_ms: None,
             simulated: Duration::ZERO,
         };
         let found = self.violations;
-        if !checks::workloads(self.check).is_empty() {
-            case.turn = turn;
-        }
         let ended = catch_unwind(AssertUnwindSafe(|| work(&mut case)));
         match ended {
             Ok(Ok(())) => {}

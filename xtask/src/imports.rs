@@ -24,7 +24,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("query", &["error"]),
     ("stats", &["error", "io"]),
     ("store", &["error", "id", "secret", "io", "model"]),
-    ("history", &["error", "io"]),
+    ("history", &["error", "io", "planted"]),
     ("driver", &["error", "id", "units", "io", "model", "planted"]),
     ("discover", &["error", "id", "units", "io", "model", "codec", "driver"]),
     (
@@ -32,7 +32,7 @@ const CORE: &[(&str, &[&str])] = &[
         &["error", "id", "units", "secret", "io", "model", "query", "stats", "store", "driver", "planted"],
     ),
     // Series are asked of things that a filter chooses.
-    ("telemetry", &["error", "id", "io", "model", "query", "stats", "history", "rack"]),
+    ("telemetry", &["error", "id", "io", "model", "query", "stats", "history", "rack", "planted"]),
     // What other modules count, under the names that are documented.
     ("metrics", &["discover", "rack", "stats", "store", "history", "telemetry"]),
     ("auth", &["error"]),

@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     disk::{Disk, DiskFile},
-    fault::{OP_MAINTAIN, failed, full},
+    fault::{OP_MAINTAIN, code, failed, full},
     handle::Handles,
     log::Log,
-    name::DAY_MS,
+    name::{DAY_MS, Kind, sealed_name},
     sealed::{Files, Sealed},
     types::HistoryOptions,
 };
@@ -40,6 +40,8 @@ pub(super) struct Catalog {
     /// Whether the folder has to be synced before anything builds on what was removed.
     pub unsettled: bool,
     pub removed: Removed,
+    /// Notes of days that were removed, by name, until the header of a log says so.
+    pub notes: Vec<String>,
 }
 
 /// What was removed to keep the bound.
@@ -77,14 +79,49 @@ impl Core {
                     catalog.used += bytes;
                     return Ok(());
                 }
-                catalog.days.pop_first()
+                catalog.days.keys().next().copied()
             };
-            let Some((day, files)) = oldest else {
+            let Some(day) = oldest else {
                 let text = "the history is at its bound and nothing older can be removed: raise the bound, or let \
                             maintenance seal the log";
                 return Err(full(op, text).with("bound_bytes", self.options.bound_bytes));
             };
-            self.remove_day(day, &files)?;
+            self.note_removal(op, day)?;
+            // Somebody else may have removed it meanwhile.
+            let files = self.catalog().days.remove(&day);
+            if let Some(files) = files {
+                self.remove_day(day, &files)?;
+            }
+        }
+    }
+
+    /// Notes that the files which a day has now are about to be removed, so that after a crash nothing is left of them, and
+    /// answers say so.
+    fn note_removal(&self, op: &'static str, day: i32) -> Result<()> {
+        let name = {
+            let mut catalog = self.catalog();
+            let last = catalog.days.get(&day).and_then(|files| files.iter().map(|file| file.number).max());
+            let Some(last) = last else { return Ok(()) };
+            let name = sealed_name(Kind::Gone { day }, last);
+            if catalog.notes.contains(&name) {
+                return Ok(());
+            }
+            catalog.notes.push(name.clone());
+            name
+        };
+        let noted = self.create(op, &name).and_then(|_| self.sync_dir());
+        match noted {
+            // There is no room for a name: room is what the removal makes.
+            Err(e) if e.code() == code::FULL => {
+                self.catalog().notes.retain(|note| *note != name);
+                Ok(())
+            }
+            Err(e) => {
+                self.catalog().notes.retain(|note| *note != name);
+                self.unlink(name, 0)?;
+                Err(e)
+            }
+            Ok(()) => Ok(()),
         }
     }
 

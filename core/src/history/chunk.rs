@@ -7,6 +7,7 @@ use super::{
     column::{self, Codec, NOTHING, Scratch},
     table::{Chunk, Table},
 };
+use crate::planted::{Bug, planted};
 
 /// A chunk of at most so many bytes has one checksum, and is read at once.
 const COMPACT: usize = 4 << 10;
@@ -147,7 +148,7 @@ impl ChunkRef {
     /// Checks what [`head_len`](Self::head_len) bytes hold and reads the directory.
     pub fn directory(&self, head: &[u8], members: usize) -> Option<Directory> {
         let checked = if self.compact() { head } else { head.get(..self.dir as usize)? };
-        if crc32fast::hash(checked) != self.crc {
+        if crc32fast::hash(checked) != self.crc && !planted(Bug::NoChecksum) {
             return None;
         }
         let mut from = Cursor::new(head.get(..self.dir as usize)?);
@@ -176,7 +177,8 @@ impl Directory {
     fn bytes<'a>(&self, column: Column, bytes: &'a [u8], start: usize) -> Option<&'a [u8]> {
         let from = column.at.checked_sub(start)?;
         let bytes = bytes.get(from..from + column.len)?;
-        (self.compact || column.len == 0 || crc32fast::hash(bytes) == column.crc).then_some(bytes)
+        let unchecked = self.compact || column.len == 0 || planted(Bug::NoChecksum);
+        (unchecked || crc32fast::hash(bytes) == column.crc).then_some(bytes)
     }
 
     /// Times, of the bytes of the head.

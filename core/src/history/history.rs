@@ -285,10 +285,13 @@ impl History {
 /// Begins a log; it is the one that takes what comes.
 fn new_log(core: &Arc<Core>, now: Timestamp) -> Result<Arc<Log>> {
     let number = core.number();
-    let removed_before = core.catalog().removed.before.unwrap_or(i64::MIN);
+    core.reserve(OP_OPEN, LOG_HEADER as u64)?;
+    let (removed_before, notes) = {
+        let mut catalog = core.catalog();
+        (catalog.removed.before.unwrap_or(i64::MIN), std::mem::take(&mut catalog.notes))
+    };
     let header = LogHeader { number, created: now.0, removed_before };
     let name = log_name(number);
-    core.reserve(OP_OPEN, LOG_HEADER as u64)?;
     let made = core.create(OP_OPEN, &name).and_then(|file| {
         let wrote = file.write_at(&header.to_bytes(), 0).and_then(|()| file.sync());
         wrote.map_err(|e| failed(OP_OPEN, &name, e))?;
@@ -299,10 +302,17 @@ fn new_log(core: &Arc<Core>, now: Timestamp) -> Result<Arc<Log>> {
         Ok(file) => file,
         Err(e) => {
             // Left there it would be taken for a log that nothing was committed to.
+            core.catalog().notes.extend(notes);
             core.unlink(name, LOG_HEADER as u64)?;
             return Err(e);
         }
     };
+    // Its header says which days were removed.
+    for note in notes {
+        if let Err(e) = core.unlink(note, 0) {
+            tracing::warn!(error = %e, "a note of a day that was removed is removed later");
+        }
+    }
     let state = LogState::with_bytes(LOG_HEADER as u64);
     let log = Arc::new(Log::new(header, Handle::with_file(name, file, ()), state));
     core.catalog().logs.insert(number, log.clone());

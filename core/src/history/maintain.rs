@@ -108,7 +108,7 @@ impl Work {
         };
         if let Some(log) = log {
             let number = log.header.number;
-            return SealJob::new(log)
+            return SealJob::new(core, log)
                 .map(|job| Some(Job::Seal(Box::new(job))))
                 .map_err(|e| e.with("log", number));
         }

@@ -17,6 +17,8 @@ pub struct DiskPlan {
     pub fail_for: u64,
     /// The first call at which the power is off: it and all later ones fail and change nothing.
     pub cut_at: Option<u64>,
+    /// The call that gives one wrong bit if it is a read; the same read is right ever after.
+    pub wrong_at: Option<u64>,
     /// How many bytes fit on the disk.
     pub capacity: Option<u64>,
 }
@@ -293,6 +295,11 @@ impl DiskFile for MemFile {
             let at = usize::try_from(at).map_err(io::Error::other)?;
             let end = at.saturating_add(out.len());
             out.copy_from_slice(image.current.get(at..end).ok_or(io::ErrorKind::UnexpectedEof)?);
+            if state.plan.wrong_at == Some(state.calls - 1)
+                && let Some(byte) = out.last_mut()
+            {
+                *byte ^= 1;
+            }
             Ok(())
         })
     }

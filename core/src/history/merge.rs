@@ -120,7 +120,10 @@ impl MergeJob {
         let logs: BTreeSet<u32> =
             old.iter().filter_map(|f| f.info.as_ref()).flat_map(|i| i.logs.clone()).collect();
         let numbers = old.iter().map(|file| file.number).collect();
-        let made = writer.finish(now, logs.into_iter().collect(), numbers)?;
+        let made = writer.finish(now, (logs.into_iter().collect(), numbers), || {
+            // Named after its day went to make room, a crash could bring that back.
+            old.iter().try_for_each(|file| is_there(core, self.day, file))
+        })?;
         let (file, bytes, from) = (made.name().to_owned(), made.bytes, old.len());
         let swapped = core.sync_dir().and_then(|()| {
             let mut catalog = core.catalog();
@@ -148,4 +151,12 @@ impl MergeJob {
             _ => Maintained::Merged { file, from },
         })
     }
+}
+
+/// That a day still has a file.
+fn is_there(core: &Core, day: i32, file: &Arc<Sealed>) -> Result<()> {
+    let catalog = core.catalog();
+    let there =
+        catalog.days.get(&day).is_some_and(|files| files.iter().any(|known| Arc::ptr_eq(known, file)));
+    if there { Ok(()) } else { Err(gone(file.name())) }
 }

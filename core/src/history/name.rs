@@ -24,9 +24,17 @@ fn parse_day(name: &str) -> Option<i32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Log,
-    Part { day: i32 },
-    Day { day: i32 },
+    Part {
+        day: i32,
+    },
+    Day {
+        day: i32,
+    },
     Unfinished,
+    /// Says that a day's files up to this number were removed, or are to be.
+    Gone {
+        day: i32,
+    },
 }
 
 pub(super) fn log_name(number: u32) -> String {
@@ -39,6 +47,7 @@ pub(super) fn sealed_name(kind: Kind, number: u32) -> String {
         Kind::Day { day } => format!("{}.{number}.day", day_name(day)),
         Kind::Log => log_name(number),
         Kind::Unfinished => format!("{number}.tmp"),
+        Kind::Gone { day } => format!("{}.{number}.gone", day_name(day)),
     }
 }
 
@@ -55,6 +64,7 @@ pub(super) fn parse(name: &str) -> Option<(Kind, u32)> {
         ("tmp", None) => Kind::Unfinished,
         ("part", Some(day)) => Kind::Part { day },
         ("day", Some(day)) => Kind::Day { day },
+        ("gone", Some(day)) => Kind::Gone { day },
         _ => return None,
     };
     (sealed_name(kind, number) == name).then_some((kind, number))
@@ -68,7 +78,7 @@ mod tests {
     fn names_come_back_and_others_are_not_ours() {
         let day = day_of(1_764_115_200_000);
         assert_eq!(day_name(day), "2025-11-26");
-        for kind in [Kind::Log, Kind::Part { day }, Kind::Day { day }, Kind::Unfinished] {
+        for kind in [Kind::Log, Kind::Part { day }, Kind::Day { day }, Kind::Unfinished, Kind::Gone { day }] {
             assert_eq!(parse(&sealed_name(kind, 17)), Some((kind, 17)));
         }
         for other in ["x", "1.logs", "01.log", "-1.log", "2025-13-01.1.day", "2025-11-26.1.log", "1.log.part"]

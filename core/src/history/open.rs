@@ -12,7 +12,7 @@ use super::{
     fault::{OP_OPEN, code, failed},
     handle::Handle,
     log::Log,
-    name::{self, Kind},
+    name::{self, DAY_MS, Kind},
     scan::{Scanned, scan},
     sealed::{self, Sealed},
     types::OpenReport,
@@ -25,6 +25,8 @@ struct Found {
     logs: BTreeMap<u32, (String, u64)>,
     sealed: Vec<(Kind, i32, u32, String, u64)>,
     unfinished: Vec<String>,
+    /// Days that were being removed, the numbers of their last files, and the notes that say so.
+    gone: Vec<(i32, u32, String)>,
     foreign: Vec<String>,
 }
 
@@ -41,6 +43,7 @@ fn look(disk: &dyn Disk) -> Result<Found> {
                 found.sealed.push((kind, day, number, file, bytes));
             }
             Some((Kind::Unfinished, _)) => found.unfinished.push(file),
+            Some((Kind::Gone { day }, number)) => found.gone.push((day, number, file)),
             None => found.foreign.push(file),
         }
     }
@@ -60,7 +63,8 @@ pub(super) fn take_over(disk: &Arc<dyn Disk>) -> Result<(Catalog, OpenReport)> {
     let found = look(&**disk)?;
     let mut report = OpenReport { foreign: found.foreign, ..OpenReport::default() };
     let mut remove = found.unfinished;
-    let highest = found.logs.keys().copied().chain(found.sealed.iter().map(|f| f.2)).max();
+    let numbers = found.sealed.iter().map(|file| file.2).chain(found.gone.iter().map(|gone| gone.1));
+    let highest = found.logs.keys().copied().chain(numbers).max();
 
     let mut sealed = Vec::new();
     for file in found.sealed {
@@ -91,12 +95,17 @@ pub(super) fn take_over(disk: &Arc<dyn Disk>) -> Result<(Catalog, OpenReport)> {
         let unfinished = file.info.as_ref().is_some_and(|info| {
             info.replaces.is_empty() && info.logs.iter().any(|log| logs.contains_key(log))
         });
-        if unfinished || replaced.contains(&file.number) {
+        let gone = found.gone.iter().any(|(day, last, _)| *day == file.day && file.number <= *last);
+        if unfinished || gone || replaced.contains(&file.number) {
             remove.push(file.name().to_owned());
         } else {
             catalog.used += file.bytes;
             catalog.days.entry(file.day).or_default().push(Arc::new(file));
         }
+    }
+    if !remove.is_empty() {
+        // What takes their place may have been named a moment before the process ended.
+        disk.sync_dir().map_err(|e| failed(OP_OPEN, "the folder", e))?;
     }
     for file in remove {
         disk.remove(&file).map_err(|e| failed(OP_OPEN, &file, e))?;
@@ -104,8 +113,10 @@ pub(super) fn take_over(disk: &Arc<dyn Disk>) -> Result<(Catalog, OpenReport)> {
     }
     disk.sync_dir().map_err(|e| failed(OP_OPEN, "the folder", e))?;
     catalog.used += logs.values().map(|log| log.state().written).sum::<u64>();
-    let before = logs.values().map(|log| log.header.removed_before).max();
+    let ends = found.gone.iter().map(|(day, ..)| (i64::from(*day) + 1) * DAY_MS);
+    let before = logs.values().map(|log| log.header.removed_before).chain(ends).max();
     catalog.removed.before = before.filter(|before| *before > i64::MIN);
+    catalog.notes = found.gone.into_iter().map(|(_, _, name)| name).collect();
     catalog.logs = logs;
     Ok((catalog, report))
 }

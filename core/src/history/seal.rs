@@ -13,7 +13,10 @@ use super::{
     types::Maintained,
     writer::Writer,
 };
-use crate::Result;
+use crate::{
+    Result,
+    planted::{Bug, planted},
+};
 
 /// Values of one owner that are made into one chunk at most.
 pub(super) const CHUNK_VALUES: usize = 1 << 20;
@@ -33,7 +36,7 @@ pub(super) struct SealJob {
 }
 
 impl SealJob {
-    pub fn new(log: Arc<Log>) -> Result<Self> {
+    pub fn new(core: &Core, log: Arc<Log>) -> Result<Self> {
         let (written, mut owners, days) = {
             let state = log.state();
             let heads = state.heads.iter().filter(|head| head.at > 0);
@@ -47,6 +50,9 @@ impl SealJob {
             .handle
             .peek(|open| open.file.read_at(&mut bytes, 0).map_err(|e| failed(OP_MAINTAIN, log.name(), e)));
         read.unwrap_or_else(|| Err(corrupt(log.name(), "it is closed")))?;
+        if planted(Bug::RemoveFirst) {
+            core.unlink(log.name().into(), 0)?;
+        }
         let (owner, writer, table, made) = (0, None, Table::default(), Vec::new());
         Ok(Self { log, bytes, owners, days, owner, writer, table, made, values: Vec::new() })
     }
@@ -69,7 +75,7 @@ impl SealJob {
                     budget = budget.saturating_sub(values);
                 }
             }
-            self.made.push(writer.finish(now, vec![self.log.header.number], Vec::new())?);
+            self.made.push(writer.finish(now, (vec![self.log.header.number], Vec::new()), || Ok(()))?);
             self.owner = 0;
         }
         self.swap(core).map(Some)

@@ -129,8 +129,13 @@ impl Writer {
     }
 
     /// Writes index and footer, makes all durable and gives the file its name, which becomes durable with the
-    /// folder's next sync. It is not in the catalogue yet.
-    pub fn finish(mut self, created: i64, logs: Vec<u32>, replaces: Vec<u32>) -> Result<Sealed> {
+    /// folder's next sync. It is not in the catalogue yet. `allowed` is asked just before it gets its name.
+    pub fn finish(
+        mut self,
+        created: i64,
+        (logs, replaces): (Vec<u32>, Vec<u32>),
+        allowed: impl Fn() -> Result<()>,
+    ) -> Result<Sealed> {
         let at = self.at();
         let (index, fence) = std::mem::take(&mut self.index).finish(at);
         self.buffer.extend_from_slice(&index);
@@ -142,6 +147,7 @@ impl Writer {
         if let Some(file) = &self.file {
             file.sync().map_err(io)?;
         }
+        allowed()?;
         let (kind, day, number) = self.id;
         let name = sealed_name(kind, number);
         // Closed first: not every system renames open files.

@@ -1,4 +1,4 @@
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use async_trait::async_trait;
 
@@ -10,6 +10,7 @@ use crate::{
         RackId,
         flat::{Flattener, Shape},
     },
+    planted::{Bug, planted},
     rack::{Reading, SnapshotSink, ThingRecord},
 };
 
@@ -66,7 +67,12 @@ impl Inner {
             Some(stats) => stats.take(thing, reading, &snapshot, &flat, began)?,
             None => return Ok(()),
         };
+        if planted(Bug::WallDeadline) && self.racks().get(rack).is_some_and(|stats| reading.ts < stats.ended)
+        {
+            return Ok(());
+        }
         let said = taken.texts.then(|| with_error(flat.texts, reading, texts));
+        self.set_back(rack, reading.ts, began);
         self.keep(&thing.id, began, &shape, flat.values, said)?;
         // Only now: a commit that comes in between says nothing of this reading, and a rebuild would not find it.
         if let Some(stats) = self.racks().get_mut(rack) {
@@ -76,6 +82,19 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// When the clock was set back, what was durable by it says nothing of the times that come again.
+    fn set_back(&self, rack: &RackId, ended: Timestamp, began: Timestamp) {
+        if let Some(stats) = self.racks().get_mut(rack)
+            && ended < stats.all_until()
+        {
+            stats.ended = ended;
+        }
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = durable.get_mut(rack) {
+            *known = (*known).min(Timestamp(began.0.saturating_sub(1)));
+        }
     }
 
     fn keep(

@@ -143,6 +143,13 @@ impl Members {
         }
     }
 
+    /// Samples of a thing up to this time were kept by an earlier run: what has an earlier time comes late.
+    pub fn kept_until(&mut self, id: &ThingId, ts: Timestamp) {
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.newest = slot.newest.max(ts);
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.slots.len()
     }

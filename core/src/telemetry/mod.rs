@@ -171,7 +171,8 @@ impl Telemetry {
     }
 
     /// Every reading of the rack whose poll began at or before this moment is durable, but for those that were
-    /// [dropped](TelemetryCounters::dropped). 0 while nothing is.
+    /// [dropped](TelemetryCounters::dropped). 0 while nothing is. It goes back when the clock was set back, and when a reading
+    /// comes later than polls may take.
     pub fn durable_until(&self, rack: &RackId) -> Timestamp {
         let durable = self.0.durable.lock().unwrap_or_else(PoisonError::into_inner);
         durable.get(rack).copied().unwrap_or(Timestamp(0))

@@ -147,6 +147,13 @@ impl RackStats {
         Ok(Taken { texts, late })
     }
 
+    /// Up to when all readings have come, by the time at which their polls began: those that began later may still be under
+    /// way.
+    pub fn all_until(&self) -> Timestamp {
+        let deadline = i64::try_from(self.facts.deadline.as_millis()).unwrap_or(i64::MAX);
+        Timestamp(self.ended.0.saturating_sub(deadline))
+    }
+
     /// How long samples hold.
     pub fn holds(&self) -> Holds {
         Holds::new(self.facts.interval, self.facts.max_backoff)

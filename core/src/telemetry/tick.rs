@@ -111,15 +111,8 @@ impl Inner {
 
     /// Makes readings durable, and says until when they are.
     fn commit(&self) -> Result<()> {
-        let until: Vec<(RackId, Timestamp)> = {
-            let racks = self.racks();
-            let until = |stats: &RackStats| {
-                let deadline = i64::try_from(stats.facts.deadline.as_millis()).unwrap_or(i64::MAX);
-                // Polls that began later may still be under way.
-                Timestamp(stats.ended.0.saturating_sub(deadline))
-            };
-            racks.iter().map(|(rack, stats)| (rack.clone(), until(stats))).collect()
-        };
+        let until: Vec<(RackId, Timestamp)> =
+            self.racks().iter().map(|(rack, stats)| (rack.clone(), stats.all_until())).collect();
         let committed = self.raw.commit();
         if committed.is_err() {
             // Texts that wait in a block that is lost would be missing for long.
@@ -127,9 +120,11 @@ impl Inner {
         }
         committed?;
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        let racks = self.racks();
         for (rack, ts) in until.into_iter().filter(|(_, ts)| ts.0 > 0) {
-            let known = durable.entry(rack).or_insert(ts);
-            *known = (*known).max(ts);
+            // The clock may have been set back meanwhile.
+            let ts = racks.get(&rack).map_or(ts, |stats| ts.min(stats.all_until()));
+            durable.insert(rack, ts);
         }
         Ok(())
     }
@@ -156,7 +151,11 @@ impl Inner {
         for (number, kept) in ended.sets.iter() {
             let Some(owner) = stats.owners.get(number) else { continue };
             let of = RowOf { rack, window: ended.window, end: ended.end, owner };
-            if let Err(error) = self.put_row(of, &stats.plan, &kept, shapes) {
+            let put = match stats.dirty.comes_again(ended.end) {
+                true => self.put_again(of, &stats.plan, kept.to_own(), shapes),
+                false => self.put_row(of, &stats.plan, &kept, shapes),
+            };
+            if let Err(error) = put {
                 self.failed(&error, "a row");
             }
         }

@@ -14,13 +14,14 @@ use crate::{
     rig::simulate,
     run::{Case, Run},
     site::{Mood, Site, header, name, push, thing, vote},
+    telemetry,
 };
 
 pub const CHECK: Check = Check {
     name: "x-clock",
     bug: "wall-deadline",
-    ci: 400,
-    long: 2_000,
+    ci: 464,
+    long: 2_320,
     probes: &[
         "forward",
         "back",
@@ -38,6 +39,10 @@ pub const CHECK: Check = Check {
         "summer time ends",
         "began when its window opened",
         "the change swallowed its window",
+        "telemetry restarted",
+        "a reading of a time that had passed before",
+        "a reading too late for its minute",
+        "minutes made anew",
     ],
     run,
 };
@@ -101,6 +106,7 @@ struct Lab {
 fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("engine");
     run.until(run.n(), |case| match case.index % 4 {
+        _ if case.is_over_telemetry() => simulate(telemetry::clock_life(case)),
         0 => simulate(summer_time(case)),
         1 => simulate(long_run(case)),
         _ => simulate(one(case)),

@@ -137,7 +137,8 @@ impl Server {
         let rule =
             json!({"own_vote": true, "expires_s": EXPIRES_S, "wait_s": WAIT_S, "begin_within_s": HOUR_S});
         let setup = Setup { wall: 0, things: THINGS, in_flight: 2, point: None, skip: 0, rule: Some(rule) };
-        self.process = Some(Process::start(&self.folder, &setup, &self.variables)?);
+        let setup = serde_json::to_string(&setup).map_err(|e| e.to_string())?;
+        self.process = Some(Process::start("act", &self.folder, &setup, &self.variables)?);
         let since = self.watch.ms();
         while !self.heard(None)?.is_some_and(|line| line.starts_with(child::BEGAN)) {
             self.in_time(since, "it does not begin")?;

@@ -14,6 +14,7 @@ mod http;
 mod identity;
 mod ioerr;
 mod jumps;
+mod kept;
 mod kill;
 mod linear;
 mod machine;
@@ -40,7 +41,7 @@ pub use power::cut as cut_power;
 pub use rot::{WrongOnce, flip};
 pub use secret::rotate;
 
-use crate::{args::Profile, run::Run, workload};
+use crate::{args::Profile, past, run::Run, telemetry, workload};
 
 /// The bug that the workload's own recovery plants.
 pub const SETTLES_TWICE: &str = "settles-twice";
@@ -108,11 +109,19 @@ pub const ALL: &[Check] = &[
     audit::CHECK,
     stop::CHECK,
     jumps::CHECK,
+    kept::CHECK,
 ];
 
 /// The workloads that take turns in a check of the store.
 pub fn workloads(check: &Check) -> &'static [&'static str] {
-    if check.name.starts_with("s-") { &workload::TURNS } else { &[] }
+    match check.name {
+        "s-power" => &workload::WITH_TELEMETRY,
+        "s-rot" => &workload::WITH_HISTORY,
+        "t-kill" => &[past::NAME, telemetry::NAME],
+        "x-clock" => &workload::CLOCKS,
+        name if name.starts_with("s-") => &workload::TURNS,
+        _ => &[],
+    }
 }
 
 /// In whose turns a control has to find its bug: of all workloads, unless it is in what one of them does itself, as the

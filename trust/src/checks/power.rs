@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use super::{Check, step};
 use crate::{
     oracle::{Oracle, is_refusal},
+    past,
     rig::{Rig, needed, simulate},
     run::{Case, Run},
+    telemetry,
     workload::{Op, Registry, actions},
 };
 
@@ -57,6 +59,24 @@ pub const CHECK: Check = Check {
         "shed",
         "setLimits",
         "setPolicy",
+        "a sample of an earlier day",
+        "a log sealed",
+        "parts merged",
+        "a day made",
+        "days removed",
+        "cut while a history was made",
+        "cut while a history was opened",
+        "cut within maintenance",
+        "killed before the cut",
+        "a torn commit",
+        "an unfinished step was put right",
+        "the commit at the cut was durable",
+        "the commit at the cut was not",
+        "readings were durable",
+        "readings were lost",
+        "a reading came late",
+        "cut while telemetry was opened",
+        "rows made anew",
     ],
     run,
 };
@@ -72,6 +92,8 @@ fn run(run: &mut Run) -> Result<(), String> {
     run.form_ran("backend");
     run.until(run.n(), |case| match case.index % CROWDS {
         _ if case.is_over_actions() => simulate(actions::power_life(case)),
+        _ if case.is_over_history() => past::power_life(case),
+        _ if case.is_over_telemetry() => simulate(telemetry::power_life(case)),
         3 => simulate(crowd(case)),
         4 if case.index % MAKINGS == 4 => simulate(making(case)),
         _ => simulate(life(case)),

@@ -17,9 +17,10 @@ use headframe_core::{
 use super::{Check, step};
 use crate::{
     oracle::{Model, Oracle},
+    past,
     rig::{Rig, needed, simulate},
     run::{Case, Run},
-    workload::{TURNS, actions},
+    workload::{WITH_HISTORY, actions},
 };
 
 pub const CHECK: Check = Check {
@@ -46,6 +47,14 @@ pub const CHECK: Check = Check {
         "targets altered beneath an engine",
         "a journal altered beneath an engine",
         "others went on",
+        "a damaged log",
+        "a damaged part",
+        "a damaged day",
+        "taken for a torn end",
+        "what is damaged is refused",
+        "other days are read",
+        "a commit on top of damage",
+        "maintenance met the damage",
     ],
     run,
 };
@@ -65,9 +74,9 @@ struct Sample {
 fn run(run: &mut Run) -> std::result::Result<(), String> {
     run.form_ran("backend");
     let mut samples = BTreeMap::new();
-    let mut acted = None;
+    let (mut acted, mut kept) = (None, None);
     run.each(run.n().saturating_mul(2), |i, case| {
-        let round = i / TURNS.len() as u64;
+        let round = i / WITH_HISTORY.len() as u64;
         let whose = case.turn;
         if case.is_over_actions() {
             if acted.is_none() || round.is_multiple_of(SAME_SITE) {
@@ -75,6 +84,13 @@ fn run(run: &mut Run) -> std::result::Result<(), String> {
             }
             let Some(sample) = &acted else { return Err("there is no site to damage".into()) };
             return simulate(actions::rot(case, sample, round));
+        }
+        if case.is_over_history() {
+            if kept.is_none() || round.is_multiple_of(SAME_STORE) {
+                kept = Some(past::sample(case)?);
+            }
+            let Some(sample) = &kept else { return Err("there is no history to damage".into()) };
+            return past::rot(case, sample, round);
         }
         if round.is_multiple_of(SAME_STORE) {
             samples.insert(whose, simulate(make(case))?);

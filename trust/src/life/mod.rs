@@ -3,7 +3,7 @@
 
 mod client;
 mod devices;
-mod process;
+pub mod process;
 mod script;
 mod verdict;
 
@@ -127,7 +127,8 @@ impl Life {
             skip: point.map_or(0, |(_, skip)| skip),
             rule: None,
         };
-        let mut process = Process::start(&self.folder, &setup, &[])?;
+        let setup = serde_json::to_string(&setup).map_err(|e| e.to_string())?;
+        let mut process = Process::start("act", &self.folder, &setup, &[])?;
         self.began = false;
         let mut held = None;
         let lived = self.lives(&mut process, kill, &mut held);

@@ -1,5 +1,6 @@
 use std::{
     ffi::OsString,
+    fs,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
@@ -8,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    act::Setup,
-    watch::{self, Watch},
-};
+use crate::watch::{self, Watch};
 
 /// What comes out of a process.
 #[derive(Debug)]
@@ -24,7 +22,7 @@ pub enum Out {
     Ended,
 }
 
-/// A process with an engine.
+/// A process of a check, whose part reads a line with how it is to begin.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -35,11 +33,16 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts one in `dir`, with some variables in its environment.
-    pub fn start(dir: &Path, setup: &Setup, variables: &[(&str, OsString)]) -> Result<Self, String> {
+    /// Starts a part in `dir`, with some variables in its environment.
+    pub fn start(
+        part: &str,
+        dir: &Path,
+        setup: &str,
+        variables: &[(&str, OsString)],
+    ) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|e| e.to_string())?;
         let mut command = Command::new(program);
-        command.args(["child", "act"]).arg(dir).envs(variables.iter().cloned());
+        command.args(["child", part]).arg(dir).envs(variables.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().map_err(|e| e.to_string())?;
         let input = child.stdin.take().ok_or("no input")?;
@@ -56,7 +59,7 @@ impl Process {
             }
         });
         let mut process = Self { child, input, lines, reader, born: Watch::start() };
-        process.say(&serde_json::to_string(setup).map_err(|e| e.to_string())?);
+        process.say(setup);
         Ok(process)
     }
 
@@ -77,6 +80,15 @@ impl Process {
     /// For how long it lives, ms.
     pub fn age_ms(&self) -> u64 {
         self.born.ms()
+    }
+
+    /// Bytes of the files that it has open and that have no name any more, where the system tells.
+    pub fn unlinked(&self) -> u64 {
+        let Ok(open) = fs::read_dir(format!("/proc/{}/fd", self.child.id())) else { return 0 };
+        let gone =
+            |path: &Path| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().ends_with(" (deleted)"));
+        let open = open.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| gone(path));
+        open.filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum()
     }
 
     /// Kills it; gives what it had said before.

@@ -17,7 +17,7 @@ pub use control::ControlWorkload;
 pub use control::Guarded;
 pub use things::{Opened, ThingsWorkload};
 
-use crate::oracle::Model;
+use crate::{oracle::Model, past, telemetry};
 
 /// How many things there can be at a time.
 const POOL: u32 = 40;
@@ -71,12 +71,26 @@ pub trait Registry: Send + Sync {
 
 /// Who takes turns, by name. Actions are no registry: what becomes of them is up to devices and to time too, so they have
 /// cases of their own.
-pub const TURNS: [&str; 3] = ["over records", "over things", actions::NAME];
+pub const TURNS: [&str; 3] = [RECORDS, THINGS, actions::NAME];
+/// The same where history has turns too.
+pub const WITH_HISTORY: [&str; 4] = [RECORDS, THINGS, actions::NAME, past::NAME];
+/// The same where telemetry has turns besides. Their number has no divisor in common with those by which cases differ.
+pub const WITH_TELEMETRY: [&str; 8] =
+    [RECORDS, THINGS, actions::NAME, past::NAME, RECORDS, THINGS, actions::NAME, telemetry::NAME];
+/// Who takes turns where clocks jump.
+pub const CLOCKS: [&str; 7] = {
+    let mut turns = [actions::NAME; 7];
+    turns[6] = telemetry::NAME;
+    turns
+};
+const RECORDS: &str = "over records";
+const THINGS: &str = "over things";
 
 /// Whose turn it is in a case; the registry that is written to, if it is one's.
-pub fn of(index: u64) -> (&'static str, &'static dyn Workload) {
-    let turn = usize::try_from(index).unwrap_or_default() % TURNS.len();
-    (TURNS[turn], if turn == 1 { &ThingsWorkload } else { &ControlWorkload })
+pub fn of(turns: &'static [&'static str], index: u64) -> (&'static str, &'static dyn Workload) {
+    let place = usize::try_from(index).unwrap_or_default() % turns.len().max(1);
+    let turn = turns.get(place).copied().unwrap_or_default();
+    (turn, if turn == THINGS { &ThingsWorkload } else { &ControlWorkload })
 }
 
 /// One change to a registry: whole or not at all.

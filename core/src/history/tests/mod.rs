@@ -2,6 +2,7 @@
 
 mod backup;
 mod bound;
+mod crash;
 mod flips;
 mod random;
 mod simple;

@@ -35,6 +35,8 @@ pub(in crate::telemetry) struct Dirty {
     pub rebuilt: u64,
     /// Minutes that were given up.
     pub dropped: u64,
+    /// The end of the last window of which an earlier run gave out a row.
+    pub(super) given: Option<Timestamp>,
 }
 
 impl Dirty {
@@ -69,6 +71,11 @@ impl Dirty {
             self.minutes.pop_first();
             self.drop_all(1);
         }
+    }
+
+    /// Whether an earlier run may have given out the row of a window that ends at `end`: the clock was set back then.
+    pub fn comes_again(&self, end: Timestamp) -> bool {
+        self.given.is_some_and(|given| end <= given)
     }
 
     /// Counts minutes that are given up.

@@ -1,10 +1,20 @@
+use std::sync::Arc;
+
 use super::MINUTE;
 use crate::{
     Result,
     io::Timestamp,
     model::RackId,
-    stats::live::Window,
-    telemetry::{Inner, name, owners::Owner, rack::RackStats},
+    stats::{Plan, live::Window},
+    telemetry::{
+        Inner,
+        kept::Kept,
+        name,
+        owners::Owner,
+        rack::RackStats,
+        read::read,
+        write::{RowOf, Shapes},
+    },
 };
 
 impl Inner {
@@ -18,7 +28,8 @@ impl Inner {
         let whole = Owner { tag: None, group: None };
         let rows = self.rows.last(&name::name(Window::M1, rack, &stats.plan, &whole))?;
         let newest = rows.rows.last().map(|row| row.ts.0);
-        let Some(last) = self.last_reading(rack) else { return Ok(()) };
+        stats.dirty.given = newest.map(Timestamp);
+        let Some(last) = self.last_reading(rack, stats) else { return Ok(()) };
         let (from, longest) = (stats.open_from().0, stats.holds().longest());
         // A reading of a clock that was far ahead says nothing of the minutes until then.
         let ahead = newest.unwrap_or(from).max(from).saturating_add(longest + MINUTE);
@@ -33,12 +44,39 @@ impl Inner {
         Ok(())
     }
 
-    /// The time of the last reading that was kept of a rack's things.
-    fn last_reading(&self, rack: &RackId) -> Option<i64> {
+    /// Appends the row of a window of which an earlier run may have given one out, in place of that.
+    ///
+    /// # Errors
+    /// Those of the history of rows.
+    pub(in crate::telemetry) fn put_again(
+        &self,
+        of: RowOf<'_>,
+        plan: &Arc<Plan>,
+        mut kept: Kept,
+        shapes: &mut Shapes,
+    ) -> Result<()> {
+        let (_, members) = shapes.of(plan, of.owner)?;
+        let name = name::name(of.window, of.rack, plan, of.owner);
+        let ends = of.end..Timestamp(of.end.0.saturating_add(1));
+        let old = read(&self.rows, &name, plan, &members, ends)?.remove(&of.end);
+        match old {
+            Some(old) if !kept.differs(&old, &members) => return Ok(()),
+            Some(old) => kept.rev = old.rev.saturating_add(1),
+            None => {}
+        }
+        self.put_row(of, plan, &kept, shapes)
+    }
+
+    /// The time of the last reading that was kept of a rack's things. Each thing's own is noted.
+    fn last_reading(&self, rack: &RackId, stats: &mut RackStats) -> Option<i64> {
         let mut last = None;
         for thing in self.things.of_rack(rack) {
             match self.raw.last(thing.id.as_str()) {
-                Ok(rows) => last = last.max(rows.rows.last().map(|row| row.ts.0)),
+                Ok(rows) => {
+                    let Some(row) = rows.rows.last() else { continue };
+                    stats.members.kept_until(&thing.id, row.ts);
+                    last = last.max(Some(row.ts.0));
+                }
                 Err(error) => self.failed(&error, "the last reading of a thing"),
             }
         }

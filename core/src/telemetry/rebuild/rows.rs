@@ -142,7 +142,8 @@ impl<'a> Anew<'a> {
                 changed.insert(*start);
                 touched = true;
             }
-            touched |= mark.windows && (old.is_some() || new.is_some());
+            // Also for a set that has nothing in the minutes that were cut: its longer windows were lost with the others.
+            touched |= mark.windows;
         }
         Ok(touched)
     }

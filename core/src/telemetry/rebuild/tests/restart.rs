@@ -123,3 +123,100 @@ async fn what_came_late_before_a_kill_is_counted_after_it() {
         assert!((again.power(Window::M5, START + 5 * MINUTE) - 1_200.0).abs() < 1e-9);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_had_nothing_in_the_minutes_that_a_kill_cut_gets_its_longer_windows() {
+    let lab = Lab::new().await;
+    // What is in the second container says something once, and the rest goes on.
+    let first: Vec<Say> = (0..7).map(|n| say("m1", START + n * MINUTE, 1_000.0)).collect();
+    let says: Vec<Say> = [say("m3", START + 20_000, 500.0)].into_iter().chain(first).collect();
+    let back = START + 40 * MINUTE;
+    let after = say("m1", back, 700.0);
+    let ours = lab.fresh(START);
+    ours.hear(&says).await;
+    let (readings, rows) = (ours.readings.cut(), ours.rows.cut());
+    drop(ours);
+    let ours = lab.run(back, readings, rows);
+    ours.hear(std::slice::from_ref(&after)).await;
+    let expected = lab.fresh(START);
+    expected.hear(&says.iter().cloned().chain([after]).collect::<Vec<_>>()).await;
+    for run in [&ours, &expected] {
+        run.settle(START + 2 * HOUR);
+        run.hear(&[say("m1", START + 2 * DAY, 1.0)]).await;
+        run.settle(START + 2 * DAY + 2 * HOUR);
+    }
+    same(&ours, &expected, "after a kill");
+}
+
+#[tokio::test(start_paused = true)]
+async fn windows_that_come_again_after_a_clock_was_set_back_hold_both_passes() {
+    let lab = Lab::new().await;
+    let pass = |from: i64, until: i64, off: i64, watts: f64| -> Vec<Say> {
+        (from..until).map(|n| say("m1", START + n * MINUTE + off, watts)).collect()
+    };
+    let (first, second) = (pass(0, 25, 5_000, 1_000.0), pass(7, 40, 35_000, 3_000.0));
+    let ours = lab.fresh(START);
+    ours.hear(&first).await;
+    ours.settle(START + 26 * MINUTE);
+    ours.telemetry.close().unwrap();
+    // An hour later by the sun, but the clock was set back.
+    let ours = lab.run(START + 7 * MINUTE, ours.readings.clone(), ours.rows.clone());
+    ours.hear(&second).await;
+    let mut both: Vec<Say> = first.into_iter().chain(second).collect();
+    both.sort_by_key(|say| say.ts);
+    both.iter_mut().for_each(|say| say.comes = say.ts + 700);
+    let expected = lab.fresh(START);
+    expected.hear(&both).await;
+    for run in [&ours, &expected] {
+        run.settle(START + 2 * HOUR);
+        run.hear(&[say("m1", START + 2 * DAY, 1.0)]).await;
+        run.settle(START + 2 * DAY + 2 * HOUR);
+    }
+    assert_eq!(ours.telemetry.counters().rebuilds_dropped, 0);
+    same(&ours, &expected, "after the clock was set back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_by_a_clock_that_was_set_back_is_not_told_as_durable_before_it_is() {
+    let lab = Lab::new().await;
+    let run = lab.fresh(START);
+    run.hear(&(0..3).map(|n| say("m1", START + n * MINUTE, 1_000.0)).collect::<Vec<_>>()).await;
+    let until = run.telemetry.durable_until(run.id()).0;
+    assert!(until > START + MINUTE, "{until}");
+    let again = START - HOUR;
+    lab.clock.0.store(again, Ordering::Relaxed);
+    run.take(&say("m1", again, 2_000.0)).await;
+    assert!(run.telemetry.durable_until(run.id()).0 < again);
+    run.tick_at(again + 1_000);
+    run.take(&say("m2", again + MINUTE, 2_000.0)).await;
+    run.tick_at(again + MINUTE + 1_000);
+    let until = run.telemetry.durable_until(run.id()).0;
+    assert!((again..again + MINUTE).contains(&until), "{until}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_late_after_a_restart_has_its_own_texts_and_so_does_the_next() {
+    let lab = Lab::new().await;
+    let first = [say("m1", START, 1_000.0), Say { snap: None, ..say("m1", START + MINUTE, 0.0) }];
+    let run = lab.fresh(START);
+    run.hear(&first).await;
+    run.telemetry.close().unwrap();
+    let back = START + 3 * MINUTE;
+    let again = lab.run(back, run.readings.clone(), run.rows.clone());
+    let late = Say { comes: back, ..say("m1", START + 30_000, 3_000.0) };
+    let next = say("m1", back + MINUTE, 2_000.0);
+    again.hear(&[late.clone(), next.clone()]).await;
+    let expected = lab.fresh(START);
+    let [good, failed] = first;
+    let late = Say { comes: late.ts, ..late };
+    expected.hear(&[good, late, failed, next]).await;
+    for run in [&again, &expected] {
+        run.settle(START + 2 * HOUR);
+    }
+    let readings = |run: &Run<'_>| {
+        let texts = run.telemetry.readings().texts("m1", Timestamp(0)..Timestamp(MAX_TS)).unwrap();
+        texts.last().map(|(ts, text)| (*ts, text.contains("\"err\"")))
+    };
+    assert_eq!(readings(&again), Some((Timestamp(back + MINUTE), false)));
+    same(&again, &expected, "late after a restart");
+}
