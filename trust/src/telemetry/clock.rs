@@ -23,8 +23,8 @@ const SECOND: i64 = 1_000;
 const JUMPS: [i64; 8] = [SECOND, 61 * SECOND, 10 * MINUTE, HOUR, DAY, 40 * DAY, 365 * DAY, 3_652 * DAY];
 const STEPS: usize = 14;
 const TOOK: i64 = 700;
-/// Minutes and what follows from them are made anew within this.
-const SETTLES: i64 = 20 * MINUTE;
+/// Minutes and what follows from them are made anew within this: of two days, four with each commit.
+const SETTLES: i64 = 70 * MINUTE;
 struct Site {
     lab: Lab,
     clock: Arc<Jumping>,
