@@ -49,9 +49,7 @@ impl Telemetry {
     /// # Errors
     /// Those of [`History::commit`]. What waits stays, and is tried again.
     pub fn flush(&self) -> Result<()> {
-        self.0.close_windows();
-        self.0.rows.commit()?;
-        self.0.commit()
+        self.0.close_and_commit().and(self.0.rows.commit())
     }
 
     /// Ends windows as [`flush`](Self::flush) does, but lets go of their rows: to measure what it costs. Gives how many rows.
@@ -82,12 +80,8 @@ impl Inner {
         if ticks.is_multiple_of(SWEEP_EVERY) {
             self.sweep();
         }
-        self.close_windows();
-        if let Err(error) = self.rows.commit() {
-            self.failed(&error, "rows");
-        }
-        if let Err(error) = self.commit() {
-            self.failed(&error, "readings");
+        if let Err(error) = self.close_and_commit() {
+            self.failed(&error, "readings or rows");
         }
         // What it appends is made durable by the next tick: no reading waits for it.
         self.rebuild(ticks);
@@ -129,21 +123,32 @@ impl Inner {
         Ok(())
     }
 
-    fn close_windows(&self) {
+    /// Makes readings durable, and appends the rows of windows that have ended, which become durable with the next commit: no
+    /// row counts a reading that a power cut takes away. Which minutes wait is durable before the readings that they wait for.
+    ///
+    /// # Errors
+    /// Those of [`History::commit`]. What waits stays, and is tried again.
+    fn close_and_commit(&self) -> Result<()> {
         // A rebuild reads what windows are made of, and then sets it.
         let mut rebuilds = self.rebuilds();
         let now = self.cx.clock.wall();
         if let Err(error) = self.count_parts(now) {
             self.failed(&error, "parts");
         }
-        let mut shapes = Shapes::default();
-        for (rack, stats) in self.racks().iter_mut() {
-            for ended in stats.close(now) {
-                self.put_rows(rack, stats, &ended, &mut shapes);
-            }
-        }
-        self.store_mos(now);
+        let close = |(rack, stats): (&RackId, &mut RackStats)| (rack.clone(), stats.close(now));
+        let closed: Vec<(RackId, Vec<Ended>)> = self.racks().iter_mut().map(close).collect();
         self.note_pending(&mut rebuilds);
+        let noted = self.rows.commit();
+        let committed = self.commit();
+        let mut shapes = Shapes::default();
+        let racks = self.racks();
+        for (rack, all) in &closed {
+            let Some(stats) = racks.get(rack) else { continue };
+            all.iter().for_each(|ended| self.put_rows(rack, stats, ended, &mut shapes));
+        }
+        drop(racks);
+        self.store_mos(now);
+        noted.and(committed)
     }
 
     /// Appends the rows of a window. One that cannot be kept is counted.

@@ -79,10 +79,15 @@ impl Inner {
         }
     }
 
+    /// Minutes until then are over by the clock.
+    fn over(&self) -> Timestamp {
+        let grace = i64::try_from(self.options.grace.as_millis()).unwrap_or(0);
+        Timestamp(self.cx.clock.wall().0.saturating_sub(grace))
+    }
+
     /// Takes some dirty minutes of a rack.
     fn begin(&self, rack: &RackId, tick: u64) -> Option<Job> {
-        let grace = i64::try_from(self.options.grace.as_millis()).unwrap_or(0);
-        let over = Timestamp(self.cx.clock.wall().0.saturating_sub(grace));
+        let over = self.over();
         let removed = self.raw.begins().1;
         let mut racks = self.racks();
         let stats = racks.get_mut(rack)?;

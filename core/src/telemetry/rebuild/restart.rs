@@ -41,6 +41,11 @@ impl Inner {
         let start = Window::M1.start_of(Timestamp(first));
         let end = Window::M1.end_of(Timestamp(until.saturating_sub(1)));
         stats.dirty.mark_cut(start.0, end.0);
+        // It says something of those around it, and of the one that was open then there is no row.
+        let around = (last.saturating_sub(longest), last.saturating_add(longest).saturating_sub(1));
+        let (first, until) =
+            (Window::M1.start_of(Timestamp(around.0)), Window::M1.end_of(Timestamp(around.1)));
+        stats.dirty.mark_cut(first.max(end).0, until.0);
         Ok(())
     }
 

@@ -33,6 +33,8 @@ struct Anew<'a> {
     shapes: Shapes,
     /// Rows before this are not complete, because they were removed.
     removed_before: Timestamp,
+    /// Minutes until then are over by the clock.
+    over: Timestamp,
 }
 
 impl Inner {
@@ -82,6 +84,7 @@ impl<'a> Anew<'a> {
             owners: numbers.filter_map(|number| stats.owners.get(number).cloned()).collect(),
             shapes: Shapes::default(),
             removed_before: inner.rows.begins().1.unwrap_or(Timestamp(i64::MIN)),
+            over: inner.over(),
         }
     }
 
@@ -165,6 +168,13 @@ impl<'a> Anew<'a> {
             && let Some(open) = stats.filling.open(window, start)
         {
             open.set(number, &kept);
+            return Ok(());
+        }
+        if end > self.over {
+            // The clock was set back into it: it is made when it is over.
+            if let Some(stats) = self.inner.racks().get_mut(self.rack) {
+                stats.dirty.mark_windows(end.0.saturating_sub(MINUTE));
+            }
             return Ok(());
         }
         let old = self.read(window, owner, &members, start..end)?.remove(&end);

@@ -1,6 +1,7 @@
 //! Rows that were made anew, against those of a run in which nothing came late.
 
 mod faults;
+mod jumps;
 mod late;
 mod restart;
 
