@@ -127,7 +127,13 @@ mod tests {
         control.each(1, |_, _| Err("lost".into()));
         // One workload found it; so must the others.
         assert!(!Line::new(&control, 0.0, None, 0).is_well(true));
-        control.each(2, |_, _| Err("lost".into()));
+        // In turns where it was found nothing is tried again.
+        let mut tried = 0;
+        control.each(7, |_, _| {
+            tried += 1;
+            Err("lost".into())
+        });
+        assert_eq!(tried, 4);
         let line = Line::new(&control, 0.0, None, 0);
         assert!(line.is_well(true) && line.control_caught == Some(true));
     }
