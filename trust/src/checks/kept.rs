@@ -12,7 +12,7 @@ use crate::{
 pub const CHECK: Check = Check {
     name: "t-kill",
     bug: "remove-first",
-    ci: 160,
+    ci: 240,
     long: 1_500,
     probes: &[
         "begins a log",

@@ -37,7 +37,7 @@ pub const POINTS: [&str; 10] = [
 /// Kills of one folder; each third comes at a random time.
 const KILLS: u64 = 6;
 /// How long a process may take to its point.
-const PATIENCE_MS: u64 = 1_500;
+const PATIENCE_MS: u64 = 4_000;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What the parent knows.
@@ -55,7 +55,7 @@ pub fn life(case: &mut Case) -> Result<(), String> {
     let dir = folder.join("history");
     let mut told = Told { model: Model::default(), seed: 0, now: NOON, last: String::new() };
     for n in 0..KILLS {
-        let at = (case.index * 4 + n - n / 3) % POINTS.len() as u64;
+        let at = (case.index / 2 * 4 + n - n / 3) % POINTS.len() as u64;
         let point = (n % 3 != 2).then(|| POINTS[usize::try_from(at).unwrap_or(0)]);
         killed(case, &dir, &mut told, point)?;
         reopened(case, &dir, &mut told)?;
