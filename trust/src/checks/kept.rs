@@ -30,7 +30,6 @@ pub const CHECK: Check = Check {
         "a day made",
         "days removed",
         "an unfinished step was put right",
-        "the commit at the kill is not",
         "readings were durable",
         "readings were lost",
         "rows made anew",

@@ -3,7 +3,7 @@
 //! | line | says |
 //! |---|---|
 //! | `began {…}` | the history is open |
-//! | `put N NOW LAST` | the samples that [`drawn`](super::drawn) gives for number N were appended, the last with this sequence |
+//! | `put N NOW LAST` | the samples that [`drawn`] gives for number N were appended, the last with this sequence |
 //! | `ok` | all of them are committed |
 //! | `rotated` | so they are, and a new log was begun |
 //! | `sealed`, `merged`, `day`, `working` | maintenance did this |
