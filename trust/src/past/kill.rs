@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The points, which are probes too.
-pub const POINTS: [&str; 10] = [
+const POINTS: [&str; 10] = [
     "begins a log",
     "begins a sealed file",
     "writes a commit",
@@ -34,10 +34,10 @@ pub const POINTS: [&str; 10] = [
     "removes a day",
     "syncs the folder",
 ];
-/// Kills of one folder; each third comes at a random time.
-const KILLS: u64 = 6;
+/// Kills of one folder.
+pub const KILLS: u64 = 6;
 /// How long a process may take to its point.
-const PATIENCE_MS: u64 = 4_000;
+pub const PATIENCE_MS: u64 = 4_000;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What the parent knows.
@@ -49,15 +49,20 @@ struct Told {
     last: String,
 }
 
+/// At which point the kill `n` of a case comes; each third comes at a random time. History and telemetry have cases in turn,
+/// and each of them its points one after the other.
+pub fn aim(index: u64, n: u64) -> Option<&'static str> {
+    let at = index / 2 * 4 + n - n / 3;
+    (n % 3 != 2).then(|| POINTS[usize::try_from(at).unwrap_or(0) % POINTS.len()])
+}
+
 /// One folder whose process is killed over and over.
 pub fn life(case: &mut Case) -> Result<(), String> {
     let folder = Folder::new()?;
     let dir = folder.join("history");
     let mut told = Told { model: Model::default(), seed: 0, now: NOON, last: String::new() };
     for n in 0..KILLS {
-        let at = (case.index / 2 * 4 + n - n / 3) % POINTS.len() as u64;
-        let point = (n % 3 != 2).then(|| POINTS[usize::try_from(at).unwrap_or(0)]);
-        killed(case, &dir, &mut told, point)?;
+        killed(case, &dir, &mut told, aim(case.index, n))?;
         reopened(case, &dir, &mut told)?;
         case.unit();
     }

@@ -18,7 +18,7 @@ use headframe_core::{
 };
 
 pub use child::{Setup, keep};
-pub use kill::{POINTS, life as kill_life};
+pub use kill::{KILLS, PATIENCE_MS, aim, life as kill_life};
 pub use power::life as power_life;
 pub use rot::{one as rot, sample};
 

@@ -15,16 +15,13 @@ use super::{
 use crate::{
     child::BEGAN,
     life::process::{Out, Process},
-    past::{POINTS, Setup},
+    past::{KILLS, PATIENCE_MS, Setup, aim},
     rig::{Folder, needed},
     run::Case,
     site::Jumping,
     watch::Watch,
 };
 
-/// Kills of one rack; each third comes at a random time.
-const KILLS: u64 = 6;
-const PATIENCE_MS: u64 = 4_000;
 const LOOK: Duration = Duration::from_millis(20);
 /// What the last process gets to make anew what waits.
 const SETTLES_MS: u64 = 20_000;
@@ -42,9 +39,7 @@ pub async fn life(case: &mut Case) -> Result<(), String> {
     let folder = Folder::new()?;
     let mut told = Told { says: Vec::new(), durable: 0, now: START };
     for n in 0..KILLS {
-        let at = (case.index / 2 * 4 + n - n / 3) % POINTS.len() as u64;
-        let point = (n % 3 != 2).then(|| POINTS[usize::try_from(at).unwrap_or(0)]);
-        killed(case, &folder, &mut told, point)?;
+        killed(case, &folder, &mut told, aim(case.index, n))?;
         kept(case, &folder, &mut told)?;
         told.now += if case.rng.bool() { case.rng.i64(0..20 * MINUTE) } else { 1_000 };
         case.unit();
