@@ -1,4 +1,4 @@
-use std::sync::{Arc, PoisonError, atomic::Ordering};
+use std::sync::{Arc, atomic::Ordering};
 
 use async_trait::async_trait;
 
@@ -63,38 +63,21 @@ impl Inner {
         let Intake { flattener, shapes, texts } = &mut *intake;
         let flat = flattener.flatten(&snapshot)?;
         let shape = shape_of(shapes, flat.shape)?;
-        let taken = match self.racks().get_mut(rack) {
-            Some(stats) => stats.take(thing, reading, &snapshot, &flat, began)?,
-            None => return Ok(()),
-        };
-        if planted(Bug::WallDeadline) && self.racks().get(rack).is_some_and(|stats| reading.ts < stats.ended)
-        {
+        // Held until it is appended: a commit in between would say nothing of this reading, and a rebuild not find it.
+        let mut racks = self.racks();
+        let Some(stats) = racks.get_mut(rack) else { return Ok(()) };
+        if planted(Bug::WallDeadline) && reading.ts < stats.until.ended {
             return Ok(());
         }
+        let taken = stats.take(thing, reading, &snapshot, &flat, began)?;
+        stats.comes(reading.ts, began);
         let said = taken.texts.then(|| with_error(flat.texts, reading, texts));
-        self.set_back(rack, reading.ts, began);
         self.keep(&thing.id, began, &shape, flat.values, said)?;
-        // Only now: a commit that comes in between says nothing of this reading, and a rebuild would not find it.
-        if let Some(stats) = self.racks().get_mut(rack) {
-            stats.ended = stats.ended.max(reading.ts);
-            if let Some(late) = taken.late {
-                stats.dirty.mark_late(late);
-            }
+        stats.until.ended = stats.until.ended.max(reading.ts);
+        if let Some(late) = taken.late {
+            stats.dirty.mark_late(late);
         }
         Ok(())
-    }
-
-    /// When the clock was set back, what was durable by it says nothing of the times that come again.
-    fn set_back(&self, rack: &RackId, ended: Timestamp, began: Timestamp) {
-        if let Some(stats) = self.racks().get_mut(rack)
-            && ended < stats.all_until()
-        {
-            stats.ended = ended;
-        }
-        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = durable.get_mut(rack) {
-            *known = (*known).min(Timestamp(began.0.saturating_sub(1)));
-        }
     }
 
     fn keep(

@@ -53,10 +53,11 @@ impl Lasts {
     /// Takes a reading. One that is older than what is known changes nothing.
     pub fn put(&self, rack: &RackId, reading: &Arc<Reading>) {
         let mut racks = self.racks();
-        if !racks.contains_key(rack) {
-            racks.insert(rack.clone(), OfRack::default());
-        }
-        let Some(OfRack { things, instant, .. }) = racks.get_mut(rack) else { return };
+        let Some(OfRack { things, instant, .. }) = racks.get_mut(rack) else {
+            let things = [(reading.thing.clone(), Said { last: Arc::clone(reading), before: None })].into();
+            racks.insert(rack.clone(), OfRack { things, ..OfRack::default() });
+            return;
+        };
         let Some(said) = things.get_mut(&reading.thing) else {
             things.insert(reading.thing.clone(), Said { last: Arc::clone(reading), before: None });
             return;

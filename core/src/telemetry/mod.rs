@@ -81,7 +81,6 @@ struct Inner {
     lasts: lasts::Lasts,
     /// Rows as MiningOS stores them, where they are wanted.
     mos: Option<mos::Mos>,
-    durable: Mutex<BTreeMap<RackId, Timestamp>>,
     dropped: AtomicU64,
     of_gone: AtomicU64,
     failures: AtomicU64,
@@ -134,7 +133,6 @@ impl Telemetry {
             intake: Mutex::default(),
             lasts: lasts::Lasts::default(),
             mos,
-            durable: Mutex::default(),
             dropped: AtomicU64::new(0),
             of_gone: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -174,8 +172,7 @@ impl Telemetry {
     /// [dropped](TelemetryCounters::dropped). 0 while nothing is. It goes back when the clock was set back, and when a reading
     /// comes later than polls may take.
     pub fn durable_until(&self, rack: &RackId) -> Timestamp {
-        let durable = self.0.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        durable.get(rack).copied().unwrap_or(Timestamp(0))
+        self.0.racks().get(rack).map_or(Timestamp(0), |stats| stats.until.durable)
     }
 
     /// Whether files are read and written here and now, as a simulation has it, instead of beside the tasks.

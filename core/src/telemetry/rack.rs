@@ -82,8 +82,16 @@ pub(super) struct RackStats {
     pub dirty: Dirty,
     /// Samples that came too late for the minute that they belong to.
     pub late: u64,
-    /// Up to when all readings had come, by the time at which their polls ended.
+    pub until: Until,
+}
+
+/// Up to when readings of a rack have come, and are durable.
+#[derive(Debug, Default)]
+pub(super) struct Until {
+    /// All had come, by the time at which their polls ended.
     pub ended: Timestamp,
+    /// All are durable, by the time at which their polls began.
+    pub durable: Timestamp,
 }
 
 const DAY_MS: i64 = 86_400_000;
@@ -104,7 +112,7 @@ impl RackStats {
             columns: Columns::default(),
             dirty: Dirty::default(),
             late: 0,
-            ended: Timestamp(0),
+            until: Until::default(),
             plan: Arc::new(plan),
             facts,
         })
@@ -151,7 +159,16 @@ impl RackStats {
     /// way.
     pub fn all_until(&self) -> Timestamp {
         let deadline = i64::try_from(self.facts.deadline.as_millis()).unwrap_or(i64::MAX);
-        Timestamp(self.ended.0.saturating_sub(deadline))
+        Timestamp(self.until.ended.0.saturating_sub(deadline))
+    }
+
+    /// A reading comes whose poll began and ended then. Where the clock was set back, what was durable by it says nothing of
+    /// the times that come again.
+    pub fn comes(&mut self, ended: Timestamp, began: Timestamp) {
+        if ended < self.all_until() {
+            self.until.ended = ended;
+        }
+        self.until.durable = self.until.durable.min(Timestamp(began.0.saturating_sub(1)));
     }
 
     /// How long samples hold.

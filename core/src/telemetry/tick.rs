@@ -1,6 +1,6 @@
 //! What is done once a second: rows of windows that have ended, commits, and a piece of the histories' own work.
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use super::{
     Inner, Telemetry,
@@ -113,12 +113,11 @@ impl Inner {
             self.racks().values_mut().for_each(|stats| stats.members.forget_texts());
         }
         committed?;
-        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
-        let racks = self.racks();
+        let mut racks = self.racks();
         for (rack, ts) in until.into_iter().filter(|(_, ts)| ts.0 > 0) {
+            let Some(stats) = racks.get_mut(&rack) else { continue };
             // The clock may have been set back meanwhile.
-            let ts = racks.get(&rack).map_or(ts, |stats| ts.min(stats.all_until()));
-            durable.insert(rack, ts);
+            stats.until.durable = ts.min(stats.all_until());
         }
         Ok(())
     }
