@@ -6,6 +6,8 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "history")]
+use async_trait::async_trait;
 use headframe::{
     ErrorKind, ThingId,
     action::{ActionId, Ballot, Bucket, By, Engine, Person, RightsSource, StaticPrincipals, Status},
@@ -14,6 +16,11 @@ use headframe::{
     driver::Ports,
     io::Ctx,
     site::{Login, Site},
+};
+#[cfg(feature = "history")]
+use headframe::{
+    io::{Clock, Mono, SystemClock, Timestamp},
+    store::Space,
 };
 use headframe_sim::{Device, Fault};
 use serde_json::{Value, json};
@@ -193,6 +200,67 @@ async fn a_call_that_is_broken_off_by_the_end_of_the_site_goes_on_with_the_next(
     let site = builder().rights(rights()).open(&cx, folder.path()).await.unwrap();
     completed(&cx, &site, id).await;
     assert_eq!(fleet.devices()[0].executed().get("power_off"), Some(&1));
+    site.shutdown(BOUND).await.unwrap();
+    fleet.stop().await;
+}
+
+/// A clock that is set forward between two starts.
+#[cfg(feature = "history")]
+#[derive(Debug)]
+struct Later(SystemClock, i64);
+
+#[cfg(feature = "history")]
+#[async_trait]
+impl Clock for Later {
+    fn wall(&self) -> Timestamp {
+        Timestamp(self.0.wall().0 + self.1)
+    }
+
+    fn mono(&self) -> Mono {
+        self.0.mono()
+    }
+
+    async fn sleep_until(&self, at: Mono) {
+        self.0.sleep_until(at).await;
+    }
+}
+
+#[cfg(feature = "history")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_action_that_ended_long_ago_is_found_in_the_history() {
+    let folder = Folder::new("long-ago");
+    let later = |days: i64| {
+        let clock = Arc::new(Later(SystemClock::default(), days * 86_400_000));
+        Ctx { clock, ..Ctx::system() }
+    };
+    let cx = later(0);
+    let fleet = fleet(&cx, 75, 1, 0).await;
+    let site = builder().rights(rights()).create(&cx, folder.path()).await.unwrap();
+    register(&cx, &site, "127.75.0.1", 1).await;
+    let pushed = call(&site, "ann", "pushAction", sleep(&site)).await;
+    let id = ActionId::new(pushed["id"].as_u64().unwrap());
+    completed(&cx, &site, id).await;
+    let asked = json!({"id": id, "type": "done"});
+    let listed = json!({"queries": [{"type": "done"}]});
+    let view = call(&site, "ann", "getAction", asked.clone()).await;
+    let list = call(&site, "ann", "queryActions", listed.clone()).await;
+    site.shutdown(BOUND).await.unwrap();
+    for days in [40, 41] {
+        let cx = later(days);
+        let site = builder().rights(rights()).open(&cx, folder.path()).await.unwrap();
+        until(&cx, "it is in the archive", || site.actions().header(id).is_none()).await;
+        assert_eq!(site.actions().store().count(Space::Actions), 0);
+        assert_eq!(call(&site, "ann", "getAction", asked.clone()).await, view);
+        assert_eq!(call(&site, "ann", "queryActions", listed.clone()).await, list);
+        audit::verify_stored(site.actions().store(), &[]).unwrap();
+        site.shutdown(BOUND).await.unwrap();
+    }
+    // A site that keeps no history knows what was decided, and no more.
+    let cx = later(42);
+    let site = builder().rights(rights()).history(None).open(&cx, folder.path()).await.unwrap();
+    let left = call(&site, "ann", "getAction", asked).await;
+    assert_eq!((&left["digest"], &left["status"]), (&view["digest"], &view["status"]));
+    assert!(left.get("targets").is_none());
     site.shutdown(BOUND).await.unwrap();
     fleet.stop().await;
 }

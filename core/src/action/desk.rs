@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{
     ActionId, Status,
+    archive::Packed,
     calls::{CallState, Calls},
     id::unknown,
     note::Note,
@@ -48,6 +49,7 @@ struct Staged {
     puts: Vec<(Space, Key, Value)>,
     deletes: Vec<(Space, Key)>,
     stops: Option<Arc<Stops>>,
+    moved: Vec<Packed>,
     effects: Vec<(ActionId, Effect)>,
     urgent: bool,
     size: usize,
@@ -91,6 +93,7 @@ impl Desk {
             let shown = Shown { header: Arc::new(header), revision: held.revision };
             shared.show(shown);
         }
+        shared.load_moved()?;
         if let Some(stops) = shared.store.get::<Stops>(Space::Meta, Stops::KEY)? {
             shared.seen(stops.value.since());
             shared.show_stops(Arc::new(stops.value));
@@ -140,6 +143,11 @@ impl Desk {
             return self.shared.header(id);
         }
         self.staged.headers.get(&id).cloned().or_else(|| self.shared.header(id))
+    }
+
+    /// The same, or why nothing can be done to it.
+    pub fn known(&self, id: ActionId) -> Result<Arc<Header>> {
+        self.current(id).ok_or_else(|| self.shared.missing(id))
     }
 
     /// Stops as they will be.
@@ -221,7 +229,7 @@ impl Desk {
 
     /// Stages what `event` makes of an action.
     pub fn step(&mut self, id: ActionId, event: &Event, note: Note) -> Result<Arc<Header>> {
-        let state = self.current(id).ok_or_else(unknown)?;
+        let state = self.known(id)?;
         let now = self.now();
         let (next, effects) = step(&state, event, now)?;
         Ok(self.stage(Arc::new(next), effects, note))
@@ -304,6 +312,21 @@ impl Desk {
         self.staged.deletes.push((space, key));
     }
 
+    /// Stages that an action leaves for the archive, unless it has changed since it was packed. It can be asked for there
+    /// already.
+    pub fn leave(&mut self, packed: Packed) -> Result<()> {
+        let same = self.current(packed.id).is_some_and(|header| header.rev == packed.rev);
+        if !same || self.calls.contains_key(&packed.id) {
+            return Ok(());
+        }
+        let (key, value) = packed.stays()?;
+        self.put(Space::Meta, key, value);
+        self.staged.size += packed.keys.len();
+        self.note(Some(packed.id), packed.note(), Some(packed.moved.status));
+        self.staged.moved.push(packed);
+        Ok(())
+    }
+
     /// A staged record beside the actions, or the durable one.
     pub fn beside(&self, space: Space, key: &Key) -> Option<Value> {
         let staged = self.staged.puts.iter().rev().find(|(s, k, _)| *s == space && k == key);
@@ -359,6 +382,13 @@ impl Desk {
                 batch = batch.require(Space::Actions, id.key(), expect);
             }
             batch = batch.put(Space::Actions, id.key(), &**header);
+        }
+        for packed in &self.staged.moved {
+            let key = packed.id.key();
+            let shown = self.shared.shown(packed.id).ok_or_else(|| self.shared.missing(packed.id))?;
+            batch = batch.require(Space::Actions, &key, Expect::Revision(shown.revision));
+            batch = packed.keys.iter().fold(batch, |batch, (space, key)| batch.delete(*space, key));
+            batch = batch.delete(Space::Actions, key);
         }
         for (space, key) in &self.staged.deletes {
             batch = batch.delete(*space, key);
@@ -447,6 +477,9 @@ impl Desk {
                 self.calls.remove(id);
             }
             self.shared.show(Shown { header: Arc::clone(header), revision });
+        }
+        for packed in &staged.moved {
+            self.shared.leave(packed.id, packed.moved.at);
         }
         if let Some(stops) = &staged.stops {
             self.shared.show_stops(Arc::clone(stops));

@@ -2,6 +2,7 @@
 //! most once per target, with every step in the audit log.
 
 pub mod admin;
+mod archive;
 mod calls;
 pub mod catalogue;
 mod claims;
@@ -22,6 +23,7 @@ mod status;
 mod stops;
 mod watch;
 
+pub use archive::{ActionArchive, ArchiveDocument};
 pub use claims::{Bare, Claims};
 pub use engine::{
     ActionQuery, ActionView, AuditOptions, Ballot, BatchOptions, By, Draft, Engine, EngineOptions, Group,

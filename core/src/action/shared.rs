@@ -12,7 +12,8 @@ use std::{
 use tokio::sync::{Notify, broadcast};
 
 use super::{
-    ActionId, Points,
+    ActionId, Points, archive,
+    id::unknown,
     state::Header,
     status::Bucket,
     stops::{StopScope, Stops},
@@ -54,7 +55,27 @@ struct Durable {
     actions: BTreeMap<ActionId, Shown>,
     /// Those that have not ended.
     unfinished: BTreeSet<ActionId>,
+    /// Those that are in the archive, and since when, ms.
+    moved: BTreeMap<ActionId, i64>,
     stops: Arc<Stops>,
+}
+
+/// An action in a list.
+#[derive(Debug)]
+pub(super) enum Listing {
+    /// It is in the control store.
+    Here(Arc<Header>),
+    /// It is in the archive since then, ms.
+    Archived(ActionId, i64),
+}
+
+impl Listing {
+    pub fn id(&self) -> ActionId {
+        match self {
+            Self::Here(header) => header.id,
+            Self::Archived(id, _) => *id,
+        }
+    }
 }
 
 /// A header and the commit that wrote it.
@@ -175,9 +196,59 @@ impl Shared {
         self.read(|d| d.actions.get(&id).map(|shown| Arc::clone(&shown.header)))
     }
 
+    /// The same, or why nothing can be done to it.
+    pub fn known(&self, id: ActionId) -> Result<Arc<Header>> {
+        self.header(id).ok_or_else(|| self.missing(id))
+    }
+
+    /// Why an action is not among those that something can be done to.
+    pub fn missing(&self, id: ActionId) -> Error {
+        if !self.read(|d| d.moved.contains_key(&id)) {
+            return unknown();
+        }
+        let text = "the action ended long ago and is in the archive";
+        Error::new(ErrorKind::Conflict, "action", text).code_as("ERR_ACTION_DECIDED")
+    }
+
+    /// Headers and archived ones of a range of ids, at one moment.
+    pub fn all(&self, range: impl std::ops::RangeBounds<ActionId> + Clone) -> Vec<Listing> {
+        let mut all: Vec<Listing> = self.read(|d| {
+            let here =
+                d.actions.range(range.clone()).map(|(_, shown)| Listing::Here(Arc::clone(&shown.header)));
+            here.chain(d.moved.range(range).map(|(id, at)| Listing::Archived(*id, *at))).collect()
+        });
+        all.sort_by_key(Listing::id);
+        all
+    }
+
+    /// Reads what is in the archive already.
+    pub fn load_moved(&self) -> Result<()> {
+        let moved = archive::moved(&self.store)?;
+        self.seen(moved.iter().map(|(_, at)| *at).max().unwrap_or_default());
+        self.write(|d| d.moved = moved.into_iter().collect());
+        Ok(())
+    }
+
+    /// An action has left for the archive.
+    pub fn leave(&self, id: ActionId, at: i64) {
+        self.write(|d| {
+            d.actions.remove(&id);
+            d.unfinished.remove(&id);
+            d.moved.insert(id, at);
+        });
+    }
+
     /// Every header of a range of ids, in their order.
     pub fn headers(&self, range: impl std::ops::RangeBounds<ActionId>) -> Vec<Arc<Header>> {
         self.read(|d| d.actions.range(range).map(|(_, shown)| Arc::clone(&shown.header)).collect())
+    }
+
+    /// Some of the actions of which nothing can change any more and that ended before that, ms; in the order of their ids.
+    pub fn ended_before(&self, before: i64, most: usize) -> Vec<Arc<Header>> {
+        self.read(|d| {
+            let headers = d.actions.values().map(|shown| &shown.header);
+            headers.filter(|header| header.is_over_since(before)).take(most).cloned().collect()
+        })
     }
 
     /// The actions that have not ended, in the order of their ids.
@@ -234,7 +305,11 @@ impl Shared {
     }
 
     pub fn last_id(&self) -> ActionId {
-        self.read(|d| d.actions.last_key_value().map_or(ActionId::new(0), |(id, _)| *id))
+        let last = |d: &Durable| {
+            let here = d.actions.last_key_value().map(|(id, _)| *id);
+            here.max(d.moved.last_key_value().map(|(id, _)| *id))
+        };
+        self.read(last).unwrap_or(ActionId::new(0))
     }
 
     pub fn show_stops(&self, stops: Arc<Stops>) {

@@ -83,6 +83,23 @@ impl History {
         Self::start(disk, options, now)
     }
 
+    /// Opens the history of a folder, or makes one where there is none. What is damaged is logged.
+    pub(crate) fn open_or_create(
+        disk: Arc<dyn Disk>,
+        options: HistoryOptions,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let (history, report) = if open::is_there(&*disk)? {
+            Self::open(disk, options, now)?
+        } else {
+            Self::create(disk, options, now)?
+        };
+        for (file, problem) in &report.damaged {
+            tracing::error!(%file, %problem, "a file of the history is damaged; others can be read");
+        }
+        Ok(history)
+    }
+
     fn start(disk: Arc<dyn Disk>, options: HistoryOptions, now: Timestamp) -> Result<(Self, OpenReport)> {
         options.check()?;
         let (catalog, mut report) = open::take_over(&disk)?;

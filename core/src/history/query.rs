@@ -215,6 +215,29 @@ impl History {
         })
     }
 
+    /// The texts with which samples of an owner came in a range, and nothing of before; in the order in which they came.
+    ///
+    /// # Errors
+    /// As [`series`](Self::series).
+    pub fn texts_in(&self, owner: &str, range: Range<Timestamp>) -> Result<Vec<TextChange>> {
+        let Some(span) = bounds(&range) else { return Ok(Vec::new()) };
+        self.ask(span, |view| {
+            let mut found: Vec<(i64, u64, Arc<str>)> = Vec::new();
+            view.records(owner, span, |log, record| {
+                let (head, shape) = (record.head, log.shape(record.head.shape)?);
+                let text = record.content(shape.len(), &mut Vec::new()).ok_or_else(|| bad_record(log))?;
+                found.extend(text.map(|text| (head.ts, log.sequence(head.index), Arc::from(text))));
+                self.limit(found.len() as u64)
+            })?;
+            for (file, chunk) in self.chunks(view, owner, span)?.iter().filter(|(_, c)| c.has_texts()) {
+                let texts = file.texts(&self.core.files, chunk)?.into_iter();
+                found.extend(texts.filter(|text| (span.0..=span.1).contains(&text.0)));
+            }
+            found.sort_by_key(|(_, seq, _)| *seq);
+            Ok(found.into_iter().map(|(ts, _, text)| (Timestamp(ts), text)).collect())
+        })
+    }
+
     /// The last row of an owner by time and sequence; no row when it has none.
     ///
     /// # Errors

@@ -9,20 +9,25 @@ mod kept {
 
     use crate::{
         Error, ErrorKind, Result,
+        action::ActionArchive,
         history::FolderDisk,
         io::Ctx,
+        metrics::{Measured as _, Recorder},
         rack::{RackInfo, RackOptions, Reading, SnapshotSink, Things},
+        site::actions::OldActions,
         telemetry::{Disks, RackFacts, Telemetry, TelemetryOptions},
     };
 
     /// The folders of the histories, in a site's.
     const READINGS: &str = "history/readings";
     const STATISTICS: &str = "history/statistics";
+    const ACTIONS: &str = "history/actions";
 
     /// History and statistics of a site, if it keeps any.
     #[derive(Debug)]
     pub(in crate::site) struct Archive {
         telemetry: Option<Telemetry>,
+        actions: Option<OldActions>,
         running: Option<JoinHandle<()>>,
     }
 
@@ -45,13 +50,22 @@ mod kept {
             things: &Arc<Things>,
             options: Option<TelemetryOptions>,
         ) -> Result<Self> {
-            let Some(options) = options else { return Ok(Self { telemetry: None, running: None }) };
+            let Some(options) = options else {
+                return Ok(Self { telemetry: None, actions: None, running: None });
+            };
             let disks = Disks {
                 readings: Arc::new(FolderDisk::open(dir.join(READINGS))?),
                 rows: Arc::new(FolderDisk::open(dir.join(STATISTICS))?),
             };
             let telemetry = Telemetry::open(cx, Arc::clone(things), disks, options)?;
-            Ok(Self { telemetry: Some(telemetry), running: None })
+            let disk = Arc::new(FolderDisk::open(dir.join(ACTIONS))?);
+            let actions = OldActions::open(disk, cx.clock.wall(), things.store().is_inline())?;
+            Ok(Self { telemetry: Some(telemetry), actions: Some(actions), running: None })
+        }
+
+        /// Where actions go that ended long ago.
+        pub fn actions(&self) -> Option<Arc<dyn ActionArchive>> {
+            self.actions.clone().map(|actions| Arc::new(actions) as _)
         }
 
         /// The options of a rack whose readings are kept.
@@ -74,6 +88,16 @@ mod kept {
             self
         }
 
+        /// Gives what is counted.
+        pub fn measure(&self, to: &mut dyn Recorder) {
+            if let Some(telemetry) = &self.telemetry {
+                telemetry.counters().measure("", to);
+            }
+            if let Some(actions) = &self.actions {
+                actions.history().stats().measure("actions", to);
+            }
+        }
+
         pub fn telemetry(&self) -> Option<&Telemetry> {
             self.telemetry.as_ref()
         }
@@ -86,10 +110,15 @@ mod kept {
                 let _ = running.await;
             }
             let Some(telemetry) = self.telemetry else { return Ok(()) };
-            if telemetry.is_inline() {
-                return telemetry.close();
+            let inline = telemetry.is_inline();
+            let close = move || {
+                let actions = self.actions.map_or(Ok(()), |actions| actions.history().close());
+                telemetry.close().and(actions)
+            };
+            if inline {
+                return close();
             }
-            let flushed = tokio::task::spawn_blocking(move || telemetry.close());
+            let flushed = tokio::task::spawn_blocking(close);
             let ended = |e| {
                 Error::new(ErrorKind::Internal, "site.shutdown", "the history came to a bad end").caused_by(e)
             };
@@ -104,6 +133,7 @@ mod kept {
 
     use crate::{
         Result,
+        action::ActionArchive,
         io::Ctx,
         rack::{RackInfo, RackOptions, Things},
     };
@@ -115,6 +145,10 @@ mod kept {
     impl Archive {
         pub fn open(_cx: &Ctx, _dir: &Path, _things: &Arc<Things>) -> Result<Self> {
             Ok(Self)
+        }
+
+        pub fn actions(&self) -> Option<Arc<dyn ActionArchive>> {
+            None
         }
 
         pub fn attach(&self, _info: &RackInfo, options: RackOptions) -> Result<RackOptions> {

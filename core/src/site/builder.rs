@@ -266,7 +266,9 @@ impl SiteBuilder {
         }
         // Only now: it looks at once for what an earlier one left unfinished.
         let fleet = Arc::new(OrkFleet::new(orchestrator.clone()));
-        let engine = Arc::new(Engine::open(cx, store, fleet, self.actions)?);
+        let actions =
+            EngineOptions { archive: self.actions.archive.or_else(|| archive.actions()), ..self.actions };
+        let engine = Arc::new(Engine::open(cx, store, fleet, actions)?);
         orchestrator.serve_actions(&engine);
         let archive = archive.start();
         Ok(Site { cx: cx.clone(), drivers, things, last, racks, orchestrator, engine, archive })

@@ -1,5 +1,7 @@
 //! The ready-made whole: an orchestrator, its local racks and their stores in one process.
 
+#[cfg(feature = "history")]
+mod actions;
 mod archive;
 mod builder;
 mod find;
@@ -232,9 +234,7 @@ impl Site {
         self.things.store().health().measure("", to);
         self.last.store().measure("", to);
         #[cfg(feature = "history")]
-        if let Some(telemetry) = self.archive.telemetry() {
-            telemetry.counters().measure("", to);
-        }
+        self.archive.measure(to);
     }
 
     /// Ends the site in order. No call of an action begins any more, and those under way have `bound` to end; then all

@@ -120,8 +120,8 @@ impl Telemetry {
     pub fn open(cx: &Ctx, things: Arc<Things>, disks: Disks, options: TelemetryOptions) -> Result<Self> {
         options.check()?;
         let now = cx.clock.wall();
-        let raw = options::history(disks.readings, options.readings.clone(), now)?;
-        let rows = options::history(disks.rows, options.rows.clone(), now)?;
+        let raw = History::open_or_create(disks.readings, options.readings.clone(), now)?;
+        let rows = History::open_or_create(disks.rows, options.rows.clone(), now)?;
         let mos = options.mos_compatible.then(mos::Mos::default);
         Ok(Self(Arc::new(Inner {
             cx: cx.clone(),

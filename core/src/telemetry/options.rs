@@ -2,8 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Error, Result,
-    history::{Disk, History, HistoryOptions, code},
-    io::Timestamp,
+    history::{Disk, HistoryOptions},
 };
 
 use super::OP;
@@ -57,17 +56,4 @@ impl TelemetryOptions {
         }
         Ok(())
     }
-}
-
-/// Opens the history in a folder, or makes one where there is none.
-pub(super) fn history(disk: Arc<dyn Disk>, options: HistoryOptions, now: Timestamp) -> Result<History> {
-    let opened = History::open(Arc::clone(&disk), options.clone(), now);
-    let (history, report) = match opened {
-        Err(e) if e.code() == code::MISSING => History::create(disk, options, now)?,
-        other => other?,
-    };
-    for (file, problem) in &report.damaged {
-        tracing::error!(%file, %problem, "a file of the history is damaged; others can be read");
-    }
-    Ok(history)
 }

@@ -1,5 +1,6 @@
 //! Runs actions: takes pushes and votes, carries approved ones out, and knows what became of each call.
 
+mod archive;
 mod begin;
 mod call;
 mod draft;
@@ -155,6 +156,9 @@ impl Engine {
         });
         inner.spawn(&runtime, Arc::clone(&inner).serve(events));
         inner.spawn(&runtime, timer::serve(Arc::downgrade(&inner)));
+        if inner.options.archive.is_some() {
+            inner.spawn(&runtime, archive::serve(Arc::downgrade(&inner)));
+        }
         if inner.options.audit.as_ref().is_some_and(|audit| !audit.witnesses.is_empty()) {
             inner.spawn(&runtime, witness::serve(Arc::downgrade(&inner)));
         }
@@ -178,7 +182,8 @@ impl Engine {
         Watch { changes: self.0.shared.watch.subscribe() }
     }
 
-    /// The header of one action.
+    /// The header of one action; `None` also when it ended so long ago that it is in the archive: [`get`](Self::get) shows
+    /// it.
     pub fn header(&self, id: ActionId) -> Option<Arc<Header>> {
         self.0.shared.header(id)
     }

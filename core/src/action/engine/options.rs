@@ -5,8 +5,10 @@ use async_trait::async_trait;
 use super::AuditOptions;
 use crate::{
     Error, Result,
-    action::{Policy, RightsSource},
+    action::{ActionArchive, Policy, RightsSource},
 };
+
+const ARCHIVE_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
 /// How an engine works.
 #[derive(Debug, Clone)]
@@ -47,6 +49,11 @@ pub struct EngineOptions {
     pub watchers: usize,
     /// Who signs the audit log, and who is told of it.
     pub audit: Option<AuditOptions>,
+    /// Where actions go that ended long ago; without it they stay in the control store. A [`Site`](crate::site::Site) that
+    /// keeps a history brings one.
+    pub archive: Option<Arc<dyn ActionArchive>>,
+    /// How long after its end an action goes there; at least 30 days, which rules may look back for sums.
+    pub archive_after: Duration,
     /// Told of the places where a program can die, for tests.
     pub points: Option<Arc<dyn Points>>,
 }
@@ -71,6 +78,8 @@ impl EngineOptions {
             begin_by_itself: true,
             watchers: 1_024,
             audit: None,
+            archive: None,
+            archive_after: ARCHIVE_AFTER,
             points: None,
         }
     }
@@ -92,6 +101,9 @@ impl EngineOptions {
         if !(1..=10).contains(&self.attempts) {
             return wrong("attempts", "1 to 10 attempts");
         }
+        if self.archive_after < ARCHIVE_AFTER {
+            return wrong("archive_after", "at least 30 days");
+        }
         if !(1..=1_000_000).contains(&self.watchers) {
             return wrong("watchers", "1 to 1,000,000 changes");
         }
@@ -112,6 +124,7 @@ impl EngineOptions {
 /// | `before_shed`, `after_shed` | load is to be shed; that is durable and nothing was sent |
 /// | `before_expire`, `after_expire` | an action ran out; that is durable |
 /// | `before_forget`, `after_forget` | client keys are old; they are gone |
+/// | `before_archive`, `after_keep`, `after_archive` | actions that ended long ago are packed; they are in the archive; they are there only |
 /// | `before_begin`, `after_begin`, `before_run` | an action may begin; it has; its calls are about to be queued |
 /// | `before_look`, `before_journal` | a target is about to be looked at; it was, and the intent is about to be journalled |
 /// | `after_journal_before_send` | the intent is durable, nothing was sent |

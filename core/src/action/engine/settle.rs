@@ -8,7 +8,6 @@ use crate::{
     Error, ErrorKind, Result,
     action::{
         ActionId, Status, Voter, calls,
-        id::unknown,
         note::{Note, by},
         record::{Fate, Outcome, Step},
         state::{Event, Header},
@@ -43,7 +42,7 @@ impl Engine {
         why: Option<&str>,
         who: &By,
     ) -> Result<Arc<Header>> {
-        let header = self.0.shared.header(id).ok_or_else(unknown)?;
+        let header = self.0.shared.known(id)?;
         let voter = self.entitled(&header, who).await?;
         let found = self.0.targets(id)?.into_iter().find(|(_, (r, t))| r == rack && *t == *target);
         let missing = || {
@@ -77,7 +76,7 @@ impl Engine {
             })
             .await?;
         self.0.point("after_settle").await;
-        self.0.shared.header(id).ok_or_else(unknown)
+        self.0.shared.known(id)
     }
 
     /// Holds an action: calls that have not begun do not begin. What was sent goes on.
@@ -85,7 +84,7 @@ impl Engine {
     /// # Errors
     /// `ERR_ACTION_ID_NOT_FOUND`, `ERR_ACTION_DECIDED`, `ERR_ACTION_DENIED`; those of the store.
     pub async fn pause(&self, id: ActionId, why: Option<&str>, who: &By) -> Result<Arc<Header>> {
-        let header = self.0.shared.header(id).ok_or_else(unknown)?;
+        let header = self.0.shared.known(id)?;
         let voter = self.entitled(&header, who).await?;
         let shown = by(&voter.person);
         let why = draft::reason(why)?;
@@ -103,7 +102,7 @@ impl Engine {
     /// As [`pause`](Self::pause); `ERR_ACTION_CHANGED` when what is stored is not what was voted for: such an action never
     /// goes on, and its creator [cancels](Self::cancel) it, or somebody [stops](Self::stop) it.
     pub async fn resume(&self, id: ActionId, who: &By) -> Result<Arc<Header>> {
-        let header = self.0.shared.header(id).ok_or_else(unknown)?;
+        let header = self.0.shared.known(id)?;
         if let Some(code) = self.0.changed(&header)? {
             let text = "what is stored of the action is not what was voted for";
             return Err(Error::new(ErrorKind::Conflict, "action.resume", text).code_as(code));
@@ -127,13 +126,13 @@ impl Engine {
     /// # Errors
     /// As [`pause`](Self::pause).
     pub async fn stop(&self, id: ActionId, why: Option<&str>, who: &By) -> Result<Arc<Header>> {
-        let header = self.0.shared.header(id).ok_or_else(unknown)?;
+        let header = self.0.shared.known(id)?;
         let voter = self.entitled(&header, who).await?;
         let (shown, why) = (by(&voter.person), draft::reason(why)?);
         self.0.point("before_stop").await;
         self.0
             .ask(move |desk| {
-                let header = desk.current(id).ok_or_else(unknown)?;
+                let header = desk.known(id)?;
                 if header.status != Status::Executing {
                     let text = "only an action that executes is stopped";
                     let e =
@@ -147,7 +146,7 @@ impl Engine {
             })
             .await?;
         self.0.point("after_stop").await;
-        self.0.shared.header(id).ok_or_else(unknown)
+        self.0.shared.known(id)
     }
 
     /// Somebody who may write to every target.

@@ -6,7 +6,9 @@ use super::{Engine, Inner};
 use crate::{
     Result,
     action::{
-        ActionId, catalogue,
+        ActionId,
+        archive::{self, Old},
+        catalogue,
         record::{self, Outcome, Step, TargetRow},
         state::Header,
     },
@@ -32,16 +34,44 @@ impl Engine {
 
 impl Inner {
     pub(super) fn view(&self, id: ActionId, tags: bool) -> Result<Option<ActionView>> {
-        let Some(header) = self.shared.header(id) else { return Ok(None) };
+        let Some(header) = self.shared.header(id) else { return self.view_old(id, tags) };
         let mut doc = summary(&header);
         self.add_targets(&mut doc, &header, tags)?;
         Ok(Some(ActionView(doc)))
     }
 
+    /// An action that is in the archive.
+    fn view_old(&self, id: ActionId, tags: bool) -> Result<Option<ActionView>> {
+        let Some(moved) = self.old().moved(id)? else { return Ok(None) };
+        let mut headers = self.old().headers(&[(id, moved.at)])?;
+        let Some(header) = headers.remove(&id) else {
+            return Ok(Some(ActionView(archive::rest(id, &moved))));
+        };
+        let mut doc = summary(&header);
+        self.add_targets(&mut doc, &header, tags)?;
+        Ok(Some(ActionView(doc)))
+    }
+
+    /// What is in the archive.
+    pub(super) fn old(&self) -> Old<'_> {
+        Old::new(&self.shared.store, self.options.archive.as_ref())
+    }
+
+    /// Targets and journal of an action, wherever it is.
+    fn records(&self, id: ActionId) -> Result<(Vec<TargetRow>, Vec<Step>)> {
+        let store = &self.shared.store;
+        let here = (record::load_rows(store, id)?.0, record::load_journal(store, id)?);
+        // Asked last: it may leave at any moment, and what was read is whole only if it had not.
+        match self.old().moved(id)? {
+            Some(moved) => self.old().rows(id, &moved),
+            None => Ok(here),
+        }
+    }
+
     /// Adds to a [`summary`] what stands in records of its own.
     pub(super) fn add_targets(&self, doc: &mut Value, header: &Header, tags: bool) -> Result<()> {
-        let rows = record::load_rows(&self.shared.store, header.id)?.0;
-        let mut outcomes = outcomes(record::load_journal(&self.shared.store, header.id)?);
+        let (rows, journal) = self.records(header.id)?;
+        let mut outcomes = outcomes(journal);
         if let Some(members) = doc.as_object_mut() {
             members.insert(TARGETS.into(), targets(header, rows, &mut outcomes, tags));
         }

@@ -7,7 +7,6 @@ use crate::{
     Error, ErrorKind, Result,
     action::{
         ActionId, Rights, Status, Voter,
-        id::unknown,
         keys::{self, Answer},
         note::{Note, by},
         policy::Profile,
@@ -75,9 +74,9 @@ impl Engine {
                 if let Some(key) = &ballot.client_key
                     && let Some(Answer::Voted(id)) = keys::staged(desk, &voter.person, key, &body)?
                 {
-                    return desk.current(id).ok_or_else(unknown);
+                    return desk.known(id);
                 }
-                let header = desk.current(id).ok_or_else(unknown)?;
+                let header = desk.known(id)?;
                 desk.stops().admit(&voter.person)?;
                 may_vote(&header, &ballot, &voter)?;
                 let vote = Vote {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Error, Result,
     action::{
-        ActionId, Claims, Person, Status,
+        ActionId, Bucket, Claims, Person, Status,
         hex::hex,
         policy::{ActionClass, Sums, Terms},
     },
@@ -90,6 +90,14 @@ impl Header {
             ended_ms: None,
             rev: 1,
         }
+    }
+
+    /// Whether it ended before that, ms, and nothing of it can change any more: what became of a call of which nobody knows,
+    /// somebody may still say.
+    pub(in crate::action) fn is_over_since(&self, before: i64) -> bool {
+        self.status.bucket() == Bucket::Done
+            && self.counts.unknown == 0
+            && self.ended_ms.is_some_and(|ended| ended < before)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The engine over a store and a fleet in memory, in simulated time.
 
 mod admin;
+mod archive;
 mod attacks;
 mod audit;
 mod crash;

@@ -12,7 +12,7 @@ use crate::{
 
 /// A clock that somebody sets.
 #[derive(Debug)]
-struct Set(SystemClock, AtomicI64);
+pub(super) struct Set(SystemClock, pub(super) AtomicI64);
 
 #[async_trait]
 impl Clock for Set {
@@ -29,13 +29,13 @@ impl Clock for Set {
     }
 }
 
-fn settable(lab: &mut Lab) -> Arc<Set> {
+pub(super) fn settable(lab: &mut Lab) -> Arc<Set> {
     let clock = Arc::new(Set(SystemClock::starting_at(START), AtomicI64::new(0)));
     lab.cx.clock = Arc::clone(&clock) as _;
     clock
 }
 
-const YEAR_MS: i64 = 365 * 24 * 3_600 * 1_000;
+pub(super) const YEAR_MS: i64 = 365 * 24 * 3_600 * 1_000;
 
 #[tokio::test(start_paused = true)]
 async fn a_vote_does_not_revive_what_ran_out() {

@@ -9,7 +9,8 @@ use crate::{
 pub(in crate::ork::call) async fn get(call: Call<'_>) -> Result<Reply> {
     let engine = call.ork.actions()?;
     let wanted = bucket(call.params.get("type")?, "ERR_SUBDB_UNKOWN")?;
-    match view(&engine, id(&call)?)? {
+    let id = id(&call)?;
+    match blocking(call.ork, move || view(&engine, id)).await? {
         Some((bucket, view)) if bucket == wanted => Ok(Reply::of(view)),
         _ => {
             let text = "there is no action with this id in this list";
