@@ -2,15 +2,18 @@
 //!
 //! The samples are what simulated Whatsminers measure, by the simulators' own physical model, rounded as the devices
 //! report them. Times are CPU times of this process, without the model's. Each simulated second is one durable commit:
-//! on a slow disk it takes long, unless `TMPDIR` names a folder in memory.
+//! on a slow disk it takes long, unless `TMPDIR` names a folder in memory. `sync_floor_us` is what as many bare commits cost, of the
+//! same numbers as they are, in a file of their own: what no program can go below.
 
 mod fleet;
+mod floor;
 mod miner;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use fleet::Fleet;
+use floor::Floor;
 use headframe_benches::{cpu, round};
 use headframe_core::{
     Error, ErrorKind, Result,
@@ -76,7 +79,9 @@ fn measure(args: &Args) -> Result<()> {
     let options = HistoryOptions { level: args.level, ..HistoryOptions::default() };
     let disk = || FolderDisk::open(&folder.0).map(Arc::new);
     let (history, _) = History::create(disk()?, options.clone(), Timestamp(START))?;
-    let spent = fill(args, &history)?;
+    let mut floor = Floor::in_folder(&folder.0)?;
+    let spent = fill(args, &history, &mut floor)?;
+    floor.end()?;
     let stats = history.stats();
     drop(history);
     let (snapshots, values) = (stats.samples as f64, stats.sealed_values as f64);
@@ -96,6 +101,7 @@ fn measure(args: &Args) -> Result<()> {
         "model": "simulated Whatsminers, physics asked directly", "snapshots": stats.samples,
         "values_per_snapshot": round(values / snapshots, 1),
         "append_us": round(spent.appended * 1e6 / snapshots, 2),
+        "sync_floor_us": round(floor.cpu_s(args.days * DAY_MS / 1_000) * 1e6 / snapshots, 2),
         "of_which_maintain_us": round(spent.maintained * 1e6 / snapshots, 2),
         "bytes_per_sample": round(stats.bytes as f64 / values, 3),
         "bytes_per_snapshot": round(stats.bytes as f64 / snapshots, 1),
@@ -118,7 +124,7 @@ struct Spent {
 }
 
 /// Appends all samples, second by second, and lets the last day be made.
-fn fill(args: &Args, history: &History) -> Result<Spent> {
+fn fill(args: &Args, history: &History, floor: &mut Floor) -> Result<Spent> {
     let fleet = Fleet::new(args.things, START)?;
     let shape = miner::shape()?;
     let owners: Vec<String> = (0..args.things).map(|i| format!("miner-{i:05}")).collect();
@@ -151,6 +157,7 @@ fn fill(args: &Args, history: &History) -> Result<Spent> {
         history.append(&samples)?;
         history.commit()?;
         spent.appended += since(before);
+        floor.write(second, rows.iter().map(|(_, _, values)| values.len() * size_of::<f64>()).sum())?;
         maintain(history, START + second * 1_000, &mut spent)?;
     }
     // Behind the grace that a day's file waits for.
