@@ -2,16 +2,23 @@
 //! nothing that ran out is revived, no run ends before its time, and ids are unique and rise. Nor do windows of local time
 //! mind the days when clocks are changed.
 
-use std::time::Duration;
-
-use headframe_core::{
-    action::{ActionId, Engine, RightsSource, policy::Rules},
-    io::{Clock as _, Mono},
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
+
+use async_trait::async_trait;
+use headframe_core::{
+    action::{ActionArchive, ActionId, ArchiveDocument, Engine, RightsSource, policy::Rules},
+    io::{Clock as _, Mono, Timestamp},
+    store::Space,
+};
+use serde_json::Value;
 
 use super::{Check, machine, summer::summer_time};
 use crate::{
-    rig::simulate,
+    rig::{needed, simulate},
     run::{Case, Run},
     site::{Mood, Site, header, name, push, thing, vote},
     telemetry,
@@ -33,6 +40,7 @@ pub const CHECK: Check = Check {
         "ran out",
         "a vote for what ran out",
         "executed",
+        "archived",
         "ran until its time was over",
         "an id after a jump back",
         "summer time begins",
@@ -72,6 +80,27 @@ struct One {
     /// Since when it runs.
     begun: Option<Mono>,
     expired: bool,
+}
+
+/// What is told of an action, wherever it is.
+struct Told {
+    status: String,
+    begun: bool,
+    /// When it was pushed, decided, begun, ended, ms, as far as it was.
+    times: Vec<i64>,
+    wait: Duration,
+}
+
+fn told(engine: &Engine, id: ActionId) -> Result<Told, String> {
+    let view = needed("not told", engine.get(id))?.ok_or_else(|| format!("the action {id} is gone"))?.0;
+    let times = ["pushedAt", "decidedAt", "begunAt", "endedAt"].map(|name| view[name].as_i64());
+    let wait = view["terms"]["wait_s"].as_u64().ok_or_else(|| format!("no whole action: {view}"))?;
+    Ok(Told {
+        status: view["status"].as_str().unwrap_or_default().into(),
+        begun: times[2].is_some(),
+        times: times.into_iter().flatten().collect(),
+        wait: Duration::from_secs(wait),
+    })
 }
 
 /// A time of the wall clock that goes on by the other clock, ms.
@@ -138,9 +167,17 @@ async fn one(case: &mut Case) -> Result<(), String> {
     // It becomes quiet: what may be executed is.
     lab.site.pass(120_000).await;
     lab.look(case)?;
+    if case.rng.bool() {
+        lab.site.clock.jump(40 * DAY);
+        // The engine looks once an hour for what ended long ago.
+        tokio::time::advance(Duration::from_millis(HOUR.unsigned_abs())).await;
+        lab.site.pass(5_000).await;
+        lab.look(case)?;
+    }
     for one in &lab.actions {
         let received = lab.site.plant.received(one.id);
-        let status = header(&lab.engine, one.id)?.status.as_str();
+        let status = told(&lab.engine, one.id)?.status;
+        case.hit_if(lab.engine.header(one.id).is_none(), "archived");
         case.hit_if(status == "COMPLETED", "executed");
         case.hit_if(status == "EXPIRED", "ran out");
         if received.values().any(|times| *times > 1) || (one.expired && !received.is_empty()) {
@@ -158,6 +195,7 @@ impl Lab {
         rules.default.wait_s = if case.rng.bool() { wait_s } else { 0 };
         let mut site = Site::new(case, &[(RACK, things)], rules, RightsSource::Claims).await?;
         site.options.run_within = Duration::from_secs(RUN_S);
+        site.options.archive = Some(Arc::<Shelf>::default());
         let engine = site.start().await?;
         // It need not have looked at the clock yet.
         let times = [0, site.clock.wall().0].map(|wall| Time { wall, at: site.clock.mono() });
@@ -179,13 +217,15 @@ impl Lab {
         self.times[1] = self.times[1].or(self.site.clock.wall().0, self.now());
     }
 
-    /// The latest time that stands in an action: an engine that starts knows no later one.
+    /// The latest time that stands in an action, or in what is left of one: an engine that starts knows no later one.
     fn recorded(&self) -> Result<i64, String> {
         let mut latest = i64::MIN;
         for one in &self.actions {
-            let header = header(&self.engine, one.id)?;
-            let times = [Some(header.order.pushed_ms), header.decided_ms, header.begun_ms, header.ended_ms];
-            latest = times.into_iter().flatten().fold(latest, i64::max);
+            latest = told(&self.engine, one.id)?.times.into_iter().fold(latest, i64::max);
+        }
+        for left in self.engine.store().scan_prefix(Space::Meta, "action.moved/") {
+            let at = needed("unreadable", left.parse::<Value>())?["at"].as_i64();
+            latest = latest.max(at.ok_or("no time")?);
         }
         Ok(latest)
     }
@@ -253,22 +293,18 @@ impl Lab {
         self.may_see();
         let (now, restarted) = (self.site.clock.mono(), self.restarted);
         for one in &mut self.actions {
-            let header = header(&self.engine, one.id)?;
-            let status = header.status.as_str();
+            let Told { status, times, begun, wait } = told(&self.engine, one.id)?;
             if one.expired && status != "EXPIRED" {
                 return Err(format!("{one:?} is {status} again"));
             }
             one.expired |= status == "EXPIRED";
-            let times = [Some(header.order.pushed_ms), header.decided_ms, header.begun_ms, header.ended_ms];
-            let times: Vec<i64> = times.into_iter().flatten().collect();
             if !times.is_sorted() {
                 return Err(format!("its times are {times:?}"));
             }
-            if header.begun_ms.is_some() && one.begun.is_none() {
+            if begun && one.begun.is_none() {
                 one.begun = Some(now);
                 let sent = self.site.plant.log().into_iter().filter(|sent| sent.id == one.id);
                 let first = sent.map(|sent| sent.begun).min();
-                let wait = Duration::from_secs(header.order.terms.wait_s.into());
                 let early = first.zip(one.approved).is_some_and(|(first, since)| first < since + wait);
                 case.hit_if(!wait.is_zero() && first.is_some(), "waited for its time");
                 // What is left to wait cannot be known over a restart but by the wall clock.
@@ -278,6 +314,29 @@ impl Lab {
             }
         }
         Ok(())
+    }
+}
+
+/// Keeps the actions that ended long ago, and outlives engines.
+#[derive(Debug, Default)]
+struct Shelf(Mutex<Vec<(String, Timestamp, String)>>);
+
+#[async_trait]
+impl ActionArchive for Shelf {
+    async fn keep(&self, at: Timestamp, documents: Vec<ArchiveDocument>) -> headframe_core::Result<()> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(documents.into_iter().map(|document| (document.name, at, document.json)));
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        name: &str,
+        times: RangeInclusive<i64>,
+    ) -> headframe_core::Result<Vec<(Timestamp, String)>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = all.iter().filter(|(n, at, _)| n == name && times.contains(&at.0));
+        Ok(wanted.map(|(_, at, json)| (*at, json.clone())).collect())
     }
 }
 
