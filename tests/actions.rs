@@ -64,7 +64,7 @@ fn status(engine: &Engine, id: ActionId) -> Status {
 
 /// Finds simulated Whatsminers, with the password that writing needs, and waits until each is known.
 async fn register(cx: &Ctx, site: &Site, range: &str, n: usize) {
-    let login = Login { driver: "whatsminer", opts: vec![("password", "admin".to_owned())] };
+    let login = Login::new("whatsminer").with("password", "admin");
     let range = range.parse().unwrap();
     let found = site.find_and_register(range, Ports::simulated(), &[login], &me()).await.unwrap();
     assert_eq!(found.registered.len(), n, "{found:?}");

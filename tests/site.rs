@@ -26,7 +26,7 @@ async fn a_site_finds_registers_and_remembers() {
     let fleet = fleet(&cx, 61, 4, 3).await;
     let site = builder().open_or_create(&cx, folder.path()).await.unwrap();
     let id = site.id().to_owned();
-    let login = Login { driver: "antminer", opts: vec![("password", "root".to_owned())] };
+    let login = Login::new("antminer").with("password", "root");
     let range = || "127.61.0.1-127.61.0.9".parse().unwrap();
     let report = site
         .find_and_register(range(), Ports::simulated(), std::slice::from_ref(&login), &me())

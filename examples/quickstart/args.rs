@@ -45,6 +45,8 @@ impl Args {
         let password = password.filter(|_| self.address.is_some());
         let given = [("username", self.username.clone()), ("password", password)];
         let opts: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        ["antminer", "whatsminer"].map(|driver| Login { driver, opts: opts.clone() }).into()
+        let login =
+            |driver| opts.iter().fold(Login::new(driver), |login, (name, value)| login.with(name, value));
+        ["antminer", "whatsminer"].map(login).into()
     }
 }

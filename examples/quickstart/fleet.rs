@@ -73,7 +73,7 @@ impl Fleets {
         if self.fleets.is_empty() {
             return args.logins();
         }
-        vec![Login { driver: "whatsminer", opts: vec![("password", "admin".to_owned())] }]
+        vec![Login::new("whatsminer").with("password", "admin")]
     }
 
     /// Addresses of simulated miners to put to sleep: some of the first group, without the one that will hang.

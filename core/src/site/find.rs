@@ -15,14 +15,28 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// The driver.
-    pub driver: &'static str,
+    pub driver: String,
     /// Options by name.
-    pub opts: Vec<(&'static str, String)>,
+    pub opts: Vec<(String, String)>,
+}
+
+impl Login {
+    /// Of the devices of this driver, without options.
+    pub fn new(driver: &str) -> Self {
+        Self { driver: driver.into(), opts: Vec::new() }
+    }
+
+    /// Adds an option.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.opts.push((name.into(), value.into()));
+        self
+    }
 }
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<&str> = self.opts.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = self.opts.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Login").field("driver", &self.driver).field("opts", &names).finish()
     }
 }
@@ -151,7 +165,9 @@ pub(super) fn draft(device: Match, logins: &[Login]) -> ThingDraft {
     let mut draft = ThingDraft::default();
     let mut opts = device.opts;
     for login in logins.iter().filter(|login| login.driver == device.driver) {
-        opts.extend(login.opts.iter().map(|(name, value)| (Path::from(*name), Value::from(value.as_str()))));
+        opts.extend(
+            login.opts.iter().map(|(name, value)| (Path::from(name.clone()), Value::from(value.as_str()))),
+        );
     }
     draft.opts = Some(opts);
     draft.driver = Some(device.driver.to_owned());

@@ -4,12 +4,14 @@
 mod actions;
 mod archive;
 mod builder;
+mod conf;
 mod find;
 mod follow;
 mod readings;
 
 use archive::Archive;
 pub use builder::SiteBuilder;
+pub use conf::{RackSpec, SiteConf};
 pub use find::{FindReport, Login};
 pub use readings::Readings;
 

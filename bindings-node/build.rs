@@ -1,0 +1,5 @@
+//! Says how a Node addon is linked.
+
+fn main() {
+    napi_build::setup();
+}

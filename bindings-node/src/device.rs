@@ -1,0 +1,73 @@
+//! One device, outside any site.
+
+use std::{sync::Arc, time::Duration};
+
+use headframe::{
+    Result, ThingId,
+    driver::{Direct, Registry},
+    io::Ctx,
+    model::{Members, ThingConf},
+};
+use napi_derive::napi;
+use serde_json::Value;
+
+use crate::{
+    held::Held,
+    told::{Told, read, tell, write},
+};
+
+/// An opened device.
+#[napi]
+pub struct NativeDevice(Held<Direct>);
+
+#[napi]
+impl NativeDevice {
+    /// Opens a device with a driver and its options, JSON.
+    #[napi(factory)]
+    pub async fn open(driver: String, opts: String) -> Told<Self> {
+        tell(open(&headframe::registry(), &driver, &opts).await)
+    }
+
+    /// What it says now, JSON.
+    #[napi]
+    pub async fn snapshot(&self, within_ms: u32) -> Told<String> {
+        let cx = within(within_ms);
+        tell(self.0.with(|device| async move { write(&device.snapshot(&cx).await?) }).await)
+    }
+
+    /// What it can do, JSON.
+    #[napi]
+    pub fn capability(&self) -> Told<String> {
+        tell(self.0.now(|device| write(&*device.capability())).and_then(|told| told))
+    }
+
+    /// Carries out a write, JSON `{name, args}`, and gives what is known of it.
+    #[napi]
+    pub async fn execute(&self, command: String, within_ms: u32) -> Told<String> {
+        let cx = within(within_ms);
+        let done = self.0.with(|device| async move {
+            let command = read("command", &command)?;
+            write(&device.execute(&cx, &command).await?)
+        });
+        tell(done.await)
+    }
+
+    /// Ends its connections.
+    #[napi]
+    pub async fn close(&self) {
+        if let Some(device) = self.0.take().await {
+            device.close().await;
+        }
+    }
+}
+
+async fn open(drivers: &Registry, driver: &str, opts: &str) -> Result<NativeDevice> {
+    let mut conf = ThingConf::new(ThingId::new("direct")?, driver);
+    conf.opts = read::<Members<Value>>("opts", opts)?;
+    let driver = Arc::clone(drivers.driver(driver)?);
+    Ok(NativeDevice(Held::new(Direct::open(&*driver, &Ctx::system(), &conf).await?)))
+}
+
+fn within(ms: u32) -> Ctx {
+    Ctx::system().deadline_in(Duration::from_millis(ms.into()))
+}

@@ -1,0 +1,18 @@
+//! What the npm package `headframe` calls: Headframe's own types, with JSON text going in and coming out.
+//!
+//! It converts and nothing else. `lib/` makes objects, errors and iterators of it for JavaScript.
+
+mod device;
+mod held;
+mod scan;
+mod simulator;
+mod site;
+mod told;
+
+use napi_derive::napi;
+
+/// The version of the library.
+#[napi]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}

@@ -1,0 +1,112 @@
+//! Looking for devices.
+
+use std::{sync::Arc, time::Duration};
+
+use headframe::{
+    Result,
+    discover::{AddressRange, FoundDevice, Scan, ScanEvent, ScanStream},
+    driver::Ports,
+    io::Ctx,
+};
+use napi_derive::napi;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::told::{Told, read, tell};
+
+/// How is looked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct ScanOptions {
+    ports: PortsConf,
+    deadline_ms: Option<u64>,
+    concurrency: Option<usize>,
+}
+
+/// Ports in place of the usual ones; those of simulated devices with `simulated`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PortsConf {
+    simulated: bool,
+    rpc: Option<u16>,
+    web: Option<u16>,
+    v3: Option<u16>,
+    side: Option<u16>,
+}
+
+impl PortsConf {
+    pub fn ports(&self) -> Ports {
+        let usual = if self.simulated { Ports::simulated() } else { Ports::default() };
+        let mut ports = usual;
+        ports.rpc = self.rpc.unwrap_or(usual.rpc);
+        ports.web = self.web.unwrap_or(usual.web);
+        ports.v3 = self.v3.unwrap_or(usual.v3);
+        ports.side = self.side.unwrap_or(usual.side);
+        ports
+    }
+}
+
+/// A scan under way.
+#[napi]
+pub struct NativeScan(Arc<Mutex<Option<ScanStream>>>);
+
+#[napi]
+impl NativeScan {
+    /// Begins to look at a range of addresses.
+    #[napi(factory)]
+    pub async fn start(range: String, options: String) -> Told<Self> {
+        tell(start(&range, &options))
+    }
+
+    /// The next event as JSON: a device, an unknown host, or at last the report; `null` after that.
+    #[napi]
+    pub async fn next(&self) -> Told<Option<String>> {
+        let mut held = self.0.lock().await;
+        let Some(stream) = held.as_mut() else { return Ok(None) };
+        loop {
+            match stream.next().await {
+                Some(ScanEvent::Found(found)) => return Ok(Some(device(&found).to_string())),
+                Some(ScanEvent::Unknown { host, unknown, .. }) => {
+                    let told = json!({"event": "unknown", "address": host, "answers": unknown.answers, "reason": unknown.reason});
+                    return Ok(Some(told.to_string()));
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let Some(stream) = held.take() else { return Ok(None) };
+        let report = stream.finish().await;
+        Ok(Some(json!({"event": "summary", "report": report}).to_string()))
+    }
+
+    /// Ends it early: the report comes next.
+    #[napi]
+    pub async fn stop(&self) {
+        if let Some(stream) = self.0.lock().await.as_mut() {
+            stream.stop();
+        }
+    }
+}
+
+fn start(range: &str, options: &str) -> Result<NativeScan> {
+    let options: ScanOptions = read("options", options)?;
+    let range: AddressRange = range.parse()?;
+    let mut scan =
+        Scan::new(Arc::new(headframe::registry()), Ctx::system(), range).ports(options.ports.ports());
+    if let Some(ms) = options.deadline_ms {
+        scan = scan.deadline(Duration::from_millis(ms));
+    }
+    if let Some(addresses) = options.concurrency {
+        scan = scan.concurrency(addresses);
+    }
+    Ok(NativeScan(Arc::new(Mutex::new(Some(scan.start()?)))))
+}
+
+fn device(found: &FoundDevice) -> Value {
+    let FoundDevice { host, device, .. } = found;
+    json!({
+        "event": "device", "address": host, "driver": device.driver, "make": device.make, "model": device.model,
+        "firmware": device.firmware, "mac": device.mac, "opts": device.opts,
+    })
+}

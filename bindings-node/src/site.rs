@@ -1,0 +1,199 @@
+//! A whole site.
+
+mod actions;
+mod readings;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use headframe::{
+    Error, Result,
+    auth::{Permissions, Principal},
+    discover::AddressRange,
+    io::Ctx,
+    query::Query,
+    rack::{Caller, Partial, RackId, ThingDraft},
+    site::{FindReport, Login, Site, SiteConf},
+};
+use napi_derive::napi;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    held::Held,
+    scan::PortsConf,
+    told::{Told, as_json, read, tell, write},
+};
+use readings::NativeReadings;
+
+/// A site.
+#[napi]
+pub struct NativeSite(Arc<Held<Site>>);
+
+/// Who calls a method, and with which rights.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Who {
+    user: String,
+    permissions: Vec<String>,
+    #[serde(default)]
+    gateway: bool,
+}
+
+#[napi]
+impl NativeSite {
+    /// Opens the site in a folder, makes one, or does whichever is needed: `how` is `open`, `create` or `openOrCreate`.
+    #[napi(factory)]
+    pub async fn open(folder: String, conf: String, how: String) -> Told<Self> {
+        tell(open(&folder, &conf, &how).await)
+    }
+
+    /// Calls one of MiningOS's methods; parameters and result are JSON.
+    #[napi]
+    pub async fn call(&self, who: String, method: String, params: String) -> Told<String> {
+        let done = self.0.with(|site| async move {
+            let who = principal(read("who", &who)?)?;
+            write(&site.orchestrator().call(&who, &method, &params).await?)
+        });
+        tell(done.await)
+    }
+
+    /// Registers things in a rack, JSON; gives for each its record or the error.
+    #[napi]
+    pub async fn register(&self, rack: String, drafts: String, user: String) -> Told<String> {
+        let done = self.0.with(|site| async move {
+            let drafts: Vec<ThingDraft> = read("things", &drafts)?;
+            let made = site.register_many(&RackId::new(&rack)?, drafts, &Caller::new(&user)).await?;
+            let told = |made: Result<_>| match made {
+                Ok(record) => json!({"thing": record}),
+                Err(e) => json!({"error": as_json(&e)}),
+            };
+            write(&made.into_iter().map(told).collect::<Vec<_>>())
+        });
+        tell(done.await)
+    }
+
+    /// Looks at a range of addresses and registers what is there; gives a report.
+    #[napi]
+    pub async fn find(&self, range: String, options: String, user: String) -> Told<String> {
+        let done = self.0.with(|site| async move {
+            let options: FindOptions = read("options", &options)?;
+            let range: AddressRange = range.parse()?;
+            let logins: Vec<Login> = options.logins.iter().map(LoginConf::login).collect();
+            let by = Caller::new(&user);
+            write(&report(&site.find_and_register(range, options.ports.ports(), &logins, &by).await?))
+        });
+        tell(done.await)
+    }
+
+    /// Lists things by a query, JSON.
+    #[napi]
+    pub async fn list(&self, query: String) -> Told<String> {
+        let done = self.0.with(|site| async move {
+            let page = site.list(&Query::parse_str(&query)?).await?;
+            let Partial { items, failed } = page;
+            let things: Vec<Value> = items.items.into_iter().map(|item| item.value.into_value()).collect();
+            let failed: Vec<Value> =
+                failed.iter().map(|(rack, e)| json!({"rack": rack, "error": as_json(e)})).collect();
+            write(&json!({"items": things, "matched": items.matched, "next": items.next, "failed": failed}))
+        });
+        tell(done.await)
+    }
+
+    /// All readings from now on; a reader that is slower is told how many it missed.
+    #[napi]
+    pub fn subscribe(&self, capacity: u32) -> Told<NativeReadings> {
+        tell(self.0.now(|site| NativeReadings::new(site.subscribe(capacity as usize))))
+    }
+
+    /// How the collectors do, JSON.
+    #[napi]
+    pub fn counts(&self) -> Told<String> {
+        tell(self.0.now(|site| write(&counts(site))).and_then(|told| told))
+    }
+
+    /// Its id.
+    #[napi]
+    pub fn id(&self) -> Told<String> {
+        tell(self.0.now(|site| site.id().to_owned()))
+    }
+
+    /// Ends it in order; gives what became of its work, JSON. `null` when that was done before.
+    #[napi]
+    pub async fn close(&self, within_ms: u32) -> Told<Option<String>> {
+        let Some(site) = self.0.take().await else { return Ok(None) };
+        let ended = site.shutdown(Duration::from_millis(within_ms.into())).await;
+        let told = ended.map(|ended| {
+            json!({
+                "finished": ended.finished, "aborted": ended.aborted, "undelivered": ended.undelivered,
+                "actionsBrokenOff": ended.actions_broken_off,
+            })
+        });
+        tell(told.map(|told| Some(told.to_string())))
+    }
+}
+
+async fn open(folder: &str, conf: &str, how: &str) -> Result<NativeSite> {
+    let (cx, folder) = (Ctx::system(), Path::new(folder));
+    let builder = Site::builder(headframe::registry()).conf(&SiteConf::from_json(conf)?)?;
+    let site = match how {
+        "open" => builder.open(&cx, folder).await?,
+        "create" => builder.create(&cx, folder).await?,
+        "openOrCreate" => builder.open_or_create(&cx, folder).await?,
+        _ => return Err(Error::invalid("site.open", "how", "takes open, create or openOrCreate")),
+    };
+    Ok(NativeSite(Arc::new(Held::new(site))))
+}
+
+fn principal(who: Who) -> Result<Principal> {
+    let permissions = Permissions::parse(&who.permissions)?;
+    Ok(if who.gateway {
+        Principal::gateway(&who.user, permissions)
+    } else {
+        Principal::new(&who.user, permissions)
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct FindOptions {
+    ports: PortsConf,
+    logins: Vec<LoginConf>,
+}
+
+/// What the devices of a driver are opened with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginConf {
+    driver: String,
+    #[serde(default)]
+    opts: std::collections::BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for LoginConf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginConf").field("driver", &self.driver).finish_non_exhaustive()
+    }
+}
+
+impl LoginConf {
+    fn login(&self) -> Login {
+        self.opts.iter().fold(Login::new(&self.driver), |login, (name, value)| login.with(name, value))
+    }
+}
+
+fn report(found: &FindReport) -> Value {
+    let refused: Vec<Value> =
+        found.refused.iter().map(|(address, e)| json!({"address": address, "error": as_json(e)})).collect();
+    json!({
+        "scan": found.scan, "registered": found.registered, "known": found.known, "moved": found.moved,
+        "refused": refused,
+    })
+}
+
+fn counts(site: &Site) -> Value {
+    let counts = site.counts();
+    json!({
+        "things": site.things().len(), "online": counts.online, "pollsDone": counts.polls_done,
+        "pollsFailed": counts.polls_failed, "sinkDropped": counts.sink_dropped,
+    })
+}

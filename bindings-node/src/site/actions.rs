@@ -1,0 +1,108 @@
+use std::sync::Arc;
+
+use headframe::{
+    Error, ErrorKind, Result,
+    action::{ActionId, Ballot, By, Draft, Engine, Person, Watch, Watched},
+};
+use napi_derive::napi;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::NativeSite;
+use crate::told::{Told, read, tell, write};
+
+/// A reader of what becomes of actions.
+#[napi]
+pub struct NativeWatch(Arc<Mutex<Watch>>);
+
+#[napi]
+impl NativeWatch {
+    /// The next change, JSON; `null` at the end.
+    #[napi]
+    pub async fn next(&self) -> Told<Option<String>> {
+        let told = match self.0.lock().await.next().await {
+            Some(Watched::Changed(summary)) => write(&summary),
+            Some(Watched::Missed(missed)) => write(&json!({"missed": missed})),
+            Some(_) | None => return Ok(None),
+        };
+        tell(told.map(Some))
+    }
+}
+
+#[napi]
+impl NativeSite {
+    /// Proposes a write, JSON; gives `{id, errors}`.
+    #[napi]
+    pub async fn push(&self, draft: String, by: String) -> Told<String> {
+        let done = self.engine(|engine| async move {
+            let draft = Draft::from_body(&read::<Value>("draft", &draft)?)?;
+            let pushed = engine.push(draft, &person(&by)?).await?;
+            write(&json!({"id": pushed.id, "errors": pushed.errors}))
+        });
+        tell(done.await)
+    }
+
+    /// Votes on an action; gives it.
+    #[napi]
+    pub async fn vote(&self, id: String, ballot: String, by: String) -> Told<String> {
+        let done = self.engine(|engine| async move {
+            let id: ActionId = id.parse()?;
+            let told: Value = read("ballot", &ballot)?;
+            let approve = told["approve"].as_bool();
+            let approve =
+                approve.ok_or_else(|| Error::invalid("action.vote", "approve", "takes true or false"))?;
+            let mut ballot = Ballot::new(approve);
+            let text = |name: &str| told[name].as_str().map(Into::into);
+            (ballot.digest, ballot.client_key, ballot.why) = (text("digest"), text("clientKey"), text("why"));
+            engine.vote(id, ballot, &person(&by)?).await?;
+            view(&engine, id)
+        });
+        tell(done.await)
+    }
+
+    /// Cancels an action that has not begun; gives it.
+    #[napi]
+    pub async fn cancel(&self, id: String, by: String) -> Told<String> {
+        let done = self.engine(|engine| async move {
+            let id: ActionId = id.parse()?;
+            engine.cancel(id, &person(&by)?).await?;
+            view(&engine, id)
+        });
+        tell(done.await)
+    }
+
+    /// One action with its targets, and what became of each; `null` when there is none.
+    #[napi]
+    pub async fn action(&self, id: String) -> Told<Option<String>> {
+        let done = self.engine(|engine| async move {
+            let view = engine.get(id.parse()?)?;
+            view.map(|view| write(&view.0)).transpose()
+        });
+        tell(done.await)
+    }
+
+    /// What becomes of all actions from now on.
+    #[napi]
+    pub fn watch(&self) -> Told<NativeWatch> {
+        tell(self.0.now(|site| NativeWatch(Arc::new(Mutex::new(site.actions().watch())))))
+    }
+}
+
+impl NativeSite {
+    async fn engine<T, F>(&self, work: impl FnOnce(Engine) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        self.0.with(|site| work(site.actions().clone())).await
+    }
+}
+
+fn person(name: &str) -> Result<By> {
+    Ok(By::new(Person::from_text(name)?))
+}
+
+fn view(engine: &Engine, id: ActionId) -> Result<String> {
+    let view = engine.get(id)?;
+    let gone = || Error::new(ErrorKind::Internal, "action", "an action is gone").with("action", id);
+    write(&view.ok_or_else(gone)?.0)
+}

@@ -1,0 +1,94 @@
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream as _;
+use headframe::{rack::Event, site::Readings};
+use napi_derive::napi;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::told::{Told, tell, write};
+
+/// A reader of readings.
+#[napi]
+pub struct NativeReadings(Arc<Mutex<Option<Readings>>>);
+
+/// Readings that came together.
+#[napi]
+pub struct NativeBatch(Vec<Event>);
+
+impl NativeReadings {
+    pub fn new(readings: Readings) -> Self {
+        Self(Arc::new(Mutex::new(Some(readings))))
+    }
+}
+
+#[napi]
+impl NativeReadings {
+    /// Waits for a reading, and gives it with all that are there already; `null` at the end.
+    #[napi]
+    pub async fn next(&self, most: u32) -> Option<NativeBatch> {
+        let mut held = self.0.lock().await;
+        let readings = held.as_mut()?;
+        let mut batch = vec![readings.next().await?];
+        let more = |cx: &mut Context<'_>| {
+            while batch.len() < most as usize
+                && let Poll::Ready(Some(event)) = Pin::new(&mut *readings).poll_next(cx)
+            {
+                batch.push(event);
+            }
+            Poll::Ready(())
+        };
+        poll_fn(more).await;
+        Some(NativeBatch(batch))
+    }
+}
+
+#[napi]
+impl NativeBatch {
+    /// How many they are.
+    #[napi(getter)]
+    pub fn length(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whose a reading is.
+    #[napi]
+    pub fn thing(&self, at: u32) -> Option<&str> {
+        self.0.get(at as usize).map(|event| event.reading.thing.as_str())
+    }
+
+    /// When its poll ended, ms since 1970.
+    #[napi]
+    pub fn ts(&self, at: u32) -> Option<i64> {
+        self.0.get(at as usize).map(|event| event.reading.ts.0)
+    }
+
+    /// How many readings were missed right before it.
+    #[napi]
+    pub fn missed(&self, at: u32) -> u32 {
+        self.0.get(at as usize).map_or(0, |event| u32::try_from(event.missed).unwrap_or(u32::MAX))
+    }
+
+    /// The snapshot, JSON.
+    #[napi]
+    pub fn snapshot(&self, at: u32) -> Told<Option<String>> {
+        let snapshot = self.0.get(at as usize).map(|event| event.reading.snapshot());
+        tell(snapshot.map(|snapshot| write(&*snapshot)).transpose())
+    }
+
+    /// Number, link, how long the poll took, and the error, JSON.
+    #[napi]
+    pub fn about(&self, at: u32) -> Told<Option<String>> {
+        let about = self.0.get(at as usize).map(|Event { reading, .. }| {
+            let error = reading.outcome.as_ref().err().map(|e| crate::told::as_json(e));
+            let took = u64::try_from(reading.took.as_millis()).unwrap_or(u64::MAX);
+            write(&json!({"seq": reading.seq, "link": reading.link, "tookMs": took, "error": error}))
+        });
+        tell(about.transpose())
+    }
+}
