@@ -9,7 +9,7 @@ mod kept {
 
     use crate::{
         Error, ErrorKind, Result,
-        history::FolderDisk,
+        history::{FolderDisk, History},
         io::Ctx,
         rack::{RackInfo, RackOptions, Reading, SnapshotSink, Things},
         telemetry::{Disks, RackFacts, Telemetry, TelemetryOptions},
@@ -18,12 +18,26 @@ mod kept {
     /// The folders of the histories, in a site's.
     const READINGS: &str = "history/readings";
     const STATISTICS: &str = "history/statistics";
+    /// All of them: what a backup can have.
+    pub(in crate::site) const FOLDERS: &[&str] = &[READINGS, STATISTICS];
 
     /// History and statistics of a site, if it keeps any.
     #[derive(Debug)]
     pub(in crate::site) struct Archive {
         telemetry: Option<Telemetry>,
         running: Option<JoinHandle<()>>,
+    }
+
+    /// The histories of a site, to be copied.
+    #[derive(Debug)]
+    pub(in crate::site) struct Kept(Option<Telemetry>);
+
+    impl Kept {
+        /// Each with its folder.
+        pub fn histories(&self) -> Vec<(&'static str, &History)> {
+            let Some(telemetry) = &self.0 else { return Vec::new() };
+            vec![(READINGS, telemetry.readings()), (STATISTICS, telemetry.statistics())]
+        }
     }
 
     /// Hands readings to two sinks.
@@ -78,6 +92,10 @@ mod kept {
             self.telemetry.as_ref()
         }
 
+        pub fn kept(&self) -> Kept {
+            Kept(self.telemetry.clone())
+        }
+
         /// Makes all durable that came, and ends.
         pub async fn close(self) -> Result<()> {
             if let Some(running) = self.running {
@@ -112,7 +130,15 @@ mod kept {
     #[derive(Debug)]
     pub(in crate::site) struct Archive;
 
+    /// So there is nothing to be copied.
+    #[derive(Debug)]
+    pub(in crate::site) struct Kept;
+
     impl Archive {
+        pub const fn kept(&self) -> Kept {
+            Kept
+        }
+
         pub fn open(_cx: &Ctx, _dir: &Path, _things: &Arc<Things>) -> Result<Self> {
             Ok(Self)
         }
@@ -131,4 +157,6 @@ mod kept {
     }
 }
 
-pub(super) use kept::Archive;
+#[cfg(feature = "history")]
+pub(super) use kept::FOLDERS;
+pub(super) use kept::{Archive, Kept};

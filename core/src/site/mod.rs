@@ -1,17 +1,19 @@
 //! The ready-made whole: an orchestrator, its local racks and their stores in one process.
 
 mod archive;
+mod backup;
 mod builder;
 mod find;
 mod follow;
 mod readings;
 
 use archive::Archive;
+pub use backup::{SiteBackup, SiteRestore, code};
 pub use builder::SiteBuilder;
 pub use find::{FindReport, Login};
 pub use readings::Readings;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     Error, ErrorKind, Result, ThingId,
@@ -79,6 +81,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Site {
     cx: Ctx,
+    dir: PathBuf,
     drivers: Arc<driver::Registry>,
     things: Arc<Things>,
     last: LastRows,
