@@ -3,17 +3,19 @@
 #[cfg(feature = "history")]
 mod actions;
 mod archive;
+mod backup;
 mod builder;
 mod find;
 mod follow;
 mod readings;
 
 use archive::Archive;
+pub use backup::{SiteBackup, SiteRestore, code};
 pub use builder::SiteBuilder;
 pub use find::{FindReport, Login};
 pub use readings::Readings;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     Error, ErrorKind, Result, ThingId,
@@ -81,6 +83,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Site {
     cx: Ctx,
+    dir: PathBuf,
     drivers: Arc<driver::Registry>,
     things: Arc<Things>,
     last: LastRows,
