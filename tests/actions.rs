@@ -255,6 +255,16 @@ async fn an_action_that_ended_long_ago_is_found_in_the_history() {
         audit::verify_stored(site.actions().store(), &[]).unwrap();
         site.shutdown(BOUND).await.unwrap();
     }
+    let (copy, restored) = (Folder::new("long-ago-copy"), Folder::new("long-ago-restored"));
+    let cx = later(41);
+    let site = builder().rights(rights()).open(&cx, folder.path()).await.unwrap();
+    site.backup(copy.path()).await.unwrap();
+    site.shutdown(BOUND).await.unwrap();
+    Site::restore(copy.path(), restored.path()).await.unwrap();
+    std::fs::copy(folder.path().join("site.key"), restored.path().join("site.key")).unwrap();
+    let site = builder().rights(rights()).open(&cx, restored.path()).await.unwrap();
+    assert_eq!(call(&site, "ann", "getAction", asked.clone()).await, view);
+    site.shutdown(BOUND).await.unwrap();
     // A site that keeps no history knows what was decided, and no more.
     let cx = later(42);
     let site = builder().rights(rights()).history(None).open(&cx, folder.path()).await.unwrap();

@@ -45,6 +45,8 @@ mod pages {
     pub struct Actions;
     #[doc = include_str!("../../docs/policy.md")]
     pub struct Policy;
+    #[doc = include_str!("../../docs/backup.md")]
+    pub struct Backup;
     #[doc = include_str!("../../docs/counters.md")]
     pub struct Counters;
     #[cfg(feature = "history")]

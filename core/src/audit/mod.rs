@@ -53,6 +53,7 @@ pub use page::{Page, page};
 pub use proof::{verify_consistency, verify_inclusion};
 pub use rows::Rows;
 pub use tree::Tree;
+pub(crate) use verify::verify_records;
 pub use verify::{Verified, verify, verify_stored};
 pub use witness::{FileWitness, Witness};
 

@@ -4,7 +4,7 @@ use std::{ops::Bound, sync::Arc};
 
 use super::code;
 use crate::{
-    Error, ErrorKind,
+    Error, ErrorKind, Result,
     store::{ControlStore, Key, Record, Space},
 };
 
@@ -53,18 +53,34 @@ impl<'a> Lines<'a> {
 
     /// The error about the first record that stands under a key that is not its turn; the lines end before it.
     pub fn strange(&self) -> Option<Error> {
-        let key = self.strange.as_ref()?;
-        let text = format!(
-            "the audit log has no entry {}: after the one before comes '{key}'. Restore the latest backup, and compare \
-             it with the last checkpoint",
-            self.next
-        );
-        Some(
-            Error::new(ErrorKind::Corrupt, "audit.open", text)
-                .code_as(code::CORRUPT)
-                .with("entry", self.next),
-        )
+        self.strange.as_ref().map(|key| no_entry(self.next, key))
     }
+}
+
+/// The lines of the log among the records of its space, which are in the order of their keys.
+///
+/// # Errors
+/// As [`Lines::strange`].
+pub(super) fn lines_of<'a>(records: impl Iterator<Item = &'a Record>) -> Result<Vec<Arc<[u8]>>> {
+    let of_log =
+        |record: &&Record| record.key.as_str().strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with('/'));
+    let mut lines = Vec::new();
+    for record in records.filter(of_log) {
+        let next = lines.len() as u64;
+        if record.key != key(next) {
+            return Err(no_entry(next, &record.key));
+        }
+        lines.push(Arc::clone(&record.json));
+    }
+    Ok(lines)
+}
+
+fn no_entry(entry: u64, found: &Key) -> Error {
+    let text = format!(
+        "the audit log has no entry {entry}: after the one before comes '{found}'. Restore the latest backup, and \
+         compare it with the last checkpoint"
+    );
+    Error::new(ErrorKind::Corrupt, "audit.open", text).code_as(code::CORRUPT).with("entry", entry)
 }
 
 impl Iterator for Lines<'_> {

@@ -5,12 +5,12 @@ use super::{
     diagnose::{Fault, Line, Place, Why, diagnose},
     entry::Link,
     frontier::Frontier,
-    stored::Lines,
+    stored::{self, Lines},
 };
 use crate::{
     Result,
     planted::{Bug, planted},
-    store::ControlStore,
+    store::{ControlStore, Record},
 };
 
 /// How many lines behind the first wrong one are looked at to find out what is wrong.
@@ -55,6 +55,12 @@ pub fn verify_stored(store: &ControlStore, checkpoints: &[Checkpoint]) -> Result
     let mut lines = Lines::of(store);
     let verified = verify(&mut lines, checkpoints).map_err(Fault::to_error)?;
     lines.strange().map_or(Ok(verified), Err)
+}
+
+/// As [`verify_stored`] without checkpoints, of the records of the space [`Audit`](crate::store::Space::Audit) of a store
+/// that is not open, in the order of their keys.
+pub(crate) fn verify_records<'a>(records: impl Iterator<Item = &'a Record>) -> Result<Verified> {
+    verify(stored::lines_of(records)?, &[]).map_err(Fault::to_error)
 }
 
 /// A walk over the lines of a log.

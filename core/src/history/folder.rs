@@ -20,6 +20,7 @@ pub struct FolderDisk {
     path: PathBuf,
     /// Holds the lock until it is released.
     lock: Mutex<Option<File>>,
+    read_only: bool,
 }
 
 impl FolderDisk {
@@ -33,7 +34,7 @@ impl FolderDisk {
         fs::create_dir_all(&path).map_err(at)?;
         let lock = options().create(true).truncate(false).open(path.join(LOCK_FILE)).map_err(at)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, lock: Mutex::new(Some(lock)) }),
+            Ok(()) => Ok(Self { path, lock: Mutex::new(Some(lock)), read_only: false }),
             Err(TryLockError::WouldBlock) => {
                 let text = "the history is open in another process or handle: stop that first. It was left unchanged";
                 let locked = Error::new(ErrorKind::Conflict, OP_OPEN, text).code_as(code::LOCKED);
@@ -43,8 +44,18 @@ impl FolderDisk {
         }
     }
 
+    /// A folder that is only read, such as a backup on a medium that cannot be written. It is neither made nor locked, and
+    /// what would change it is an error.
+    pub fn read_only(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), lock: Mutex::default(), read_only: true }
+    }
+
     fn at(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    fn may_write(&self) -> io::Result<()> {
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 }
 
@@ -75,18 +86,21 @@ impl Disk for FolderDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.may_write()?;
         Ok(Box::new(FolderFile(options().create_new(true).open(self.at(name))?)))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(FolderFile(options().open(self.at(name))?)))
+        Ok(Box::new(FolderFile(options().write(!self.read_only).open(self.at(name))?)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.may_write()?;
         fs::rename(self.at(from), self.at(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.may_write()?;
         fs::remove_file(self.at(name))
     }
 

@@ -60,6 +60,7 @@ mod writer;
 mod tests;
 
 pub use backup::{BackupFile, BackupReport, RestoreReport};
+pub(crate) use backup::{CheckedBackup, MANIFEST as BACKUP_MANIFEST};
 pub use disk::{Disk, DiskFile};
 pub use fault::code;
 pub use folder::FolderDisk;

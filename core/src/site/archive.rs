@@ -10,7 +10,7 @@ mod kept {
     use crate::{
         Error, ErrorKind, Result,
         action::ActionArchive,
-        history::FolderDisk,
+        history::{FolderDisk, History},
         io::Ctx,
         metrics::{Measured as _, Recorder},
         rack::{RackInfo, RackOptions, Reading, SnapshotSink, Things},
@@ -22,6 +22,8 @@ mod kept {
     const READINGS: &str = "history/readings";
     const STATISTICS: &str = "history/statistics";
     const ACTIONS: &str = "history/actions";
+    /// All of them: what a backup can have.
+    pub(in crate::site) const FOLDERS: &[&str] = &[READINGS, STATISTICS, ACTIONS];
 
     /// History and statistics of a site, if it keeps any.
     #[derive(Debug)]
@@ -29,6 +31,21 @@ mod kept {
         telemetry: Option<Telemetry>,
         actions: Option<OldActions>,
         running: Option<JoinHandle<()>>,
+    }
+
+    /// The histories of a site, to be copied.
+    #[derive(Debug)]
+    pub(in crate::site) struct Kept(Option<Telemetry>, Option<OldActions>);
+
+    impl Kept {
+        /// Each with its folder.
+        pub fn histories(&self) -> Vec<(&'static str, &History)> {
+            let telemetry = self.0.iter().flat_map(|telemetry| {
+                [(READINGS, telemetry.readings()), (STATISTICS, telemetry.statistics())]
+            });
+            // Last: what the control store's copy does not have any more is in it.
+            telemetry.chain(self.1.iter().map(|actions| (ACTIONS, &**actions.history()))).collect()
+        }
     }
 
     /// Hands readings to two sinks.
@@ -102,6 +119,10 @@ mod kept {
             self.telemetry.as_ref()
         }
 
+        pub fn kept(&self) -> Kept {
+            Kept(self.telemetry.clone(), self.actions.clone())
+        }
+
         /// Makes all durable that came, and ends.
         pub async fn close(self) -> Result<()> {
             if let Some(running) = self.running {
@@ -142,7 +163,15 @@ mod kept {
     #[derive(Debug)]
     pub(in crate::site) struct Archive;
 
+    /// So there is nothing to be copied.
+    #[derive(Debug)]
+    pub(in crate::site) struct Kept;
+
     impl Archive {
+        pub const fn kept(&self) -> Kept {
+            Kept
+        }
+
         pub fn open(_cx: &Ctx, _dir: &Path, _things: &Arc<Things>) -> Result<Self> {
             Ok(Self)
         }
@@ -165,4 +194,6 @@ mod kept {
     }
 }
 
-pub(super) use kept::Archive;
+#[cfg(feature = "history")]
+pub(super) use kept::FOLDERS;
+pub(super) use kept::{Archive, Kept};

@@ -6,7 +6,7 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{Site, archive::Archive};
+use super::{Site, archive::Archive, backup};
 #[cfg(feature = "history")]
 use crate::telemetry::TelemetryOptions;
 use crate::{
@@ -136,9 +136,10 @@ impl SiteBuilder {
     /// Makes the stores of a new site in `dir` and starts it.
     ///
     /// # Errors
-    /// [`Conflict`](ErrorKind::Conflict) when `dir` holds a site already; as [`open`](Self::open).
+    /// [`Conflict`](ErrorKind::Conflict) when `dir` holds a site or a backup already; as [`open`](Self::open).
     pub async fn create(self, cx: &Ctx, dir: &Path) -> Result<Site> {
         self.check()?;
+        backup::refuse(dir)?;
         let store = ControlStore::create(cx, dir, &self.store).await?;
         LastStore::create(dir)?;
         self.start(cx, dir, store).await
@@ -148,9 +149,12 @@ impl SiteBuilder {
     /// damaged or of a newer release is an error that says what to do.
     ///
     /// # Errors
-    /// Those of [`ControlStore::open`], [`LastStore::open`] and [`LocalRack::open`].
+    /// Those of [`ControlStore::open`], [`LastStore::open`] and [`LocalRack::open`];
+    /// [`Conflict`](ErrorKind::Conflict) with `ERR_BACKUP_INVALID` when a [restore](Site::restore) into `dir` did not end, and
+    /// with `ERR_BACKUP_EXISTS` when `dir` holds a backup.
     pub async fn open(self, cx: &Ctx, dir: &Path) -> Result<Site> {
         self.check()?;
+        backup::refuse(dir)?;
         let store = ControlStore::open(cx, dir, &self.store).await?;
         self.start(cx, dir, store).await
     }
@@ -162,6 +166,7 @@ impl SiteBuilder {
     /// As [`open`](Self::open) and [`create`](Self::create).
     pub async fn open_or_create(self, cx: &Ctx, dir: &Path) -> Result<Site> {
         self.check()?;
+        backup::refuse(dir)?;
         match ControlStore::open(cx, dir, &self.store).await {
             Ok(store) => self.start(cx, dir, store).await,
             Err(e) if e.kind() == ErrorKind::NotFound && e.code() == code::MISSING && is_empty(dir) => {
@@ -271,7 +276,8 @@ impl SiteBuilder {
         let engine = Arc::new(Engine::open(cx, store, fleet, actions)?);
         orchestrator.serve_actions(&engine);
         let archive = archive.start();
-        Ok(Site { cx: cx.clone(), drivers, things, last, racks, orchestrator, engine, archive })
+        let (cx, dir) = (cx.clone(), std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
+        Ok(Site { cx, dir, drivers, things, last, racks, orchestrator, engine, archive })
     }
 }
 

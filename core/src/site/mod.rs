@@ -3,6 +3,7 @@
 #[cfg(feature = "history")]
 mod actions;
 mod archive;
+mod backup;
 mod builder;
 mod conf;
 mod find;
@@ -10,12 +11,13 @@ mod follow;
 mod readings;
 
 use archive::Archive;
+pub use backup::{SiteBackup, SiteRestore, code};
 pub use builder::SiteBuilder;
 pub use conf::{RackSpec, SiteConf};
 pub use find::{FindReport, Login};
 pub use readings::Readings;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     Error, ErrorKind, Result, ThingId,
@@ -83,6 +85,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Site {
     cx: Ctx,
+    dir: PathBuf,
     drivers: Arc<driver::Registry>,
     things: Arc<Things>,
     last: LastRows,

@@ -4,7 +4,7 @@ use std::{
     sync::Arc,
 };
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,6 +23,8 @@ use super::{
 pub(super) const FORMAT: u32 = 1;
 const CACHE_BYTES: usize = 16 << 20;
 const MAX_ABOUT_BYTES: usize = 64 << 10;
+/// Bytes of one transaction of a copy.
+const PIECE: usize = 8 << 20;
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const HEADER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("header");
@@ -140,6 +142,12 @@ impl Db {
         })
     }
 
+    /// The records of the last commit, to be read while others are written.
+    pub(super) fn frozen(&self) -> Result<Frozen, Fault> {
+        let Some(redb) = &self.redb else { return Err(Fault::Damaged("the store is closed".into())) };
+        guarded(|| Ok(Frozen(redb.begin_read()?)))
+    }
+
     /// Compares the checksum of every block.
     pub(super) fn scrub(&self) -> Result<(), Fault> {
         Ok(self.shield.scrub()?)
@@ -172,6 +180,32 @@ impl Db {
 impl Drop for Db {
     fn drop(&mut self) {
         self.drop_engine();
+    }
+}
+
+/// The records of one commit.
+pub(super) struct Frozen(ReadTransaction);
+
+impl Frozen {
+    /// Writes all of them into a new file, which has the commit `revision` then.
+    pub(super) fn copy(&self, to: &Db, revision: u64) -> Result<(), Fault> {
+        let (mut writes, mut bytes) = (Vec::new(), 0);
+        guarded(|| {
+            for row in self.0.open_table(RECORDS)?.iter()? {
+                let (key, value) = row?;
+                let (key, value) = (key.value(), value.value());
+                decode_at(key, value).map_err(|why| damaged(key, why))?;
+                bytes += key.len() + value.len();
+                writes.push(RawWrite { key: key.into(), value: Some(value.into()) });
+                if bytes >= PIECE {
+                    to.write(&writes, revision)?;
+                    writes.clear();
+                    bytes = 0;
+                }
+            }
+            Ok(())
+        })?;
+        to.write(&writes, revision)
     }
 }
 

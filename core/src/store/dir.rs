@@ -247,6 +247,6 @@ fn write_whole(path: &Path, content: &impl Serialize) -> io::Result<()> {
 }
 
 /// Makes names in a folder durable, where the operating system has that.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }

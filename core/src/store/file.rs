@@ -35,6 +35,12 @@ impl FileBackend {
         Self::locked(path, ballast, file.map_err(|e| at(path, &e))?)
     }
 
+    /// Opens a file that is only read: it may be on a medium that cannot be written, and is not locked.
+    pub(super) fn open_to_read(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| at(path, &e))?;
+        Ok(Self { path: path.into(), ballast: None, file: Mutex::new(file), kept: Mutex::default() })
+    }
+
     /// Makes a file for a new store, and locks it. What an unfinished attempt left there is cleared.
     pub(super) fn create(path: &Path, ballast: Option<PathBuf>) -> Result<Self> {
         let mut options = OpenOptions::new();

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     backend::Backend,
     control::Writer,
-    db::{About, Db, FORMAT, Wanted},
+    db::{About, Db, FORMAT, Frozen, Wanted},
     dir::{self, LAST_FILE, SITE_FILE},
-    fault::{Fault, code},
+    fault::{Fault, closed, code},
     file::{FileBackend, at},
     migrate::STEPS,
     record::{MAX_VALUE_BYTES, encode, raw_key},
@@ -212,6 +212,15 @@ impl LastStore {
         flushed
     }
 
+    /// The rows that are durable, with the site and their commit. What waits is made durable before, where the disk lets it.
+    pub(super) fn frozen(&self, op: &'static str) -> Result<(Frozen, About, u64)> {
+        self.0.inner.flush_or_tell();
+        let mut file = lock(&self.0.inner.file);
+        let file = file.as_mut().ok_or_else(|| closed(op))?;
+        let (frozen, revision) = file.frozen().map_err(|fault| fault.to_error(op))?;
+        Ok((frozen, About { kind: KIND.into(), site: file.site.clone(), seal: None }, revision))
+    }
+
     /// `None` is a row that cannot be written.
     fn put(&self, id: &ThingId, row: Option<Option<Vec<u8>>>) {
         let inner = &self.0.inner;
@@ -348,6 +357,14 @@ impl File {
             }
         }
         Ok(restored)
+    }
+
+    fn frozen(&mut self) -> Result<(Frozen, u64), Fault> {
+        if self.db.is_none() {
+            self.open()?;
+        }
+        let Some(db) = &self.db else { return Err(Fault::Empty) };
+        Ok((db.frozen()?, self.revision))
     }
 
     /// Rows are whole states, so writing them twice does no harm: an unknown outcome needs no look.

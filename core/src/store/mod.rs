@@ -28,6 +28,7 @@
 mod backend;
 mod backup;
 mod batch;
+mod contents;
 mod control;
 #[cfg(feature = "testkit")]
 mod crash;
@@ -56,9 +57,11 @@ mod tests;
 
 pub use backend::Backend;
 pub use batch::{Batch, Expect, Revision};
+pub(crate) use contents::Contents;
 pub use control::{ControlStore, StoreHealth, StoreOptions, Writer};
 #[cfg(feature = "testkit")]
 pub use crash::{CrashBackend, CrashPlan};
+pub(crate) use dir::sync_dir;
 pub use dir::{CONTROL_FILE, KEY_FILE, LAST_FILE, SITE_FILE};
 pub use doctor::{DoctorReport, FileReport, doctor};
 pub use fault::code;

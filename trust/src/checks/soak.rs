@@ -155,9 +155,9 @@ async fn open(cx: &Ctx, dir: &Path, size: Size, simulated: bool) -> Result<Site,
     let mut history = TelemetryOptions::default();
     // Where only few may be open, it shows whether more are.
     (history.readings.max_open_files, history.rows.max_open_files) = (8, 8);
+    // What happens once in an hour, or at the end of a day, happens before anything is measured, and all the time.
+    history.readings.seal_age = Duration::from_secs(60 * size.minutes / 12);
     if simulated {
-        // What happens once in an hour, or at the end of a day, happens while anybody looks.
-        history.readings.seal_age = Duration::from_secs(300);
         history.readings.day_grace = Duration::from_secs(60);
     }
     let builder = Site::builder(drivers).rack(TYPE, NAME, rack).store(store).history(Some(history));

@@ -6,13 +6,14 @@ mod restore;
 mod take;
 
 pub use manifest::BackupFile;
+pub(crate) use restore::CheckedBackup;
 pub(super) use restore::refuse;
 
 use super::fault::code;
 use crate::{Error, ErrorKind, io::Timestamp};
 
 /// The file that makes a folder a backup. It is written last.
-const MANIFEST: &str = "history.backup";
+pub(crate) const MANIFEST: &str = "history.backup";
 /// The file that says that a folder is being filled by a restore, and is no history yet.
 const RESTORING: &str = "history.restoring";
 

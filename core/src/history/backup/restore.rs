@@ -14,6 +14,44 @@ use crate::{
 /// A manifest larger than this is none.
 const MOST_MANIFEST: u64 = 64 << 20;
 
+/// A backup that was read and found sound.
+#[derive(Debug)]
+pub(crate) struct CheckedBackup(Manifest);
+
+impl CheckedBackup {
+    /// As [`History::check_backup`].
+    pub fn read(from: &dyn Disk) -> Result<Self> {
+        verify(from).map(Self)
+    }
+
+    /// What it holds.
+    pub fn report(&self) -> RestoreReport {
+        RestoreReport {
+            taken: Timestamp(self.0.taken),
+            files: self.0.files.len(),
+            bytes: self.0.files.iter().map(|file| file.bytes).sum(),
+            left_out: self.0.left_out.clone(),
+        }
+    }
+
+    /// As [`History::restore`]. Only what changed since it was read is noticed again.
+    pub fn write(&self, from: &dyn Disk, to: &dyn Disk) -> Result<()> {
+        let io = |e| failed(OP_RESTORE, "the target folder", e);
+        is_empty(to)?;
+        let mark = to.create(RESTORING).map_err(io)?;
+        let restored = mark.sync().and_then(|()| to.sync_dir()).map_err(io);
+        drop(mark);
+        let restored = restored.and_then(|()| fill(from, to, &self.0));
+        if restored.is_err() {
+            let all = self.0.files.iter().filter(|file| !copy::remove(to, &file.name)).count() == 0;
+            // What could not be removed must not be taken for a history.
+            let _ = all && copy::remove(to, RESTORING);
+        }
+        restored?;
+        to.remove(RESTORING).and_then(|()| to.sync_dir()).map_err(io)
+    }
+}
+
 impl History {
     /// Reads all of a backup, and compares it with its manifest and by the checks that a history has itself. Nothing
     /// is written.
@@ -22,7 +60,7 @@ impl History {
     /// [`Corrupt`](ErrorKind::Corrupt) with `ERR_HISTORY_BACKUP_INVALID` when something is not what was backed up, or
     /// there is no manifest; `ERR_HISTORY_NEWER` when a newer release wrote it; when the disk does not answer.
     pub fn check_backup(from: &dyn Disk) -> Result<RestoreReport> {
-        verify(from).map(|manifest| report(&manifest))
+        CheckedBackup::read(from).map(|backup| backup.report())
     }
 
     /// Writes a backup into an empty folder, after all of it was [checked](Self::check_backup). Until it ended well the
@@ -32,24 +70,16 @@ impl History {
     /// Those of [`check_backup`](Self::check_backup), and [`Conflict`](ErrorKind::Conflict) with `ERR_HISTORY_EXISTS` when
     /// the folder is not empty: nothing is written then. When a disk fails later, what was written is removed.
     pub fn restore(from: &dyn Disk, to: &dyn Disk) -> Result<RestoreReport> {
-        let io = |e| failed(OP_RESTORE, "the target folder", e);
-        if let Some((file, _)) = to.list().map_err(io)?.first() {
-            return Err(not_empty(OP_RESTORE, file));
-        }
-        let manifest = verify(from)?;
-        let mark = to.create(RESTORING).map_err(io)?;
-        let restored = mark.sync().and_then(|()| to.sync_dir()).map_err(io);
-        drop(mark);
-        let restored = restored.and_then(|()| fill(from, to, &manifest));
-        if restored.is_err() {
-            let all = manifest.files.iter().filter(|file| !copy::remove(to, &file.name)).count() == 0;
-            // What could not be removed must not be taken for a history.
-            let _ = all && copy::remove(to, RESTORING);
-        }
-        restored?;
-        to.remove(RESTORING).and_then(|()| to.sync_dir()).map_err(io)?;
-        Ok(report(&manifest))
+        is_empty(to)?;
+        let backup = CheckedBackup::read(from)?;
+        backup.write(from, to)?;
+        Ok(backup.report())
     }
+}
+
+fn is_empty(to: &dyn Disk) -> Result<()> {
+    let files = to.list().map_err(|e| failed(OP_RESTORE, "the target folder", e))?;
+    files.first().map_or(Ok(()), |(file, _)| Err(not_empty(OP_RESTORE, file)))
 }
 
 /// Refuses a folder that a restore did not fill to its end, and one that holds a backup.
@@ -65,15 +95,6 @@ pub(in crate::history) fn refuse(files: &[(String, u64)]) -> Result<()> {
         return refused(code::EXISTS, text);
     }
     Ok(())
-}
-
-fn report(manifest: &Manifest) -> RestoreReport {
-    RestoreReport {
-        taken: Timestamp(manifest.taken),
-        files: manifest.files.len(),
-        bytes: manifest.files.iter().map(|file| file.bytes).sum(),
-        left_out: manifest.left_out.clone(),
-    }
 }
 
 fn verify(from: &dyn Disk) -> Result<Manifest> {

@@ -59,6 +59,27 @@ fn a_folder_is_made_once_locked_and_opened_again() {
 }
 
 #[test]
+fn a_folder_that_is_only_read_cannot_be_changed() {
+    let folder = Folder::new("read-only");
+    let none = FolderDisk::read_only(&folder.0);
+    assert!(none.list().is_err() && !folder.0.exists());
+    let disk = FolderDisk::open(&folder.0).unwrap();
+    disk.create("1.log").unwrap().write_at(b"abc", 0).unwrap();
+    // Beside one that has it open.
+    let reader = FolderDisk::read_only(&folder.0);
+    let file = reader.open("1.log").unwrap();
+    let mut read = [0; 3];
+    file.read_at(&mut read, 0).unwrap();
+    assert_eq!((&read, file.len().unwrap()), (b"abc", 3));
+    assert!(file.write_at(b"x", 0).is_err() && file.set_len(0).is_err());
+    let refused = std::io::ErrorKind::ReadOnlyFilesystem;
+    assert_eq!(reader.create("2.log").unwrap_err().kind(), refused);
+    assert_eq!(reader.rename("1.log", "2.log").unwrap_err().kind(), refused);
+    assert_eq!(reader.remove("1.log").unwrap_err().kind(), refused);
+    assert_eq!(reader.list().unwrap(), [("1.log".to_owned(), 3)]);
+}
+
+#[test]
 fn samples_out_of_bounds_are_refused_as_a_whole() {
     let history = create(&MemDisk::new(0), small());
     let shape = Shape::new(["x"]).unwrap();

@@ -1,11 +1,15 @@
-use std::time::Duration;
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use super::*;
 use crate::{
-    ThingId,
+    ErrorKind, ThingId,
     io::Timestamp,
     model::Snapshot,
-    store::{LastRow, LastStore},
+    store::{FileBackend, LAST_FILE, LastRow, LastStore},
 };
 
 fn id(n: u32) -> ThingId {
@@ -85,4 +89,42 @@ fn another_sites_rows_are_refused() {
     let e = LastStore::open_on(&cx(1), Arc::new(disk.clone()), "site", Writer::Inline).unwrap_err();
     assert_eq!(e.code(), code::FOREIGN);
     assert!(disk.bytes() == before);
+}
+
+/// Several transactions' worth, with others written meanwhile.
+#[test]
+fn a_backup_holds_all_rows_while_others_are_written() {
+    let to = std::env::temp_dir().join(format!("headframe-last-backup-{}", std::process::id()));
+    let _old = fs::remove_dir_all(&to);
+    let (cx, disk) = (cx(1), CrashBackend::new(1));
+    LastStore::create_on(Arc::new(disk.clone()), "site").unwrap();
+    let (store, _) = start(&cx, &disk);
+    let large = |ts| LastRow { ts: Timestamp(ts), err: Some("x".repeat(100_000)), snap: None };
+    for n in 0..200 {
+        store.record(&id(n), &large(7));
+    }
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for ts in (0_i64..).take_while(|_| !ended.load(Ordering::Relaxed)) {
+                (200..220).for_each(|n| store.record(&id(n), &row(ts)));
+                store.forget(&id(200));
+                store.flush().unwrap();
+            }
+        });
+        store.backup(&to).unwrap();
+        ended.store(true, Ordering::Relaxed);
+    });
+    let e = store.backup(&to).unwrap_err();
+    assert_eq!((e.kind(), e.code()), (ErrorKind::Conflict, code::EXISTS), "{e}");
+    let copy = Arc::new(FileBackend::open(&to.join(LAST_FILE), None).unwrap());
+    let (copied, restored) = LastStore::open_on(&cx, copy, "site", Writer::Inline).unwrap();
+    let of = |n| restored.rows.iter().find(|(thing, _)| *thing == id(n)).map(|(_, row)| row.clone());
+    assert!((0..200).all(|n| of(n) == Some(large(7))), "{} rows", restored.rows.len());
+    assert!(restored.unreadable == 0 && restored.rows.len() <= 220);
+    copied.close().unwrap();
+    store.clone().close().unwrap();
+    fs::remove_dir_all(&to).unwrap();
+    assert_eq!(store.backup(&to).unwrap_err().kind(), ErrorKind::Closed);
+    fs::remove_dir_all(&to).unwrap();
 }
