@@ -3,17 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use headframe::{
-    Result, ThingId,
+    ThingId,
     driver::{Direct, Registry},
     io::Ctx,
     model::{Members, ThingConf},
 };
+use napi::Result;
 use napi_derive::napi;
 use serde_json::Value;
 
 use crate::{
     held::Held,
-    told::{Told, read, tell, write},
+    told::{Ours, read, tell, write},
 };
 
 /// An opened device.
@@ -22,28 +23,22 @@ pub struct NativeDevice(Held<Direct>);
 
 #[napi]
 impl NativeDevice {
-    /// Opens a device with a driver and its options, JSON.
-    #[napi(factory)]
-    pub async fn open(driver: String, opts: String) -> Told<Self> {
-        tell(open(&headframe::registry(), &driver, &opts).await)
-    }
-
     /// What it says now, JSON.
     #[napi]
-    pub async fn snapshot(&self, within_ms: u32) -> Told<String> {
+    pub async fn snapshot(&self, within_ms: u32) -> Result<String> {
         let cx = within(within_ms);
         tell(self.0.with(|device| async move { write(&device.snapshot(&cx).await?) }).await)
     }
 
     /// What it can do, JSON.
     #[napi]
-    pub fn capability(&self) -> Told<String> {
+    pub fn capability(&self) -> Result<String> {
         tell(self.0.now(|device| write(&*device.capability())).and_then(|told| told))
     }
 
     /// Carries out a write, JSON `{name, args}`, and gives what is known of it.
     #[napi]
-    pub async fn execute(&self, command: String, within_ms: u32) -> Told<String> {
+    pub async fn execute(&self, command: String, within_ms: u32) -> Result<String> {
         let cx = within(within_ms);
         let done = self.0.with(|device| async move {
             let command = read("command", &command)?;
@@ -61,7 +56,13 @@ impl NativeDevice {
     }
 }
 
-async fn open(drivers: &Registry, driver: &str, opts: &str) -> Result<NativeDevice> {
+/// Opens a device with a driver and its options, JSON.
+#[napi]
+pub async fn open_device(driver: String, opts: String) -> Result<NativeDevice> {
+    tell(open(&headframe::registry(), &driver, &opts).await)
+}
+
+async fn open(drivers: &Registry, driver: &str, opts: &str) -> Ours<NativeDevice> {
     let mut conf = ThingConf::new(ThingId::new("direct")?, driver);
     conf.opts = read::<Members<Value>>("opts", opts)?;
     let driver = Arc::clone(drivers.driver(driver)?);

@@ -3,17 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use headframe::{
-    Result,
     discover::{AddressRange, FoundDevice, Scan, ScanEvent, ScanStream},
     driver::Ports,
     io::Ctx,
 };
+use napi::Result;
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::told::{Told, read, tell};
+use crate::told::{Ours, read, tell};
 
 /// How is looked.
 #[derive(Debug, Default, Deserialize)]
@@ -53,15 +53,9 @@ pub struct NativeScan(Arc<Mutex<Option<ScanStream>>>);
 
 #[napi]
 impl NativeScan {
-    /// Begins to look at a range of addresses.
-    #[napi(factory)]
-    pub async fn start(range: String, options: String) -> Told<Self> {
-        tell(start(&range, &options))
-    }
-
     /// The next event as JSON: a device, an unknown host, or at last the report; `null` after that.
     #[napi]
-    pub async fn next(&self) -> Told<Option<String>> {
+    pub async fn next(&self) -> Result<Option<String>> {
         let mut held = self.0.lock().await;
         let Some(stream) = held.as_mut() else { return Ok(None) };
         loop {
@@ -89,7 +83,13 @@ impl NativeScan {
     }
 }
 
-fn start(range: &str, options: &str) -> Result<NativeScan> {
+/// Begins to look at a range of addresses.
+#[napi]
+pub async fn start_scan(range: String, options: String) -> Result<NativeScan> {
+    tell(start(&range, &options))
+}
+
+fn start(range: &str, options: &str) -> Ours<NativeScan> {
     let options: ScanOptions = read("options", options)?;
     let range: AddressRange = range.parse()?;
     let mut scan =

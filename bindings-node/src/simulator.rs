@@ -2,15 +2,16 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use headframe::{Error, Result, io::Ctx};
+use headframe::{Error, io::Ctx};
 use headframe_sim::{Device, Fault, Fleet, FleetBuilder, Ports, Role};
+use napi::Result;
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     held::Held,
-    told::{Told, read, tell, write},
+    told::{Ours, read, tell, write},
 };
 
 #[derive(Debug, Default, Deserialize)]
@@ -30,22 +31,16 @@ pub struct NativeSimulator(Held<Fleet>);
 
 #[napi]
 impl NativeSimulator {
-    /// Starts devices, as JSON says.
-    #[napi(factory)]
-    pub async fn start(conf: String) -> Told<Self> {
-        tell(start(&conf).await)
-    }
-
     /// All devices, JSON.
     #[napi]
-    pub fn devices(&self) -> Told<String> {
+    pub fn devices(&self) -> Result<String> {
         let told = self.0.now(|fleet| write(&fleet.devices().iter().map(shown).collect::<Vec<_>>()));
         tell(told.and_then(|told| told))
     }
 
     /// What is really so with a device, and what it was told, JSON.
     #[napi]
-    pub fn truth(&self, index: u32) -> Told<String> {
+    pub fn truth(&self, index: u32) -> Result<String> {
         let told = self.device(index, |device| {
             let truth = device.truth();
             write(&json!({
@@ -59,7 +54,7 @@ impl NativeSimulator {
 
     /// Lets a device do something wrong, JSON.
     #[napi]
-    pub fn fault(&self, index: u32, fault: String) -> Told<()> {
+    pub fn fault(&self, index: u32, fault: String) -> Result<()> {
         tell(read("fault", &fault).and_then(|fault: FaultConf| {
             self.device(index, |device| {
                 device.fault(fault.into());
@@ -70,7 +65,7 @@ impl NativeSimulator {
 
     /// Ends what a device does wrong.
     #[napi]
-    pub fn clear(&self, index: u32) -> Told<()> {
+    pub fn clear(&self, index: u32) -> Result<()> {
         tell(self.device(index, |device| {
             device.clear();
             Ok(())
@@ -87,7 +82,7 @@ impl NativeSimulator {
 }
 
 impl NativeSimulator {
-    fn device<T>(&self, index: u32, look: impl FnOnce(&Device) -> Result<T>) -> Result<T> {
+    fn device<T>(&self, index: u32, look: impl FnOnce(&Device) -> Ours<T>) -> Ours<T> {
         self.0.now(|fleet| {
             let found = fleet.devices().get(index as usize);
             look(found.ok_or_else(|| Error::invalid("simulator", "index", "there is no such device"))?)
@@ -128,7 +123,13 @@ impl From<FaultConf> for Fault {
     }
 }
 
-async fn start(conf: &str) -> Result<NativeSimulator> {
+/// Starts devices, as JSON says.
+#[napi]
+pub async fn start_simulator(conf: String) -> Result<NativeSimulator> {
+    tell(start(&conf).await)
+}
+
+async fn start(conf: &str) -> Ours<NativeSimulator> {
     let conf: FleetConf = read("conf", conf)?;
     let mut fleet = FleetBuilder::new().seed(conf.seed).ports(Ports::default());
     if let Some(base) = conf.base {
@@ -149,6 +150,6 @@ fn shown(device: &Device) -> Value {
     json!({
         "index": device.index(), "family": format!("{:?}", device.family()).to_lowercase(),
         "model": device.model().name, "mac": device.mac(), "serial": device.serial(), "address": device.ip(),
-        "ports": {"rpc": port(Role::Rpc), "web": port(Role::Web), "v3": port(Role::V3), "side": port(Role::Side)},
+        "ports": {"rpc": port(Role::Rpc), "web": port(Role::Web), "v3": port(Role::RpcV3), "side": port(Role::Side)},
     })
 }

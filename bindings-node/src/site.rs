@@ -6,7 +6,7 @@ mod readings;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use headframe::{
-    Error, Result,
+    Error,
     auth::{Permissions, Principal},
     discover::AddressRange,
     io::Ctx,
@@ -14,6 +14,7 @@ use headframe::{
     rack::{Caller, Partial, RackId, ThingDraft},
     site::{FindReport, Login, Site, SiteConf},
 };
+use napi::Result;
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     held::Held,
     scan::PortsConf,
-    told::{Told, as_json, read, tell, write},
+    told::{Ours, as_json, read, tell, write},
 };
 use readings::NativeReadings;
 
@@ -41,15 +42,9 @@ struct Who {
 
 #[napi]
 impl NativeSite {
-    /// Opens the site in a folder, makes one, or does whichever is needed: `how` is `open`, `create` or `openOrCreate`.
-    #[napi(factory)]
-    pub async fn open(folder: String, conf: String, how: String) -> Told<Self> {
-        tell(open(&folder, &conf, &how).await)
-    }
-
     /// Calls one of MiningOS's methods; parameters and result are JSON.
     #[napi]
-    pub async fn call(&self, who: String, method: String, params: String) -> Told<String> {
+    pub async fn call(&self, who: String, method: String, params: String) -> Result<String> {
         let done = self.0.with(|site| async move {
             let who = principal(read("who", &who)?)?;
             write(&site.orchestrator().call(&who, &method, &params).await?)
@@ -59,11 +54,11 @@ impl NativeSite {
 
     /// Registers things in a rack, JSON; gives for each its record or the error.
     #[napi]
-    pub async fn register(&self, rack: String, drafts: String, user: String) -> Told<String> {
+    pub async fn register(&self, rack: String, drafts: String, user: String) -> Result<String> {
         let done = self.0.with(|site| async move {
             let drafts: Vec<ThingDraft> = read("things", &drafts)?;
             let made = site.register_many(&RackId::new(&rack)?, drafts, &Caller::new(&user)).await?;
-            let told = |made: Result<_>| match made {
+            let told = |made: Ours<_>| match made {
                 Ok(record) => json!({"thing": record}),
                 Err(e) => json!({"error": as_json(&e)}),
             };
@@ -74,7 +69,7 @@ impl NativeSite {
 
     /// Looks at a range of addresses and registers what is there; gives a report.
     #[napi]
-    pub async fn find(&self, range: String, options: String, user: String) -> Told<String> {
+    pub async fn find(&self, range: String, options: String, user: String) -> Result<String> {
         let done = self.0.with(|site| async move {
             let options: FindOptions = read("options", &options)?;
             let range: AddressRange = range.parse()?;
@@ -87,10 +82,10 @@ impl NativeSite {
 
     /// Lists things by a query, JSON.
     #[napi]
-    pub async fn list(&self, query: String) -> Told<String> {
+    pub async fn list(&self, query: String) -> Result<String> {
         let done = self.0.with(|site| async move {
             let page = site.list(&Query::parse_str(&query)?).await?;
-            let Partial { items, failed } = page;
+            let Partial { items, failed, .. } = page;
             let things: Vec<Value> = items.items.into_iter().map(|item| item.value.into_value()).collect();
             let failed: Vec<Value> =
                 failed.iter().map(|(rack, e)| json!({"rack": rack, "error": as_json(e)})).collect();
@@ -101,25 +96,25 @@ impl NativeSite {
 
     /// All readings from now on; a reader that is slower is told how many it missed.
     #[napi]
-    pub fn subscribe(&self, capacity: u32) -> Told<NativeReadings> {
+    pub fn subscribe(&self, capacity: u32) -> Result<NativeReadings> {
         tell(self.0.now(|site| NativeReadings::new(site.subscribe(capacity as usize))))
     }
 
     /// How the collectors do, JSON.
     #[napi]
-    pub fn counts(&self) -> Told<String> {
+    pub fn counts(&self) -> Result<String> {
         tell(self.0.now(|site| write(&counts(site))).and_then(|told| told))
     }
 
     /// Its id.
     #[napi]
-    pub fn id(&self) -> Told<String> {
+    pub fn id(&self) -> Result<String> {
         tell(self.0.now(|site| site.id().to_owned()))
     }
 
     /// Ends it in order; gives what became of its work, JSON. `null` when that was done before.
     #[napi]
-    pub async fn close(&self, within_ms: u32) -> Told<Option<String>> {
+    pub async fn close(&self, within_ms: u32) -> Result<Option<String>> {
         let Some(site) = self.0.take().await else { return Ok(None) };
         let ended = site.shutdown(Duration::from_millis(within_ms.into())).await;
         let told = ended.map(|ended| {
@@ -132,7 +127,13 @@ impl NativeSite {
     }
 }
 
-async fn open(folder: &str, conf: &str, how: &str) -> Result<NativeSite> {
+/// Opens the site in a folder, makes one, or does whichever is needed: `how` is `open`, `create` or `openOrCreate`.
+#[napi]
+pub async fn open_site(folder: String, conf: String, how: String) -> Result<NativeSite> {
+    tell(open(&folder, &conf, &how).await)
+}
+
+async fn open(folder: &str, conf: &str, how: &str) -> Ours<NativeSite> {
     let (cx, folder) = (Ctx::system(), Path::new(folder));
     let builder = Site::builder(headframe::registry()).conf(&SiteConf::from_json(conf)?)?;
     let site = match how {
@@ -144,7 +145,7 @@ async fn open(folder: &str, conf: &str, how: &str) -> Result<NativeSite> {
     Ok(NativeSite(Arc::new(Held::new(site))))
 }
 
-fn principal(who: Who) -> Result<Principal> {
+fn principal(who: Who) -> Ours<Principal> {
     let permissions = Permissions::parse(&who.permissions)?;
     Ok(if who.gateway {
         Principal::gateway(&who.user, permissions)

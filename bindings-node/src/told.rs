@@ -1,11 +1,12 @@
 //! Errors and JSON on their way to JavaScript.
 
-use headframe::{Error, Result, Sent};
+use headframe::{Error, Sent};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, json};
 
-/// What JavaScript is told: JSON, or an error whose message is the JSON of ours.
-pub type Told<T> = napi::Result<T>;
+/// A result of the library. What JavaScript is told is napi's `Result`, by whose name its macro knows it: JSON, or an error
+/// whose message is the JSON of ours.
+pub type Ours<T> = headframe::Result<T>;
 
 /// An error as JSON: what `lib/error.js` makes its class of.
 pub fn raise(e: &Error) -> napi::Error {
@@ -24,12 +25,12 @@ pub fn raise(e: &Error) -> napi::Error {
 }
 
 /// A result for JavaScript.
-pub fn tell<T>(result: Result<T>) -> Told<T> {
+pub fn tell<T>(result: Ours<T>) -> napi::Result<T> {
     result.map_err(|e| raise(&e))
 }
 
 /// The JSON of what a call gives.
-pub fn write<T: Serialize>(value: &T) -> Result<String> {
+pub fn write<T: Serialize>(value: &T) -> Ours<String> {
     serde_json::to_string(value).map_err(|e| {
         Error::new(headframe::ErrorKind::Internal, "node.write", "an answer cannot be written as JSON")
             .caused_by(e)
@@ -37,7 +38,7 @@ pub fn write<T: Serialize>(value: &T) -> Result<String> {
 }
 
 /// Reads what JavaScript gave for `what`.
-pub fn read<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T> {
+pub fn read<T: DeserializeOwned>(what: &'static str, text: &str) -> Ours<T> {
     serde_json::from_str(text).map_err(|e| Error::invalid("node.read", what, e.to_string()).caused_by(e))
 }
 

@@ -3,6 +3,7 @@
 mod deps;
 mod fuzz;
 mod imports;
+mod node;
 mod source;
 mod test;
 mod trust;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   docs           write docs/supported-devices.md anew from the drivers' tables
   imports        only the steps imports and deps
   trust NAME     run a trust check, or all; --profile quick|ci|long, --n N, --seed S, --control
+  node           write what is generated of the npm package anew
   fuzz TARGET    run a fuzz target, or all, under libFuzzer; --minutes N; needs a nightly compiler
   fixture store  make the store of this release that later ones have to open
   help           show this text
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         "imports" if rest.is_empty() => run(&["imports".into(), "deps".into()]),
         "imports" => usage("imports takes no arguments"),
         "docs" if rest.is_empty() => docs(),
+        "node" if rest.is_empty() => node(),
+        "node" => usage("node takes no arguments"),
         "docs" => usage("docs takes no arguments"),
         "trust" => trust(rest),
         "fuzz" => fuzz(rest),
@@ -70,6 +74,16 @@ fn docs() -> ExitCode {
         .env("HEADFRAME_WRITE_DOCS", "1")
         .status();
     if written.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn node() -> ExitCode {
+    match Workspace::find().and_then(|ws| node::write(&ws)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn trust(args: &[String]) -> ExitCode {

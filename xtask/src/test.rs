@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use crate::{
-    deps, imports, trust,
+    deps, imports, node, trust,
     workspace::{self, Workspace, capture, show},
 };
 
@@ -29,6 +29,11 @@ const STEPS: &[Step] = &[
     Step { name: "deps", about: "what the crates depend on", run: |ws| deps::check(ws).map(Done::Noted) },
     Step { name: "clippy", about: "lints, all targets and features", run: clippy },
     Step { name: "tests", about: "unit, integration and documentation tests, examples built", run: tests },
+    Step {
+        name: "node",
+        about: "the npm package: built, tested, packed, used from an empty folder",
+        run: node_package,
+    },
     Step {
         name: "trust",
         about: "every trust check with its control, few cases",
@@ -122,6 +127,13 @@ fn tests(ws: &Workspace) -> Result<Done, String> {
     Ok(match ws.captures() {
         Some(_) => Done::Passed,
         None => Done::Noted("without captures: HEADFRAME_CAPTURES is not set".into()),
+    })
+}
+
+fn node_package(ws: &Workspace) -> Result<Done, String> {
+    Ok(match node::check(ws)? {
+        node::Checked::Noted(text) => Done::Noted(text),
+        node::Checked::Skipped(why) => Done::Skipped(why),
     })
 }
 

@@ -1,31 +1,38 @@
-use std::sync::Arc;
-
 use headframe::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind,
     action::{ActionId, Ballot, By, Draft, Engine, Person, Watch, Watched},
 };
+use napi::Result;
 use napi_derive::napi;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::NativeSite;
-use crate::told::{Told, read, tell, write};
+use crate::held::Held;
+use crate::told::{Ours, read, tell, write};
 
 /// A reader of what becomes of actions.
 #[napi]
-pub struct NativeWatch(Arc<Mutex<Watch>>);
+pub struct NativeWatch(Held<Mutex<Watch>>);
 
 #[napi]
 impl NativeWatch {
     /// The next change, JSON; `null` at the end.
     #[napi]
-    pub async fn next(&self) -> Told<Option<String>> {
-        let told = match self.0.lock().await.next().await {
+    pub async fn next(&self) -> Result<Option<String>> {
+        let next = self.0.with(|watch| async move { Ok(watch.lock().await.next().await) });
+        let told = match next.await.ok().flatten() {
             Some(Watched::Changed(summary)) => write(&summary),
             Some(Watched::Missed(missed)) => write(&json!({"missed": missed})),
             Some(_) | None => return Ok(None),
         };
         tell(told.map(Some))
+    }
+
+    /// Ends it; whoever waits for the next gets `null`.
+    #[napi]
+    pub async fn close(&self) {
+        drop(self.0.take().await);
     }
 }
 
@@ -33,7 +40,7 @@ impl NativeWatch {
 impl NativeSite {
     /// Proposes a write, JSON; gives `{id, errors}`.
     #[napi]
-    pub async fn push(&self, draft: String, by: String) -> Told<String> {
+    pub async fn push(&self, draft: String, by: String) -> Result<String> {
         let done = self.engine(|engine| async move {
             let draft = Draft::from_body(&read::<Value>("draft", &draft)?)?;
             let pushed = engine.push(draft, &person(&by)?).await?;
@@ -44,7 +51,7 @@ impl NativeSite {
 
     /// Votes on an action; gives it.
     #[napi]
-    pub async fn vote(&self, id: String, ballot: String, by: String) -> Told<String> {
+    pub async fn vote(&self, id: String, ballot: String, by: String) -> Result<String> {
         let done = self.engine(|engine| async move {
             let id: ActionId = id.parse()?;
             let told: Value = read("ballot", &ballot)?;
@@ -62,7 +69,7 @@ impl NativeSite {
 
     /// Cancels an action that has not begun; gives it.
     #[napi]
-    pub async fn cancel(&self, id: String, by: String) -> Told<String> {
+    pub async fn cancel(&self, id: String, by: String) -> Result<String> {
         let done = self.engine(|engine| async move {
             let id: ActionId = id.parse()?;
             engine.cancel(id, &person(&by)?).await?;
@@ -73,7 +80,7 @@ impl NativeSite {
 
     /// One action with its targets, and what became of each; `null` when there is none.
     #[napi]
-    pub async fn action(&self, id: String) -> Told<Option<String>> {
+    pub async fn action(&self, id: String) -> Result<Option<String>> {
         let done = self.engine(|engine| async move {
             let view = engine.get(id.parse()?)?;
             view.map(|view| write(&view.0)).transpose()
@@ -83,25 +90,25 @@ impl NativeSite {
 
     /// What becomes of all actions from now on.
     #[napi]
-    pub fn watch(&self) -> Told<NativeWatch> {
-        tell(self.0.now(|site| NativeWatch(Arc::new(Mutex::new(site.actions().watch())))))
+    pub fn watch(&self) -> Result<NativeWatch> {
+        tell(self.0.now(|site| NativeWatch(Held::new(Mutex::new(site.actions().watch())))))
     }
 }
 
 impl NativeSite {
-    async fn engine<T, F>(&self, work: impl FnOnce(Engine) -> F) -> Result<T>
+    async fn engine<T, F>(&self, work: impl FnOnce(Engine) -> F) -> Ours<T>
     where
-        F: Future<Output = Result<T>>,
+        F: Future<Output = Ours<T>>,
     {
         self.0.with(|site| work(site.actions().clone())).await
     }
 }
 
-fn person(name: &str) -> Result<By> {
+fn person(name: &str) -> Ours<By> {
     Ok(By::new(Person::from_text(name)?))
 }
 
-fn view(engine: &Engine, id: ActionId) -> Result<String> {
+fn view(engine: &Engine, id: ActionId) -> Ours<String> {
     let view = engine.get(id)?;
     let gone = || Error::new(ErrorKind::Internal, "action", "an action is gone").with("action", id);
     write(&view.ok_or_else(gone)?.0)

@@ -1,21 +1,24 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use futures_core::Stream as _;
 use headframe::{rack::Event, site::Readings};
+use napi::Result;
 use napi_derive::napi;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::told::{Told, tell, write};
+use crate::{
+    held::Held,
+    told::{tell, write},
+};
 
 /// A reader of readings.
 #[napi]
-pub struct NativeReadings(Arc<Mutex<Option<Readings>>>);
+pub struct NativeReadings(Held<Mutex<Readings>>);
 
 /// Readings that came together.
 #[napi]
@@ -23,7 +26,7 @@ pub struct NativeBatch(Vec<Event>);
 
 impl NativeReadings {
     pub fn new(readings: Readings) -> Self {
-        Self(Arc::new(Mutex::new(Some(readings))))
+        Self(Held::new(Mutex::new(readings)))
     }
 }
 
@@ -32,20 +35,31 @@ impl NativeReadings {
     /// Waits for a reading, and gives it with all that are there already; `null` at the end.
     #[napi]
     pub async fn next(&self, most: u32) -> Option<NativeBatch> {
-        let mut held = self.0.lock().await;
-        let readings = held.as_mut()?;
-        let mut batch = vec![readings.next().await?];
-        let more = |cx: &mut Context<'_>| {
-            while batch.len() < most as usize
-                && let Poll::Ready(Some(event)) = Pin::new(&mut *readings).poll_next(cx)
-            {
-                batch.push(event);
-            }
-            Poll::Ready(())
-        };
-        poll_fn(more).await;
-        Some(NativeBatch(batch))
+        let most = most.max(1) as usize;
+        let next = self.0.with(|readings| async move { Ok(batch(&mut *readings.lock().await, most).await) });
+        // It was closed, or the site has ended.
+        next.await.ok().flatten().map(NativeBatch)
     }
+
+    /// Ends it; whoever waits for the next gets `null`.
+    #[napi]
+    pub async fn close(&self) {
+        drop(self.0.take().await);
+    }
+}
+
+async fn batch(readings: &mut Readings, most: usize) -> Option<Vec<Event>> {
+    let mut batch = vec![readings.next().await?];
+    let more = |cx: &mut Context<'_>| {
+        while batch.len() < most
+            && let Poll::Ready(Some(event)) = Pin::new(&mut *readings).poll_next(cx)
+        {
+            batch.push(event);
+        }
+        Poll::Ready(())
+    };
+    poll_fn(more).await;
+    Some(batch)
 }
 
 #[napi]
@@ -76,14 +90,14 @@ impl NativeBatch {
 
     /// The snapshot, JSON.
     #[napi]
-    pub fn snapshot(&self, at: u32) -> Told<Option<String>> {
+    pub fn snapshot(&self, at: u32) -> Result<Option<String>> {
         let snapshot = self.0.get(at as usize).map(|event| event.reading.snapshot());
         tell(snapshot.map(|snapshot| write(&*snapshot)).transpose())
     }
 
     /// Number, link, how long the poll took, and the error, JSON.
     #[napi]
-    pub fn about(&self, at: u32) -> Told<Option<String>> {
+    pub fn about(&self, at: u32) -> Result<Option<String>> {
         let about = self.0.get(at as usize).map(|Event { reading, .. }| {
             let error = reading.outcome.as_ref().err().map(|e| crate::told::as_json(e));
             let took = u64::try_from(reading.took.as_millis()).unwrap_or(u64::MAX);

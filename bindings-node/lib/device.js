@@ -1,0 +1,66 @@
+'use strict'
+
+const native = require('../native.js')
+const { json, now, raised, text, told, whole } = require('./error.js')
+
+/**
+ * One device, opened by its owner outside any site.
+ */
+class Device {
+  #native
+
+  /** @param {import('../native.js').NativeDevice} native */
+  constructor (native) {
+    this.#native = native
+  }
+
+  /** What it can do: its commands, with what each takes. */
+  capability () {
+    return JSON.parse(now(() => this.#native.capability()))
+  }
+
+  /**
+   * What it says now. What could not be read is absent, and `missing` says why.
+   *
+   * @param {{withinMs?: number, signal?: AbortSignal}} [options]
+   * @returns {Promise<any>}
+   */
+  async snapshot ({ withinMs = 30_000, signal } = {}) {
+    return await told(this.#native.snapshot(whole('withinMs', withinMs)), signal)
+  }
+
+  /**
+   * Carries out a write, such as `{ name: 'setPowerMode', args: 'low' }`: sends once, and reads back until the effect
+   * shows.
+   *
+   * @param {{name: string, args?: any}} command
+   * @param {{withinMs?: number, signal?: AbortSignal}} [options]
+   * @returns {Promise<{state: string, before?: any, receipt?: any}>}
+   */
+  async execute (command, { withinMs = 600_000, signal } = {}) {
+    return await told(this.#native.execute(json('command', command), whole('withinMs', withinMs)), signal)
+  }
+
+  /** Ends its connections. */
+  async close () {
+    await this.#native.close()
+  }
+
+  async [Symbol.asyncDispose] () {
+    await this.close()
+  }
+}
+
+/**
+ * Opens a device with a driver, such as `whatsminer`, and its options.
+ *
+ * @param {string} driver
+ * @param {{address: string, [option: string]: any}} opts
+ * @param {{signal?: AbortSignal}} [options]
+ * @returns {Promise<Device>}
+ */
+async function open (driver, opts, { signal } = {}) {
+  return new Device(await raised(native.openDevice(text('driver', driver), json('opts', opts)), signal))
+}
+
+module.exports = { Device, open }

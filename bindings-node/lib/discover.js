@@ -1,0 +1,41 @@
+'use strict'
+
+const native = require('../native.js')
+const { json, raised, text } = require('./error.js')
+
+/**
+ * Ports in place of the usual ones; those of simulated devices with `simulated`.
+ *
+ * @typedef {{simulated?: boolean, rpc?: number, web?: number, v3?: number, side?: number}} Ports
+ */
+
+/**
+ * @typedef {{event: 'device', address: string, driver: string, make: string, model: string | null,
+ *   firmware: string | null, mac: string | null, opts: Record<string, any>}} FoundDevice
+ * @typedef {{event: 'unknown', address: string, answers: any[], reason: string | null}} UnknownHost
+ * @typedef {{event: 'summary', report: any}} ScanSummary
+ */
+
+/**
+ * Looks for devices in a range of addresses, such as `10.0.0.0/24` or `10.0.0.1-10.0.0.50`, without any password. Each
+ * comes as it is found; the last one is the summary. To end it early, leave the loop or abort the signal: a scan that was
+ * aborted still gives its summary.
+ *
+ * @param {string} range
+ * @param {{ports?: Ports, deadlineMs?: number, concurrency?: number, signal?: AbortSignal}} [options]
+ * @returns {AsyncGenerator<FoundDevice | UnknownHost | ScanSummary, void, void>}
+ */
+async function * discover (range, { signal, ...options } = {}) {
+  const scan = await raised(native.startScan(text('range', range), json('options', options)))
+  const stop = () => { scan.stop() }
+  if (signal?.aborted) stop()
+  signal?.addEventListener('abort', stop, { once: true })
+  try {
+    for (let next; (next = await raised(scan.next())) !== null;) yield JSON.parse(next)
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    stop()
+  }
+}
+
+module.exports = { discover }

@@ -1,0 +1,83 @@
+'use strict'
+
+const { now } = require('./error.js')
+
+/**
+ * What one poll of a thing brought. Its snapshot is read when it is asked for.
+ */
+class Reading {
+  #batch
+  #at
+  /** @type {any} */
+  #snapshot
+
+  /**
+   * @param {import('../native.js').NativeBatch} batch
+   * @param {number} at
+   */
+  constructor (batch, at) {
+    this.#batch = batch
+    this.#at = at
+  }
+
+  /** Whose it is. */
+  get thing () {
+    return /** @type {string} */ (this.#batch.thing(this.#at))
+  }
+
+  /** When the poll ended, ms since 1970. */
+  get ts () {
+    return /** @type {number} */ (this.#batch.ts(this.#at))
+  }
+
+  /** How many readings this reader missed right before it, because it was too slow. */
+  get missed () {
+    return this.#batch.missed(this.#at)
+  }
+
+  /**
+   * Its number among those of the thing, how the thing stood, how long the poll took, and the error when it failed.
+   *
+   * @returns {{seq: number, link: string, tookMs: number, error: {code: string, kind: string, message: string} | null}}
+   */
+  get about () {
+    return JSON.parse(/** @type {string} */ (now(() => this.#batch.about(this.#at))))
+  }
+
+  /**
+   * The snapshot, under MiningOS's keys. What is not known is absent, and `missing` says why.
+   *
+   * @returns {any}
+   */
+  get snapshot () {
+    this.#snapshot ??= JSON.parse(/** @type {string} */ (now(() => this.#batch.snapshot(this.#at))))
+    return this.#snapshot
+  }
+
+  toJSON () {
+    return { thing: this.thing, ts: this.ts, missed: this.missed, ...this.about, snapshot: this.snapshot }
+  }
+}
+
+/**
+ * @param {import('../native.js').NativeReadings} reader
+ * @param {number} most
+ * @param {AbortSignal} [signal]
+ * @returns {AsyncGenerator<Reading[], void, void>}
+ */
+async function * readings (reader, most, signal) {
+  const stop = () => { reader.close() }
+  if (signal?.aborted) stop()
+  signal?.addEventListener('abort', stop, { once: true })
+  try {
+    for (let batch; (batch = await reader.next(most)) !== null;) {
+      const native = batch
+      yield Array.from({ length: native.length }, (_, at) => new Reading(native, at))
+    }
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    stop()
+  }
+}
+
+module.exports = { Reading, readings }

@@ -1,0 +1,135 @@
+'use strict'
+
+const native = require('../native.js')
+const { Actions } = require('./actions.js')
+const { json, now, raised, text, told, whole, written } = require('./error.js')
+const { readings } = require('./readings.js')
+
+/**
+ * @typedef {{type: string, name: string, driver?: string, intervalMs?: number, deadlineMs?: number, tags?: string[],
+ *   allowDuplicateIps?: boolean, config?: Record<string, any>, pools?: any[]}} RackSpec
+ * @typedef {{racks?: RackSpec[], policy?: 'safe' | 'mos' | Record<string, any>, people?: Record<string, string[]>,
+ *   claims?: boolean, history?: boolean, mosCompatible?: boolean, globalConfig?: Record<string, any>}} SiteConf
+ * @typedef {{user: string, permissions: string[], gateway?: boolean}} Principal
+ * @typedef {{driver: string, opts?: Record<string, string>}} Login
+ * @typedef {{code: string, kind: string, message: string}} ErrorRow
+ * @typedef {{query?: Record<string, any>, fields?: Record<string, any>, sort?: Record<string, 1 | -1>, offset?: number,
+ *   limit?: number, cursor?: string, status?: boolean}} Query
+ */
+
+/**
+ * A whole site in this process: racks that collect their things, history, and the action engine, the only way to write
+ * to devices.
+ */
+class Site {
+  #native
+
+  /** @param {import('../native.js').NativeSite} native */
+  constructor (native) {
+    this.#native = native
+    /** Proposes writes, votes on them, and tells what became of them. */
+    this.actions = new Actions(native)
+  }
+
+  /**
+   * Opens the site in a folder. A store that is missing or damaged is an error: with `create` a new site is made, with
+   * `openOrCreate` where the folder is empty.
+   *
+   * @param {string} folder
+   * @param {SiteConf} conf
+   * @param {{how?: 'open' | 'create' | 'openOrCreate'}} [options]
+   * @returns {Promise<Site>}
+   */
+  static async open (folder, conf, { how = 'open' } = {}) {
+    return new Site(await raised(native.openSite(text('folder', folder), json('conf', conf), text('how', how))))
+  }
+
+  /** Its id, made when its store was created. */
+  get id () {
+    return now(() => this.#native.id())
+  }
+
+  /**
+   * Calls one of MiningOS's methods; `docs/rpc.md` has them.
+   *
+   * @param {Principal} who
+   * @param {string} method
+   * @param {any} [params]
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<any>}
+   */
+  async call (who, method, params = {}, { signal } = {}) {
+    return await told(this.#native.call(json('who', who), text('method', method), written('params', params)), signal)
+  }
+
+  /**
+   * Registers things in a rack, each judged alone, durable together.
+   *
+   * @param {string} rack
+   * @param {Record<string, any>[]} things
+   * @param {string} by who does it
+   * @returns {Promise<({thing: any} | {error: ErrorRow})[]>}
+   */
+  async register (rack, things, by) {
+    return await told(this.#native.register(text('rack', rack), json('things', things), text('by', by)))
+  }
+
+  /**
+   * Scans a range and registers what is recognised, in the first rack whose driver is the device's.
+   *
+   * @param {string} range
+   * @param {string} by who does it
+   * @param {{ports?: import('./discover.js').Ports, logins?: Login[], signal?: AbortSignal}} [options]
+   * @returns {Promise<{scan: any, registered: any[], known: string[], moved: any[],
+   *   refused: {address: string, error: ErrorRow}[]}>}
+   */
+  async find (range, by, { signal, ...options } = {}) {
+    return await told(this.#native.find(text('range', range), json('options', options), text('by', by)), signal)
+  }
+
+  /**
+   * Lists things of all racks. `next` is the cursor of the next page; racks that failed are named.
+   *
+   * @param {Query} [query]
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<{items: any[], matched: number, next: string | null, failed: {rack: string, error: ErrorRow}[]}>}
+   */
+  async list (query = {}, { signal } = {}) {
+    return await told(this.#native.list(json('query', query)), signal)
+  }
+
+  /**
+   * All readings of all racks from now on, in batches of those that are there. `capacity` are kept for a reader that is
+   * slower; each reading says how many were missed before it.
+   *
+   * @param {{capacity?: number, most?: number, signal?: AbortSignal}} [options]
+   * @returns {AsyncGenerator<import('./readings.js').Reading[], void, void>}
+   */
+  subscribe ({ capacity = 65_536, most = 4_096, signal } = {}) {
+    const reader = now(() => this.#native.subscribe(whole('capacity', capacity)))
+    return readings(reader, whole('most', most), signal)
+  }
+
+  /** @returns {{things: number, online: number, pollsDone: number, pollsFailed: number, sinkDropped: number}} */
+  counts () {
+    return JSON.parse(now(() => this.#native.counts()))
+  }
+
+  /**
+   * Ends it in order: calls of actions and polls under way have `withinMs` to end, and everything collected is durable
+   * then. What is called meanwhile ends as closed.
+   *
+   * @param {{withinMs?: number}} [options]
+   * @returns {Promise<{finished: number, aborted: number, undelivered: number, actionsBrokenOff: boolean} | null>}
+   */
+  async close ({ withinMs = 10_000 } = {}) {
+    const ended = await raised(this.#native.close(whole('withinMs', withinMs)))
+    return ended === null ? null : JSON.parse(ended)
+  }
+
+  async [Symbol.asyncDispose] () {
+    await this.close()
+  }
+}
+
+module.exports = { Site }

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+import { HeadframeError, Simulator, Site, discover, open, version } from 'headframe'
+
+const ADMIN = { user: 'ann@site', permissions: ['miner:rw', 'actions:rw'] }
+
+/** A folder that goes away with the test. */
+async function folder (t) {
+  const path = await mkdtemp(join(tmpdir(), 'headframe-node-'))
+  t.after(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+async function simulated (t, conf) {
+  const simulator = await Simulator.start(conf)
+  t.after(() => simulator.close())
+  return simulator
+}
+
+test('the version is that of the package', async () => {
+  const { default: about } = await import('headframe/package.json', { with: { type: 'json' } })
+  assert.equal(version, about.version)
+})
+
+test('devices are discovered as they are found, and the scan ends with a summary', async (t) => {
+  await simulated(t, { seed: 1, base: '127.41.0.1', whatsminers: 2, antminers: 1 })
+  const found = []
+  let summary
+  for await (const event of discover('127.41.0.1-127.41.0.4', { ports: { simulated: true } })) {
+    if (event.event === 'summary') summary = event.report
+    else found.push(event)
+  }
+  assert.deepEqual(found.map((device) => device.driver).sort(), ['antminer', 'whatsminer', 'whatsminer'])
+  assert.equal(summary.total, 4)
+  assert.equal(summary.devices, 3)
+})
+
+test('a wrong range is a typed error', async () => {
+  await assert.rejects(async () => { for await (const _ of discover('10.0.0.0/99')) assert.fail() }, (e) => {
+    assert(e instanceof HeadframeError)
+    assert.equal(e.kind, 'Invalid')
+    return true
+  })
+})
+
+test('one device is opened, read and written to', async (t) => {
+  const simulator = await simulated(t, { seed: 2, base: '127.42.0.1', whatsminers: 1 })
+  const [{ address, ports }] = simulator.devices()
+  const device = await open('whatsminer', { address, port: ports.rpc, password: 'admin' })
+  const snapshot = await device.snapshot()
+  assert(Math.abs(snapshot.stats.power_w - simulator.truth(0).power_w) < 200)
+  assert(device.capability())
+  const outcome = await device.execute({ name: 'setPowerMode', args: 'low' })
+  assert.equal(outcome.state, 'verified')
+  await device.close()
+  await assert.rejects(device.snapshot(), { kind: 'Closed', code: 'ERR_CLOSED' })
+})
+
+test('a site finds, lists, streams, and writes what two people approved', async (t) => {
+  const simulator = await simulated(t, { seed: 3, base: '127.43.0.1', whatsminers: 10 })
+  const people = { 'ann@site': ADMIN.permissions, 'bob@site': ADMIN.permissions }
+  const racks = [{ type: 'miner-wm-m50s', name: 'hall-1', driver: 'whatsminer', intervalMs: 500 }]
+  const site = await Site.open(await folder(t), { racks, people }, { how: 'create' })
+  t.after(() => site.close())
+  const logins = [{ driver: 'whatsminer', opts: { password: 'admin' } }]
+  const report = await site.find('127.43.0.1-127.43.0.10', 'ann@site', { ports: { simulated: true }, logins })
+  assert.equal(report.registered.length, 10)
+
+  const seen = new Map()
+  for await (const batch of site.subscribe()) {
+    for (const reading of batch) seen.set(reading.thing, reading)
+    // Nothing is written to a device that cannot be told from another, and each poll says who it is.
+    if (seen.size === 10 && site.counts().pollsDone >= 30) break
+  }
+  const [first] = seen.values()
+  assert.equal(typeof first.snapshot.stats.power_w, 'number')
+  assert.equal(first.about.error, null)
+
+  const page = await site.list({ query: { type: 'miner-wm-m50s' }, limit: 4, status: true })
+  assert.deepEqual([page.items.length, page.matched, page.failed], [4, 10, []])
+  const rest = await site.list({ query: { type: 'miner-wm-m50s' }, limit: 100, cursor: page.next })
+  assert.equal(rest.items.length, 6)
+  assert.equal((await site.call(ADMIN, 'listThings', { limit: 100 })).length, 10)
+
+  const draft = { action: 'setPowerMode', params: ['sleep'], query: {}, why: 'price' }
+  const { id, errors } = await site.actions.push(draft, 'ann@site')
+  assert.deepEqual(errors, [])
+  await assert.rejects(site.actions.vote(id, { approve: true }, 'ann@site'), { code: 'ERR_VOTER_EXISTS' })
+  const changes = site.actions.watch()
+  await site.actions.vote(id, { approve: true }, 'bob@site')
+  for await (const change of changes) if (!['APPROVED', 'EXECUTING'].includes(change.status)) break
+  const done = await site.actions.get(id)
+  assert.deepEqual([done.status, done.counts.ok], ['COMPLETED', 10], JSON.stringify(done.targets))
+  assert(simulator.devices().every(({ index }) => simulator.truth(index).executed.power_off === 1))
+  assert.equal(await site.actions.get(1), null)
+
+  const ended = await site.close()
+  assert.equal(ended.actionsBrokenOff, false)
+  assert.equal(await site.close(), null)
+  await assert.rejects(site.list(), { kind: 'Closed' })
+  assert.throws(() => site.counts(), { kind: 'Closed' })
+})
+
+test('wrong input is a typed error', async (t) => {
+  const site = await Site.open(await folder(t), {}, { how: 'create' })
+  t.after(() => site.close())
+  const cyclic = {}
+  cyclic.self = cyclic
+  const invalid = { name: 'HeadframeError', kind: 'Invalid' }
+  await assert.rejects(site.list(cyclic), invalid)
+  await assert.rejects(site.list({ limit: 10n }), invalid)
+  await assert.rejects(site.list({ query: { a: { $gt: '\ud800' } } }), invalid)
+  await assert.rejects(site.list({ limit: NaN }), (e) => e.kind === 'Invalid' || assert.fail(e))
+  await assert.rejects(site.call(ADMIN, 7), invalid)
+  await assert.rejects(site.call(ADMIN, 'noSuchMethod'), { code: 'UNKNOWN_METHOD' })
+  await assert.rejects(site.call({ user: 'x', permissions: ['fly'] }, 'ping'), { code: 'ERR_PERMISSION_INVALID' })
+  await assert.rejects(site.actions.get(2 ** 63), invalid)
+  await assert.rejects(site.actions.vote(-1, { approve: true }, 'ann'), invalid)
+  await assert.rejects(site.register('nowhere', [], 'ann'), { kind: 'NotFound' })
+  await assert.rejects(Site.open('/nowhere/at/all', {}), { code: 'STORE_MISSING' })
+  await assert.rejects(Site.open('x', { rackz: [] }), invalid)
+})
+
+test('a call is given up when its signal is aborted', async (t) => {
+  const simulator = await simulated(t, { seed: 4, base: '127.44.0.1', whatsminers: 1 })
+  simulator.fault(0, { kind: 'hang' })
+  const [{ address, ports }] = simulator.devices()
+  const device = await open('whatsminer', { address, port: ports.rpc })
+  const signal = AbortSignal.timeout(50)
+  await assert.rejects(device.snapshot({ signal }), { name: 'TimeoutError' })
+  await device.close()
+})

@@ -1,0 +1,83 @@
+export type Draft = {
+    action: string;
+    params?: any[];
+    query: Record<string, any>;
+    rackType?: string;
+    clientKey?: string;
+    why?: string;
+};
+export type Ballot = {
+    approve: boolean;
+    digest?: string;
+    clientKey?: string;
+    why?: string;
+};
+export type Watched = {
+    id: number;
+    action: string;
+    status: string;
+    counts: Record<string, number>;
+    rev: number;
+} | {
+    missed: number;
+};
+/**
+ * @typedef {{action: string, params?: any[], query: Record<string, any>, rackType?: string, clientKey?: string,
+ *   why?: string}} Draft
+ * @typedef {{approve: boolean, digest?: string, clientKey?: string, why?: string}} Ballot
+ * @typedef {{id: number, action: string, status: string, counts: Record<string, number>, rev: number}
+ *   | {missed: number}} Watched
+ */
+/**
+ * Writes that people propose and approve; each is carried out at most once on each thing.
+ */
+export class Actions {
+    /** @param {import('../native.js').NativeSite} native */
+    constructor(native: import("../native.js").NativeSite);
+    /**
+     * Proposes a write on the things that match a query. `id` is null when nothing matches, and `errors` names what fell
+     * out.
+     *
+     * @param {Draft} draft
+     * @param {string} by who proposes it
+     * @returns {Promise<{id: number | null, errors: string[]}>}
+     */
+    push(draft: Draft, by: string): Promise<{
+        id: number | null;
+        errors: string[];
+    }>;
+    /**
+     * Votes on an action; gives it.
+     *
+     * @param {number | string} id
+     * @param {Ballot} ballot
+     * @param {string} by who votes
+     * @returns {Promise<any>}
+     */
+    vote(id: number | string, ballot: Ballot, by: string): Promise<any>;
+    /**
+     * Cancels an action that has not begun; gives it.
+     *
+     * @param {number | string} id
+     * @param {string} by who pushed it
+     * @returns {Promise<any>}
+     */
+    cancel(id: number | string, by: string): Promise<any>;
+    /**
+     * One action with its targets, and what became of each; null when there is none.
+     *
+     * @param {number | string} id
+     * @returns {Promise<any>}
+     */
+    get(id: number | string): Promise<any>;
+    /**
+     * What becomes of all actions from now on. A reader that is too slow is told how many changes it missed.
+     *
+     * @param {{signal?: AbortSignal}} [options]
+     * @returns {AsyncGenerator<Watched, void, void>}
+     */
+    watch({ signal }?: {
+        signal?: AbortSignal;
+    }): AsyncGenerator<Watched, void, void>;
+    #private;
+}

@@ -1,0 +1,56 @@
+/**
+ * Ports in place of the usual ones; those of simulated devices with `simulated`.
+ */
+export type Ports = {
+    simulated?: boolean;
+    rpc?: number;
+    web?: number;
+    v3?: number;
+    side?: number;
+};
+export type FoundDevice = {
+    event: "device";
+    address: string;
+    driver: string;
+    make: string;
+    model: string | null;
+    firmware: string | null;
+    mac: string | null;
+    opts: Record<string, any>;
+};
+export type UnknownHost = {
+    event: "unknown";
+    address: string;
+    answers: any[];
+    reason: string | null;
+};
+export type ScanSummary = {
+    event: "summary";
+    report: any;
+};
+/**
+ * Ports in place of the usual ones; those of simulated devices with `simulated`.
+ *
+ * @typedef {{simulated?: boolean, rpc?: number, web?: number, v3?: number, side?: number}} Ports
+ */
+/**
+ * @typedef {{event: 'device', address: string, driver: string, make: string, model: string | null,
+ *   firmware: string | null, mac: string | null, opts: Record<string, any>}} FoundDevice
+ * @typedef {{event: 'unknown', address: string, answers: any[], reason: string | null}} UnknownHost
+ * @typedef {{event: 'summary', report: any}} ScanSummary
+ */
+/**
+ * Looks for devices in a range of addresses, such as `10.0.0.0/24` or `10.0.0.1-10.0.0.50`, without any password. Each
+ * comes as it is found; the last one is the summary. To end it early, leave the loop or abort the signal: a scan that was
+ * aborted still gives its summary.
+ *
+ * @param {string} range
+ * @param {{ports?: Ports, deadlineMs?: number, concurrency?: number, signal?: AbortSignal}} [options]
+ * @returns {AsyncGenerator<FoundDevice | UnknownHost | ScanSummary, void, void>}
+ */
+export function discover(range: string, { signal, ...options }?: {
+    ports?: Ports;
+    deadlineMs?: number;
+    concurrency?: number;
+    signal?: AbortSignal;
+}): AsyncGenerator<FoundDevice | UnknownHost | ScanSummary, void, void>;

@@ -1,0 +1,182 @@
+export type RackSpec = {
+    type: string;
+    name: string;
+    driver?: string;
+    intervalMs?: number;
+    deadlineMs?: number;
+    tags?: string[];
+    allowDuplicateIps?: boolean;
+    config?: Record<string, any>;
+    pools?: any[];
+};
+export type SiteConf = {
+    racks?: RackSpec[];
+    policy?: "safe" | "mos" | Record<string, any>;
+    people?: Record<string, string[]>;
+    claims?: boolean;
+    history?: boolean;
+    mosCompatible?: boolean;
+    globalConfig?: Record<string, any>;
+};
+export type Principal = {
+    user: string;
+    permissions: string[];
+    gateway?: boolean;
+};
+export type Login = {
+    driver: string;
+    opts?: Record<string, string>;
+};
+export type ErrorRow = {
+    code: string;
+    kind: string;
+    message: string;
+};
+export type Query = {
+    query?: Record<string, any>;
+    fields?: Record<string, any>;
+    sort?: Record<string, 1 | -1>;
+    offset?: number;
+    limit?: number;
+    cursor?: string;
+    status?: boolean;
+};
+/**
+ * @typedef {{type: string, name: string, driver?: string, intervalMs?: number, deadlineMs?: number, tags?: string[],
+ *   allowDuplicateIps?: boolean, config?: Record<string, any>, pools?: any[]}} RackSpec
+ * @typedef {{racks?: RackSpec[], policy?: 'safe' | 'mos' | Record<string, any>, people?: Record<string, string[]>,
+ *   claims?: boolean, history?: boolean, mosCompatible?: boolean, globalConfig?: Record<string, any>}} SiteConf
+ * @typedef {{user: string, permissions: string[], gateway?: boolean}} Principal
+ * @typedef {{driver: string, opts?: Record<string, string>}} Login
+ * @typedef {{code: string, kind: string, message: string}} ErrorRow
+ * @typedef {{query?: Record<string, any>, fields?: Record<string, any>, sort?: Record<string, 1 | -1>, offset?: number,
+ *   limit?: number, cursor?: string, status?: boolean}} Query
+ */
+/**
+ * A whole site in this process: racks that collect their things, history, and the action engine, the only way to write
+ * to devices.
+ */
+export class Site {
+    /**
+     * Opens the site in a folder. A store that is missing or damaged is an error: with `create` a new site is made, with
+     * `openOrCreate` where the folder is empty.
+     *
+     * @param {string} folder
+     * @param {SiteConf} conf
+     * @param {{how?: 'open' | 'create' | 'openOrCreate'}} [options]
+     * @returns {Promise<Site>}
+     */
+    static open(folder: string, conf: SiteConf, { how }?: {
+        how?: "open" | "create" | "openOrCreate";
+    }): Promise<Site>;
+    /** @param {import('../native.js').NativeSite} native */
+    constructor(native: import("../native.js").NativeSite);
+    /** Proposes writes, votes on them, and tells what became of them. */
+    actions: Actions;
+    /** Its id, made when its store was created. */
+    get id(): string;
+    /**
+     * Calls one of MiningOS's methods; `docs/rpc.md` has them.
+     *
+     * @param {Principal} who
+     * @param {string} method
+     * @param {any} [params]
+     * @param {{signal?: AbortSignal}} [options]
+     * @returns {Promise<any>}
+     */
+    call(who: Principal, method: string, params?: any, { signal }?: {
+        signal?: AbortSignal;
+    }): Promise<any>;
+    /**
+     * Registers things in a rack, each judged alone, durable together.
+     *
+     * @param {string} rack
+     * @param {Record<string, any>[]} things
+     * @param {string} by who does it
+     * @returns {Promise<({thing: any} | {error: ErrorRow})[]>}
+     */
+    register(rack: string, things: Record<string, any>[], by: string): Promise<({
+        thing: any;
+    } | {
+        error: ErrorRow;
+    })[]>;
+    /**
+     * Scans a range and registers what is recognised, in the first rack whose driver is the device's.
+     *
+     * @param {string} range
+     * @param {string} by who does it
+     * @param {{ports?: import('./discover.js').Ports, logins?: Login[], signal?: AbortSignal}} [options]
+     * @returns {Promise<{scan: any, registered: any[], known: string[], moved: any[],
+     *   refused: {address: string, error: ErrorRow}[]}>}
+     */
+    find(range: string, by: string, { signal, ...options }?: {
+        ports?: import("./discover.js").Ports;
+        logins?: Login[];
+        signal?: AbortSignal;
+    }): Promise<{
+        scan: any;
+        registered: any[];
+        known: string[];
+        moved: any[];
+        refused: {
+            address: string;
+            error: ErrorRow;
+        }[];
+    }>;
+    /**
+     * Lists things of all racks. `next` is the cursor of the next page; racks that failed are named.
+     *
+     * @param {Query} [query]
+     * @param {{signal?: AbortSignal}} [options]
+     * @returns {Promise<{items: any[], matched: number, next: string | null, failed: {rack: string, error: ErrorRow}[]}>}
+     */
+    list(query?: Query, { signal }?: {
+        signal?: AbortSignal;
+    }): Promise<{
+        items: any[];
+        matched: number;
+        next: string | null;
+        failed: {
+            rack: string;
+            error: ErrorRow;
+        }[];
+    }>;
+    /**
+     * All readings of all racks from now on, in batches of those that are there. `capacity` are kept for a reader that is
+     * slower; each reading says how many were missed before it.
+     *
+     * @param {{capacity?: number, most?: number, signal?: AbortSignal}} [options]
+     * @returns {AsyncGenerator<import('./readings.js').Reading[], void, void>}
+     */
+    subscribe({ capacity, most, signal }?: {
+        capacity?: number;
+        most?: number;
+        signal?: AbortSignal;
+    }): AsyncGenerator<import("./readings.js").Reading[], void, void>;
+    /** @returns {{things: number, online: number, pollsDone: number, pollsFailed: number, sinkDropped: number}} */
+    counts(): {
+        things: number;
+        online: number;
+        pollsDone: number;
+        pollsFailed: number;
+        sinkDropped: number;
+    };
+    /**
+     * Ends it in order: calls of actions and polls under way have `withinMs` to end, and everything collected is durable
+     * then. What is called meanwhile ends as closed.
+     *
+     * @param {{withinMs?: number}} [options]
+     * @returns {Promise<{finished: number, aborted: number, undelivered: number, actionsBrokenOff: boolean} | null>}
+     */
+    close({ withinMs }?: {
+        withinMs?: number;
+    }): Promise<{
+        finished: number;
+        aborted: number;
+        undelivered: number;
+        actionsBrokenOff: boolean;
+    } | null>;
+    [Symbol.asyncDispose](): Promise<void>;
+    #private;
+}
+import { Actions } from "./actions.js";

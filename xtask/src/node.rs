@@ -1,0 +1,162 @@
+//! The npm package: built, compared with what is committed, tested, packed, and used from an empty folder.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::workspace::{Workspace, capture, output, show};
+
+const PACKAGE: &str = "bindings-node";
+/// What is built out of the sources, and committed.
+const GENERATED: &[&str] = &["native.js", "native.d.ts", "types"];
+/// What else there is in the package's folder, but for the Rust part.
+const SOURCES: &[&str] = &["package.json", "package-lock.json", "tsconfig.json", "README.md", "lib", "test"];
+/// How long a program of the package may take.
+const WITHIN: Duration = Duration::from_secs(300);
+
+/// What became of it.
+pub enum Checked {
+    Noted(String),
+    Skipped(String),
+}
+
+/// Does all that the module says.
+pub fn check(ws: &Workspace) -> Result<Checked, String> {
+    if let Some(missing) =
+        ["node", "npm"].into_iter().find(|tool| capture(&mut ws.program(*tool, &["--version"])).is_err())
+    {
+        let why = format!("{missing} is not installed");
+        // Where everything has to be there, nothing is left out.
+        return if std::env::var_os("CI").is_some() { Err(why) } else { Ok(Checked::Skipped(why)) };
+    }
+    let there = build(ws)?;
+    compare(ws, &there)?;
+    let tests = ran(npm(ws, &there, &["test"]))?;
+    let count = tests.lines().find_map(|line| line.strip_prefix("# pass ")).unwrap_or("0").to_owned();
+    if count == "0" {
+        return Err(format!("no test of {PACKAGE} ran:\n{tests}"));
+    }
+    let size = from_empty_folder(ws, &there)?;
+    Ok(Checked::Noted(format!("{count} tests; the package has {} MiB", size >> 20)))
+}
+
+/// Writes what is generated anew.
+pub fn write(ws: &Workspace) -> Result<(), String> {
+    let there = build(ws)?;
+    for name in GENERATED {
+        let to = ws.path(PACKAGE).join(name);
+        let _old = fs::remove_dir_all(&to);
+        copy(&there.join(name), &to).map_err(|e| format!("{name}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// Builds the package in a folder below `target`, and gives that.
+fn build(ws: &Workspace) -> Result<PathBuf, String> {
+    let (from, there) = (ws.path(PACKAGE), ws.path("target/node/package"));
+    fs::create_dir_all(&there).map_err(|e| e.to_string())?;
+    for name in SOURCES {
+        let to = there.join(name);
+        let _old = fs::remove_dir_all(&to);
+        copy(&from.join(name), &to).map_err(|e| format!("{PACKAGE}/{name}: {e}"))?;
+    }
+    show(&mut npm(ws, &there, &["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+    let manifest = from.join("Cargo.toml");
+    let manifest = manifest.to_str().ok_or("the folder's name is no text")?;
+    let napi = ["napi", "build", "--platform", "--manifest-path", manifest, "--output-dir", "."];
+    let mut napi = npx(ws, &there, &napi);
+    show(napi.args(["--js", "native.js", "--dts", "native.d.ts"]))?;
+    let _old = fs::remove_dir_all(there.join("types"));
+    show(&mut npx(ws, &there, &["tsc", "-p", "."]))?;
+    Ok(there)
+}
+
+/// What is generated is what is committed.
+fn compare(ws: &Workspace, there: &Path) -> Result<(), String> {
+    for name in GENERATED {
+        let (made, kept) = (files(&there.join(name))?, files(&ws.path(PACKAGE).join(name))?);
+        if made != kept {
+            return Err(format!("{PACKAGE}/{name} is not what the sources make: run cargo xtask node"));
+        }
+    }
+    Ok(())
+}
+
+/// Installs the packed package in an empty folder and runs the README's first program there; gives the package's size.
+fn from_empty_folder(ws: &Workspace, there: &Path) -> Result<u64, String> {
+    let empty = ws.path("target/node/empty");
+    let _old = fs::remove_dir_all(&empty);
+    fs::create_dir_all(&empty).map_err(|e| e.to_string())?;
+    let place = empty.to_str().ok_or("the folder's name is no text")?;
+    let packed = capture(&mut npm(ws, there, &["pack", "--loglevel=error", "--pack-destination", place]))?;
+    let tarball = packed.lines().last().unwrap_or_default().trim().to_owned();
+    let size = fs::metadata(empty.join(&tarball)).map_err(|e| format!("{tarball}: {e}"))?.len();
+    fs::write(empty.join("package.json"), r#"{"private": true, "type": "module"}"#)
+        .map_err(|e| e.to_string())?;
+    let tarball = format!("./{tarball}");
+    show(&mut npm(ws, &empty, &["install", "--no-audit", "--no-fund", "--loglevel=error", &tarball]))?;
+    let readme = ws.read(&format!("{PACKAGE}/README.md"))?;
+    let program = readme.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
+    fs::write(empty.join("first.js"), program.ok_or("the README has no program")?)
+        .map_err(|e| e.to_string())?;
+    let said = ran(inside(ws, "node", &empty, &["first.js"]))?;
+    if !said.contains("whatsminer") || !said.contains("summary") {
+        return Err(format!("the README's program found nothing:\n{said}"));
+    }
+    Ok(size)
+}
+
+fn ran(mut command: Command) -> Result<String, String> {
+    let ended = output(&mut command, Some(WITHIN))?;
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    if ended.status.success() {
+        return Ok(said);
+    }
+    Err(format!("ended with {}\n{said}\n{}", ended.status, String::from_utf8_lossy(&ended.stderr)))
+}
+
+fn npm(ws: &Workspace, there: &Path, args: &[&str]) -> Command {
+    inside(ws, "npm", there, args)
+}
+
+fn npx(ws: &Workspace, there: &Path, args: &[&str]) -> Command {
+    let mut command = inside(ws, "npx", there, &["--no-install"]);
+    command.args(args);
+    command
+}
+
+fn inside(ws: &Workspace, program: &str, there: &Path, args: &[&str]) -> Command {
+    let mut command = ws.program(program, args);
+    command.current_dir(there);
+    command
+}
+
+/// A file, or all of a folder, by name.
+fn files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, String> {
+    let wrong = |e: io::Error| format!("{}: {e}", path.display());
+    if !path.is_dir() {
+        return Ok(vec![(PathBuf::new(), fs::read(path).map_err(wrong)?)]);
+    }
+    let mut all = Vec::new();
+    for entry in fs::read_dir(path).map_err(wrong)? {
+        let entry = entry.map_err(wrong)?;
+        all.push((entry.file_name().into(), fs::read(entry.path()).map_err(wrong)?));
+    }
+    all.sort();
+    Ok(all)
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if !from.is_dir() {
+        return fs::copy(from, to).map(|_| ());
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
