@@ -13,7 +13,8 @@ const PACKAGE: &str = "bindings-node";
 /// What is built out of the sources, and committed.
 const GENERATED: &[&str] = &["native.js", "native.d.ts", "types"];
 /// What else there is in the package's folder, but for the Rust part.
-const SOURCES: &[&str] = &["package.json", "package-lock.json", "tsconfig.json", "README.md", "lib", "test"];
+const SOURCES: &[&str] =
+    &["package.json", "package-lock.json", "tsconfig.json", "README.md", "lib", "miningos-net", "test"];
 /// How long a program of the package may take.
 const WITHIN: Duration = Duration::from_secs(300);
 
@@ -70,7 +71,7 @@ fn build(ws: &Workspace) -> Result<PathBuf, String> {
     let mut napi = npx(ws, &there, &napi);
     show(napi.args(["--js", "native.js", "--dts", "native.d.ts"]))?;
     let _old = fs::remove_dir_all(there.join("types"));
-    show(&mut npx(ws, &there, &["tsc", "-p", "."]))?;
+    show(&mut npm(ws, &there, &["run", "types"]))?;
     Ok(there)
 }
 
@@ -138,12 +139,16 @@ fn inside(ws: &Workspace, program: &str, there: &Path, args: &[&str]) -> Command
 fn files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, String> {
     let wrong = |e: io::Error| format!("{}: {e}", path.display());
     if !path.is_dir() {
-        return Ok(vec![(PathBuf::new(), fs::read(path).map_err(wrong)?)]);
+        return Ok(vec![(
+            path.file_name().map(PathBuf::from).unwrap_or_default(),
+            fs::read(path).map_err(wrong)?,
+        )]);
     }
     let mut all = Vec::new();
     for entry in fs::read_dir(path).map_err(wrong)? {
         let entry = entry.map_err(wrong)?;
-        all.push((entry.file_name().into(), fs::read(entry.path()).map_err(wrong)?));
+        let inner = files(&entry.path())?.into_iter();
+        all.extend(inner.map(|(name, bytes)| (Path::new(&entry.file_name()).join(name), bytes)));
     }
     all.sort();
     Ok(all)

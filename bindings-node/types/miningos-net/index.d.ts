@@ -1,0 +1,2 @@
+declare const _exports: typeof import("./facility.js");
+export = _exports;
