@@ -24,6 +24,7 @@
 
 mod ask;
 mod fold;
+mod json;
 mod read;
 mod similar;
 mod steps;
