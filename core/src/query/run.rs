@@ -1,4 +1,4 @@
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, ops::Range, sync::Arc};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -135,6 +135,18 @@ impl Query {
         let items: Vec<Item> = places.into_iter().map(item).collect();
         let next = page::next(&items, more, &self.sort);
         Ok(QueryPage { items, matched, next })
+    }
+
+    /// Where its page stands in `all`, which are in order of ids; `None` unless it asks for everything in that order. Of the
+    /// rest no document is needed. One more is in it, which says that a page follows.
+    pub(crate) fn window<T>(&self, all: &[T], id: impl Fn(&T) -> &str) -> Option<Range<usize>> {
+        if !self.filter.is_empty() || self.sort.keys().next().is_some() {
+            return None;
+        }
+        let after = |cursor: &Cursor| all.partition_point(|one| id(one) <= cursor.id.as_str());
+        let start = self.page.cursor.as_ref().map_or(0, after);
+        let (offset, limit) = page::counts(&self.page);
+        Some(start..start.saturating_add(offset).saturating_add(limit).saturating_add(1).min(all.len()))
     }
 
     /// The page that each of several racks must give so that [`merge`](Self::merge) can make this query's of them.

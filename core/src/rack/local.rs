@@ -28,7 +28,7 @@ use crate::{
     Error, ErrorKind, Result, ThingId,
     driver::Registry,
     io::{Ctx, Timestamp},
-    query::Filter,
+    query::{Filter, Item, Projection},
 };
 
 /// How many documents are made before others get their turn.
@@ -182,14 +182,16 @@ impl LocalRack {
         if !with_last {
             return self.docs.of(records);
         }
-        let whole = |record: &Arc<ThingRecord>| {
-            let mut doc = record.listing();
-            if let Some(members) = doc.as_object_mut() {
-                members.insert("last".into(), self.last_of(record));
-            }
-            Arc::new(doc)
-        };
-        records.iter().map(whole).collect()
+        records.iter().map(|record| self.whole(record)).collect()
+    }
+
+    /// A thing's document with what it said last.
+    fn whole(&self, record: &ThingRecord) -> Arc<Value> {
+        let mut doc = record.listing();
+        if let Some(members) = doc.as_object_mut() {
+            members.insert("last".into(), self.last_of(record));
+        }
+        Arc::new(doc)
     }
 
     fn last_of(&self, record: &ThingRecord) -> Value {
@@ -206,20 +208,37 @@ impl LocalRack {
         restored().map_or_else(|| Value::Object(Map::new()), |reading| last::shown(&reading, None, None))
     }
 
-    /// Gives `each` the documents of all things in turn, a chunk at a time.
+    /// All things, of which a question is asked.
+    pub(super) fn asked(&self) -> Vec<Arc<ThingRecord>> {
+        let all = self.all();
+        self.docs.prune(&all);
+        all
+    }
+
+    /// An item of a list with what its thing said last.
+    pub(super) fn with_last(&self, item: Item, fields: &Projection) -> Item {
+        let record = ThingId::new(&item.id).ok().and_then(|id| self.record(&id));
+        let value = match record {
+            Some(record) => fields.row(&self.whole(&record)),
+            // It was forgotten meanwhile.
+            None => fields.apply(&item.value.to_value()).into(),
+        };
+        Item { value, ..item }
+    }
+
+    /// Gives `each` the documents of things, in order of ids, a chunk at a time.
     pub(super) async fn each_chunk(
         &self,
+        all: &[Arc<ThingRecord>],
         with_last: bool,
         mut each: impl FnMut(&[Arc<ThingRecord>], &[Arc<Value>]) -> Result<()> + Send,
     ) -> Result<()> {
-        let all = self.things.of_rack(&self.rules.info.id);
         for records in all.chunks(CHUNK) {
             let docs = self.docs(records, with_last);
             each(records, &docs)?;
             drop(docs);
             tokio::task::yield_now().await;
         }
-        self.docs.prune(&all);
         Ok(())
     }
 
@@ -231,7 +250,7 @@ impl LocalRack {
             found.extend(matching.map(|(record, _)| (record.id.clone(), record.revision())));
             Ok(())
         };
-        self.each_chunk(filter.uses("last"), take).await?;
+        self.each_chunk(&self.asked(), filter.uses("last"), take).await?;
         Ok(found)
     }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, ThingId,
-    query::{Filter, Item, Query, QueryPage},
+    query::{Filter, Item, Projection, Query, QueryPage},
     store::{Batch, Expect, Space},
 };
 
@@ -107,21 +107,31 @@ impl Rack for LocalRack {
 
     async fn list(&self, query: &Query) -> Result<QueryPage> {
         let by_last = |path: &str| path == "last" || path.starts_with("last.");
-        let with_last =
-            query.status || query.filter.uses("last") || query.sort.keys().any(|(path, _)| by_last(path));
-        let part = Query { page: query.page_of_part(), ..query.clone() };
+        let judged = query.filter.uses("last") || query.sort.keys().any(|(path, _)| by_last(path));
+        // What things said last is long: unless it decides, it is made only of those that are shown.
+        let added = query.status && !judged;
+        let fields = if added { Projection::all() } else { query.fields.clone() };
+        let part = Query { page: query.page_of_part(), fields, ..query.clone() };
         let mut pages = vec![part.run(std::iter::empty())?];
         let take = |records: &[Arc<ThingRecord>], docs: &[Arc<Value>]| {
             let things = records.iter().zip(docs).map(|(record, doc)| (record.id.as_str(), doc));
             pages.push(part.run_shared(things)?);
             Ok(())
         };
-        self.each_chunk(with_last, take).await?;
+        let all = self.asked();
+        let window = part.window(&all, |record| record.id.as_str());
+        let asked = window.clone().and_then(|window| all.get(window)).unwrap_or(&all);
+        self.each_chunk(asked, judged, take).await?;
         let mut page = query.merge(pages);
-        if !query.status {
-            let shown = page.items.into_iter();
-            page.items = shown.map(|item| Item { value: item.value.without("last"), ..item }).collect();
+        if window.is_some() {
+            page.matched = all.len() as u64;
         }
+        let shown = std::mem::take(&mut page.items).into_iter();
+        page.items = match (added, query.status) {
+            (true, _) => shown.map(|item| self.with_last(item, &query.fields)).collect(),
+            (false, true) => shown.collect(),
+            (false, false) => shown.map(|item| Item { value: item.value.without("last"), ..item }).collect(),
+        };
         Ok(page)
     }
 

@@ -49,6 +49,8 @@ const NOISE_KIB: f64 = 1_536.0;
 const OPEN_BYTES: f64 = 450.0;
 /// How much one half may differ from the other in what it adds to the files.
 const UNEVEN: f64 = 0.25;
+/// Most files by which two moments may differ: one is sealed, or read.
+const READ_NOW: f64 = 3.0;
 /// Most tasks by which two moments may differ: a poll or an answer is under way.
 const UNDER_WAY: usize = 16;
 /// What files beside the history may come to hold: the last rows are written again and again, and packed now and then.
@@ -251,9 +253,9 @@ fn judge(held: &[Held], size: Size) -> Result<(), String> {
     if kib > most {
         return Err(format!("{kib} KiB of memory came on top in {polls} polls, {most:.0} may"));
     }
-    let files = |half: &[Held]| half.iter().map(|h| h.files).max().unwrap_or(0);
-    if files(second) > files(first) {
-        return Err(format!("{} files were open at a time, then {}", files(first), files(second)));
+    let files = (median(first, |h| h.files as u64), median(second, |h| h.files as u64));
+    if files.1 > files.0 + READ_NOW {
+        return Err(format!("{} files were open, then {}", files.0, files.1));
     }
     let tasks = (median(first, |h| h.tasks as u64), median(second, |h| h.tasks as u64));
     if tasks.1 > tasks.0 + UNDER_WAY as f64 {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    query::{Filter, Query},
+    query::{Filter, Query, QueryPage},
     rack::Which,
 };
 
@@ -81,4 +81,47 @@ async fn what_things_said_can_be_asked_for_without_being_given() {
         (&lost["last"]["err"], &lost["last"]["snap"]["stats"]["status"]),
         (&json!("ERR_OFFLINE"), &json!("offline"))
     );
+}
+
+/// What is not shown is not made, and the page is the same as if all were.
+#[tokio::test(start_paused = true)]
+async fn a_page_is_the_same_whichever_way_it_is_made() {
+    let site = Site::new().await;
+    let rack = site.rack("r1").await;
+    for n in 1..24 {
+        rack.register(miner(&format!("m{n:02}"), &format!("10.0.0.{n}")), &by()).await.unwrap();
+    }
+    site.pass(30).await;
+    let list = async |text: &str| rack.list(&Query::parse_str(text).unwrap()).await.unwrap();
+    // A sort by id is the order without one, and looks at every document.
+    for more in [
+        "",
+        r#", "status": 1"#,
+        r#", "status": 1, "fields": {"last": 1, "code": 1}"#,
+        r#", "fields": {"code": 1}"#,
+    ] {
+        for page in [r#""limit": 5"#, r#""limit": 0"#, r#""offset": 20, "limit": 5"#, r#""limit": 100"#] {
+            let (plain, sorted) = (
+                list(&format!("{{{page}{more}}}")).await,
+                list(&format!(r#"{{{page}{more}, "sort": {{"id": 1}}}}"#)).await,
+            );
+            let shown = |page: &QueryPage| {
+                page.items.iter().map(|item| (item.id.clone(), item.value.to_value())).collect::<Vec<_>>()
+            };
+            assert_eq!(shown(&plain), shown(&sorted), "{page}{more}");
+            assert_eq!((plain.matched, plain.next.is_some()), (23, sorted.next.is_some()), "{page}{more}");
+        }
+        let mut seen = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = list(&format!(r#"{{"limit": 4{more}{cursor}}}"#)).await;
+            assert_eq!(page.matched, 23);
+            seen.extend(page.items.iter().map(|item| item.id.clone()));
+            let Some(next) = page.next else { break };
+            cursor = format!(r#", "cursor": "{next}""#);
+        }
+        assert_eq!((seen.len(), seen.is_sorted()), (23, true), "{more}");
+    }
+    let with = list(r#"{"status": 1, "limit": 1}"#).await.items.remove(0).value.to_value();
+    assert!(with["last"].is_object() && list(r#"{"limit": 1}"#).await.items[0].value.get("last").is_none());
 }
