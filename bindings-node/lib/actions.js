@@ -34,6 +34,18 @@ class Actions {
   }
 
   /**
+   * What a push would do now: the things that it would touch, the power that they draw, and who has to approve it. Nothing
+   * is stored.
+   *
+   * @param {Draft} draft
+   * @param {string} by who would propose it
+   * @returns {Promise<{targets: Record<string, string[]>, racks: any[], size: any, terms?: any, errors: string[]}>}
+   */
+  async preview (draft, by) {
+    return await told(this.#native.preview(json('draft', { params: [], ...draft }), text('by', by)))
+  }
+
+  /**
    * Votes on an action; gives it.
    *
    * @param {number | string} id

@@ -15,6 +15,10 @@ const { readings } = require('./readings.js')
  * @typedef {{code: string, kind: string, message: string}} ErrorRow
  * @typedef {{query?: Record<string, any>, fields?: Record<string, any>, sort?: Record<string, 1 | -1>, offset?: number,
  *   limit?: number, cursor?: string, status?: boolean}} Query
+ * @typedef {{things: {ids: string[]} | {tag: string} | {query: Record<string, any>}, metric: string, from: number, to: number,
+ *   step?: 'raw' | 'whole' | number | {unit: 'H' | 'D' | 'W' | 'M', count?: number, zone?: string},
+ *   over?: 'each' | 'together', aggregate?: 'mean' | 'sum' | 'min' | 'max' | 'last' | 'energy', limit?: number,
+ *   intervalMs?: number}} SeriesQuery
  */
 
 /**
@@ -108,6 +112,42 @@ class Site {
   subscribe ({ capacity = 65_536, most = 4_096, signal } = {}) {
     const reader = now(() => this.#native.subscribe(whole('capacity', capacity)))
     return readings(reader, whole('most', most), signal)
+  }
+
+  /**
+   * One number of things over time: as it was said, or by steps of the clock or of a zone's calendar. What is not known is
+   * null, and `coverage` says which part of a step is known.
+   *
+   * @param {SeriesQuery} query
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<{steps: [number, number][], columns: {thing: string | null, values: (number | null)[],
+   *   coverage?: number[], contributors?: number[], ts?: number[]}[], failed: any[], removedBefore: number | null}>}
+   */
+  async series (query, { signal } = {}) {
+    return await told(this.#native.series(json('query', query)), signal)
+  }
+
+  /**
+   * Copies the site into an empty folder while everything goes on. The site's key is not copied: keep it apart.
+   *
+   * @param {string} folder
+   * @returns {Promise<{site: string, taken: number, revision: number, files: number, bytes: number, samples: number,
+   *   leftOut: [string, string][]}>}
+   */
+  async backup (folder) {
+    return await told(this.#native.backup(text('folder', folder)))
+  }
+
+  /**
+   * Writes a backup into an empty folder, after all of it was verified.
+   *
+   * @param {string} from
+   * @param {string} to
+   * @returns {Promise<{site: string, taken: number, revision: number, files: number, bytes: number, auditEntries: number,
+   *   leftOut: string[]}>}
+   */
+  static async restore (from, to) {
+    return await told(native.restoreSite(text('from', from), text('to', to)))
   }
 
   /** @returns {{things: number, online: number, pollsDone: number, pollsFailed: number, sinkDropped: number}} */

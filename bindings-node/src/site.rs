@@ -6,13 +6,14 @@ mod readings;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use headframe::{
-    Error,
+    Error, ErrorKind,
     auth::{Permissions, Principal},
     discover::AddressRange,
     io::Ctx,
     query::Query,
     rack::{Caller, Partial, RackId, ThingDraft},
     site::{FindReport, Login, Site, SiteConf},
+    telemetry::SeriesQuery,
 };
 use napi::Result;
 use napi_derive::napi;
@@ -100,6 +101,34 @@ impl NativeSite {
         tell(self.0.now(|site| NativeReadings::new(site.subscribe(capacity as usize))))
     }
 
+    /// One number of things over time, by a question in JSON; the answer is JSON.
+    #[napi]
+    pub async fn series(&self, query: String) -> Result<String> {
+        let done = self.0.with(|site| async move {
+            let query = SeriesQuery::from_json(&query)?;
+            let telemetry = site.telemetry().cloned().ok_or_else(no_history)?;
+            // It reads files.
+            let read = tokio::task::spawn_blocking(move || write(&telemetry.series(&query)?.to_json()));
+            let ended =
+                |e| Error::new(ErrorKind::Internal, "site.series", "reading came to a bad end").caused_by(e);
+            read.await.map_err(ended)?
+        });
+        tell(done.await)
+    }
+
+    /// Copies the site into an empty folder while it runs; gives what was copied, JSON.
+    #[napi]
+    pub async fn backup(&self, folder: String) -> Result<String> {
+        let done = self.0.with(|site| async move {
+            let copied = site.backup(Path::new(&folder)).await?;
+            write(&json!({
+                "site": copied.site, "taken": copied.taken, "revision": copied.revision.0, "files": copied.files,
+                "bytes": copied.bytes, "samples": copied.samples, "leftOut": copied.left_out,
+            }))
+        });
+        tell(done.await)
+    }
+
     /// How the collectors do, JSON.
     #[napi]
     pub fn counts(&self) -> Result<String> {
@@ -131,6 +160,22 @@ impl NativeSite {
 #[napi]
 pub async fn open_site(folder: String, conf: String, how: String) -> Result<NativeSite> {
     tell(open(&folder, &conf, &how).await)
+}
+
+/// Writes a backup into an empty folder, after all of it was verified; gives what was written, JSON.
+#[napi]
+pub async fn restore_site(from: String, to: String) -> Result<String> {
+    let written = Site::restore(Path::new(&from), Path::new(&to)).await;
+    tell(written.and_then(|written| {
+        write(&json!({
+            "site": written.site, "taken": written.taken, "revision": written.revision.0, "files": written.files,
+            "bytes": written.bytes, "auditEntries": written.audit_entries, "leftOut": written.left_out,
+        }))
+    }))
+}
+
+fn no_history() -> Error {
+    Error::new(ErrorKind::NotFound, "site.series", "the site keeps no history").code_as("ERR_NOT_CONFIGURED")
 }
 
 async fn open(folder: &str, conf: &str, how: &str) -> Ours<NativeSite> {

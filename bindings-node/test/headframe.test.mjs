@@ -86,7 +86,19 @@ test('a site finds, lists, streams, and writes what two people approved', async 
   assert.equal(rest.items.length, 6)
   assert.equal((await site.call(ADMIN, 'listThings', { limit: 100 })).length, 10)
 
+  const [from, to] = [Date.now() - 60_000, Date.now() + 60_000]
+  const power = { things: { tag: 't-miner' }, metric: 'stats.power_w', from, to }
+  const raw = await site.series({ ...power, step: 'raw' })
+  assert.equal(raw.columns.length, 10)
+  assert(raw.columns.every(({ ts, values }) => ts.length === values.length && values.some((watts) => watts > 1_000)))
+  const sum = await site.series({ ...power, step: 'whole', over: 'together', aggregate: 'mean' })
+  assert(sum.columns[0].values[0] > 1_000 && sum.columns[0].coverage[0] > 0)
+  await assert.rejects(site.series({ ...power, metric: 'stats.pwer_w' }), { code: 'ERR_METRIC_NOT_FOUND' })
+  await assert.rejects(site.series({ ...power, step: { unit: 'D', zone: 'Mars/Base' } }), { kind: 'Invalid' })
+
   const draft = { action: 'setPowerMode', params: ['sleep'], query: {}, why: 'price' }
+  const preview = await site.actions.preview(draft, 'ann@site')
+  assert.deepEqual([Object.values(preview.targets)[0].length, preview.terms.votes_for], [10, 2])
   const { id, errors } = await site.actions.push(draft, 'ann@site')
   assert.deepEqual(errors, [])
   await assert.rejects(site.actions.vote(id, { approve: true }, 'ann@site'), { code: 'ERR_VOTER_EXISTS' })
@@ -97,6 +109,11 @@ test('a site finds, lists, streams, and writes what two people approved', async 
   assert.deepEqual([done.status, done.counts.ok], ['COMPLETED', 10], JSON.stringify(done.targets))
   assert(simulator.devices().every(({ index }) => simulator.truth(index).executed.power_off === 1))
   assert.equal(await site.actions.get(1), null)
+
+  const [copy, restored] = [join(await folder(t), 'copy'), join(await folder(t), 'restored')]
+  assert.equal((await site.backup(copy)).leftOut.length, 0)
+  assert.equal((await Site.restore(copy, restored)).site, site.id)
+  await assert.rejects(Site.restore(restored, copy), { code: 'ERR_BACKUP_EXISTS' })
 
   const ended = await site.close()
   assert.equal(ended.actionsBrokenOff, false)

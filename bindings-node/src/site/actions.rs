@@ -49,6 +49,16 @@ impl NativeSite {
         tell(done.await)
     }
 
+    /// What a push would do, JSON; nothing is stored.
+    #[napi]
+    pub async fn preview(&self, draft: String, by: String) -> Result<String> {
+        let done = self.engine(|engine| async move {
+            let draft = Draft::from_body(&read::<Value>("draft", &draft)?)?;
+            write(&engine.preview(draft, &person(&by)?).await?)
+        });
+        tell(done.await)
+    }
+
     /// Votes on an action; gives it.
     #[napi]
     pub async fn vote(&self, id: String, ballot: String, by: String) -> Result<String> {

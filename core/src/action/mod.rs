@@ -27,7 +27,7 @@ pub use archive::{ActionArchive, ArchiveDocument};
 pub use claims::{Bare, Claims};
 pub use engine::{
     ActionQuery, ActionView, AuditOptions, Ballot, BatchOptions, By, Draft, Engine, EngineOptions, Group,
-    Listed, Points, Pushed, Settled, Shed, Witnessed,
+    Listed, Points, Preview, Pushed, Settled, Shed, Witnessed,
 };
 pub use fleet::{Ask, Before, Call, Excluded, Fleet, FleetRack, Hands, Look, Pick, Reply, Seen, Selection};
 pub use id::ActionId;

@@ -5,6 +5,7 @@ mod begin;
 mod call;
 mod draft;
 mod options;
+mod preview;
 mod push;
 mod pushed;
 mod query;
@@ -23,6 +24,7 @@ mod witness;
 
 pub use draft::{BatchOptions, By, Draft};
 pub use options::{EngineOptions, Points};
+pub use preview::Preview;
 pub use pushed::Pushed;
 pub use query::{ActionQuery, Group, Listed};
 pub use settle::Settled;

@@ -15,7 +15,7 @@ use crate::{
         desk::Desk,
         keys::{self, Answer},
         note::{Note, by},
-        policy::{ActionClass, Sums},
+        policy::{ActionClass, Sums, Terms},
         record::{self, TargetCall, TargetRow},
         state::{self, Fixed, Header, Order, RackCalls, Ramp, Vote},
     },
@@ -125,6 +125,28 @@ impl Engine {
 }
 
 impl Ready {
+    /// What is asked before it may be done.
+    pub(super) fn terms(&self, desk: &Desk, now: i64) -> Result<(ActionClass, Terms)> {
+        let Self { draft, voter, policy, targets, .. } = self;
+        let class = ActionClass::of(&draft.action, &draft.params);
+        let terms = policy.terms(&Proposal {
+            action: &draft.action,
+            class,
+            creator: &voter.person,
+            families: &targets.families,
+            size: targets.size,
+            rack_votes: targets.votes,
+            now: Timestamp(now),
+            recent: desk.recent(class, policy.looks_back_s(&draft.action, class), &voter.person),
+        })?;
+        Ok((class, terms))
+    }
+
+    /// What it would touch, and why the rest fell out.
+    pub(super) fn targets(&self) -> (&[RackCalls], Sums, &[String]) {
+        (&self.targets.racks, self.targets.size, &self.targets.errors)
+    }
+
     /// The calls of the draft.
     pub(super) fn chosen(&self) -> Vec<Chosen> {
         let mut all = Vec::new();
@@ -361,6 +383,12 @@ fn store(desk: &mut Desk, judged: Result<Box<Ready>, Pushed>, batch: Option<&Tex
     Ok(pushed)
 }
 
+/// That earlier actions make it take more votes.
+pub(super) fn raised(terms: &Terms) -> Option<String> {
+    let raised = terms.raised.as_ref()?;
+    Some(format!("{}: {} votes instead of {}", raised.code, terms.votes_for, raised.votes_alone))
+}
+
 /// Stores a push; with a ramp it sheds load, and executes at once.
 pub(super) fn store_as(
     desk: &mut Desk,
@@ -370,23 +398,11 @@ pub(super) fn store_as(
     note: impl FnOnce(&Header, Option<&str>) -> Note,
 ) -> Result<Pushed> {
     let (id, now) = (desk.next_id(), desk.now());
-    let Ready { draft, voter, policy, targets, rows, fingerprint, .. } = ready;
-    let class = ActionClass::of(&draft.action, &draft.params);
-    let terms = policy.terms(&Proposal {
-        action: &draft.action,
-        class,
-        creator: &voter.person,
-        families: &targets.families,
-        size: targets.size,
-        rack_votes: targets.votes,
-        now: Timestamp(now),
-        recent: desk.recent(class, policy.looks_back_s(&draft.action, class), &voter.person),
-    })?;
+    let (class, terms) = ready.terms(desk, now)?;
+    let Ready { draft, voter, targets, rows, fingerprint, .. } = ready;
     let mut errors = targets.errors;
     if shed.is_none() {
-        errors.extend(terms.raised.as_ref().map(|raised| {
-            format!("{}: {} votes instead of {}", raised.code, terms.votes_for, raised.votes_alone)
-        }));
+        errors.extend(raised(&terms));
     }
     let (sealer, rng) = (desk.shared.store.sealer(), &*desk.shared.cx.rng);
     let params = catalogue::seal(sealer, rng, &id.key(), &draft.action, &draft.params)?;

@@ -138,3 +138,26 @@ async fn a_call_that_was_not_sent_keeps_its_turn() {
     let counts = engine.header(id).unwrap().counts;
     assert_eq!((counts.failed, counts.open, lab.rack.sent()), (1, 1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_says_what_a_push_would_do_and_does_nothing() {
+    let lab = Lab::mos(3).await;
+    lab.rack.swapped(&thing(1), true);
+    let engine = lab.start().await;
+    let revision = engine.store().revision();
+    let preview = engine.preview(draft("three", json!({})), &by("ann")).await.unwrap();
+    assert_eq!(preview.targets[&rack()], [thing(0), thing(2)]);
+    assert_eq!((preview.size.targets, preview.racks[0].excluded), (2, 1));
+    assert_eq!(preview.terms.as_ref().map(|terms| terms.votes_for), Some(3));
+    assert_eq!(preview.errors, [format!("{RACK}: ERR_THING_HELD: {}", thing(1))]);
+    assert_eq!((engine.store().revision(), engine.audit().size()), (revision, 0));
+    let pushed = engine.push(draft("three", json!({})), &by("ann")).await.unwrap();
+    let header = engine.header(pushed.id.unwrap()).unwrap();
+    assert_eq!((Some(&header.order.terms), &pushed.errors), (preview.terms.as_ref(), &preview.errors));
+    let nothing = engine.preview(draft("three", one(1)), &by("ann")).await.unwrap();
+    assert!(
+        nothing.terms.is_none() && nothing.errors.last().is_some_and(|e| e == "ERR_ORK_ACTION_CALLS_EMPTY")
+    );
+    let wrong = Draft { why: Some("x".repeat(501).into()), ..draft("three", json!({})) };
+    assert_eq!(engine.preview(wrong, &by("ann")).await.unwrap_err().code(), "ERR_WHY_INVALID");
+}
