@@ -4,20 +4,21 @@
 
 mod support;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use headframe::{
     ErrorKind, ThingId,
-    action::Fleet as _,
+    action::{Fleet as _, catalogue::FirmwareShelf},
     auth::{Permissions, Principal},
     driver::Ports,
     io::Ctx,
-    ork::{OrkFleet, ThingMap},
+    ork::{ExtData, ExtQuery, OrkFleet, ThingMap},
     query::Query,
     rack::{CollectorOptions, HeldReason, HistoryKind, Link, Partial, RackId, RackOptions},
     site::{FindReport, Login, Site},
 };
 use headframe_sim::FleetBuilder;
+use serde_json::{Map, Value, json};
 use support::{Folder, builder, fleet, me, until, until_online};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -304,4 +305,39 @@ async fn what_is_wrong_is_named() {
         Site::builder(headframe::registry()).rack("miner-wm-m50s", "x", RackOptions::new("no-such-driver"));
     let e = wrong.open(&cx, folder.path()).await.unwrap_err();
     assert_eq!((e.kind(), e.fact("field")), (ErrorKind::Invalid, Some("default_driver")), "{e}");
+}
+
+/// A price that somebody fetched.
+#[derive(Debug)]
+struct Price;
+
+#[async_trait::async_trait]
+impl ExtData for Price {
+    fn name(&self) -> &str {
+        "desk"
+    }
+
+    async fn rows(&self, query: &ExtQuery) -> headframe::Result<Vec<Map<String, Value>>> {
+        assert_eq!(query.needs_key()?, "current_price");
+        Ok(vec![Map::from_iter([("currentPrice".to_owned(), json!(105_250))])])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_answers_from_sources_that_its_program_gives() {
+    let (cx, folder) = (Ctx::system(), Folder::new("sources"));
+    let shelf = FirmwareShelf::default();
+    let image = shelf.add_named("S21", "image");
+    let sources = || builder().ext_data("mempool", Arc::new(Price));
+    let twice = sources().ext_data("mempool", Arc::new(Price)).create(&cx, folder.path()).await.unwrap_err();
+    assert_eq!((twice.kind(), twice.code()), (ErrorKind::Conflict, "ERR_EXT_DATA_EXISTS"));
+    let site = sources().firmware(Arc::new(shelf)).create(&cx, folder.path()).await.unwrap();
+    let who = Principal::new("operator", Permissions::ALL);
+    let call = async |method: &str, params: &str| site.orchestrator().call(&who, method, params).await;
+    let price = call("getWrkExtData", r#"{"type":"mempool","query":{"key":"current_price"}}"#).await.unwrap();
+    assert_eq!(price, json!([{"currentPrice": 105_250}]));
+    let images = call("listFirmwares", "{}").await.unwrap();
+    assert_eq!(images, json!([{"id": image, "name": "S21", "file": "S21"}]));
+    assert_eq!(call("storeFile", "{}").await.unwrap_err().code(), "ERR_NOT_CONFIGURED");
+    site.shutdown(Duration::from_secs(5)).await.unwrap();
 }

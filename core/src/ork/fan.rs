@@ -22,13 +22,20 @@ pub(super) struct Attached {
     /// How the action engine writes to its things.
     pub hands: Option<Arc<dyn Hands>>,
     /// Places for calls at the same time. They are the rack's own, so a silent one fills no place of another.
-    places: Arc<Semaphore>,
+    places: Places,
+}
+
+/// Places for calls at the same time.
+pub(super) type Places = Arc<Semaphore>;
+
+/// So many places, and one at least.
+pub(super) fn places(n: usize) -> Places {
+    Arc::new(Semaphore::new(n.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
 impl Attached {
-    pub fn new(rack: Arc<dyn Rack>, conf: RackConf, local: bool, places: usize) -> Self {
-        let places = Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { rack, conf, local, hands: None, places }
+    pub fn new(rack: Arc<dyn Rack>, conf: RackConf, local: bool, n: usize) -> Self {
+        Self { rack, conf, local, hands: None, places: places(n) }
     }
 }
 
@@ -72,7 +79,7 @@ impl Fan {
         T: Send + 'static,
     {
         let asked = match target.slot() {
-            Ok(slot) => self.start(slot, access, work(slot.rack.clone())).answer().await,
+            Ok(slot) => self.start(&slot.places, access, work(slot.rack.clone())).answer().await,
             Err(e) => Err(e),
         };
         asked.map_err(|e| e.with("rack", &target.info.id))
@@ -92,7 +99,7 @@ impl Fan {
     {
         let mut asked = Vec::with_capacity(targets.len());
         for target in targets {
-            let running = target.slot().map(|slot| self.start(slot, access, work(slot.rack.clone())));
+            let running = target.slot().map(|slot| self.start(&slot.places, access, work(slot.rack.clone())));
             asked.push((target.info.id, running));
         }
         let mut all = Partial::whole(Vec::new());
@@ -110,16 +117,16 @@ impl Fan {
     }
 
     /// A task of its own, so that a rack with a defect harms nobody who asks it.
-    fn start<T, Fut>(&self, slot: &Arc<Attached>, access: Access, work: Fut) -> Running<Result<T>>
+    pub fn start<T, Fut>(&self, places: &Places, access: Access, work: Fut) -> Running<Result<T>>
     where
         Fut: Future<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        let (fan, slot) = (self.clone(), slot.clone());
-        Running(tokio::spawn(async move { fan.ask(slot, access, work).await }))
+        let (fan, places) = (self.clone(), places.clone());
+        Running(tokio::spawn(async move { fan.ask(places, access, work).await }))
     }
 
-    async fn ask<T, Fut>(&self, slot: Arc<Attached>, access: Access, work: Fut) -> Result<T>
+    async fn ask<T, Fut>(&self, places: Places, access: Access, work: Fut) -> Result<T>
     where
         Fut: Future<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
@@ -127,7 +134,7 @@ impl Fan {
         let limit = if access == Access::Read { self.read } else { self.write };
         let mut begun = false;
         let asked = async {
-            let place = slot.places.clone().acquire_owned().await.map_err(|_| ended())?;
+            let place = places.acquire_owned().await.map_err(|_| ended())?;
             begun = true;
             let running = async move {
                 let _place = place;
@@ -148,15 +155,15 @@ impl Fan {
 }
 
 fn ended() -> Error {
-    Error::new(ErrorKind::Internal, "ork.rack", "the rack's work ended without an answer")
+    Error::new(ErrorKind::Internal, "ork.rack", "the work ended without an answer")
 }
 
 /// Work that ends with whoever waits for it.
 #[derive(Debug)]
-struct Running<T>(JoinHandle<T>);
+pub(super) struct Running<T>(JoinHandle<T>);
 
 impl<T> Running<Result<T>> {
-    async fn answer(mut self) -> Result<T> {
+    pub async fn answer(mut self) -> Result<T> {
         (&mut self.0).await.unwrap_or_else(|_| Err(ended()))
     }
 }

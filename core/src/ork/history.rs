@@ -1,9 +1,9 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Error, ErrorKind, Result,
     query::Query,
-    rack::{HistoryEntry, RackId},
+    rack::{HistoryEntry, RackId, ThingRecord},
 };
 
 use super::{Orchestrator, fan::Target};
@@ -26,7 +26,7 @@ impl Orchestrator {
         };
         let (start, end) = (span.0.unwrap_or(i64::MIN), span.1.unwrap_or(i64::MAX));
         let mut rows = Vec::new();
-        let mut take = |rack: &RackId, n: usize, entry: &HistoryEntry| {
+        let mut take = |rack: &RackId, n: usize, entry: &HistoryEntry, thing: &Value| {
             if entry.ts < start || entry.ts > end {
                 return Ok(());
             }
@@ -34,6 +34,7 @@ impl Orchestrator {
                 Error::new(ErrorKind::Internal, "ork.history", "an entry is no JSON").caused_by(e)
             })?;
             row["rack"] = rack.as_str().into();
+            row["thing"] = thing.clone();
             // Ids are the order where no other is wanted: the newest first.
             rows.push((format!("{:020}/{}/{n:08}", i64::MAX.saturating_sub(entry.ts), entry.id), row));
             Ok(())
@@ -43,18 +44,27 @@ impl Orchestrator {
             if seen % TURN == TURN - 1 {
                 tokio::task::yield_now().await;
             }
+            let thing = shown(&record);
             for (n, entry) in things.history(&record.id)?.iter().enumerate() {
-                take(&record.rack, n, entry)?;
+                take(&record.rack, n, entry, &thing)?;
             }
         }
         for (n, entry) in things.history_of_forgotten()?.iter().enumerate() {
             // Without a rack nobody can tell who may see it.
             if let Some(rack) = entry.rack.as_ref().filter(|rack| targets.iter().any(|t| t.info.id == **rack))
             {
-                take(rack, n, entry)?;
+                take(rack, n, entry, &json!({"id": entry.id}))?;
             }
         }
         let page = query.run(rows.iter().map(|(id, row)| (id.as_str(), row)))?;
         Ok(page.items.into_iter().map(|item| item.value.into_value()).collect())
     }
+}
+
+/// The thing of an entry as it is now, as MiningOS's readers look for it.
+fn shown(record: &ThingRecord) -> Value {
+    json!({
+        "id": record.id, "code": record.code, "type": record.thing_type, "tags": record.tags,
+        "info": record.info.map(),
+    })
 }

@@ -4,7 +4,9 @@
 
 mod actions;
 pub mod call;
+mod ext;
 mod fan;
+mod files;
 mod hands;
 mod history;
 mod reassign;
@@ -15,6 +17,8 @@ mod tests;
 mod thing_map;
 mod things;
 
+pub use ext::{ExtData, ExtQuery};
+pub use files::{FileDraft, FileMeta, FileOwner, FileStore};
 pub use hands::{LocalHands, OrkFleet};
 pub use reassign::Holder;
 pub use registry::RackRecord;
@@ -32,14 +36,16 @@ use serde_json::{Map, Value};
 
 use crate::{
     Error, ErrorKind, Result,
-    action::{Engine, Hands},
+    action::{Engine, Hands, catalogue::FirmwareStore},
     auth::{Access, Permissions},
     io::Ctx,
     rack::{Rack, RackId, RackInfo, Things},
     store::{Batch, ControlStore, Expect, Revision, Space, Versioned},
 };
 
+use ext::ExtSlot;
 use fan::{Attached, Fan, Target};
+use files::FileSlot;
 
 const OP: &str = "ork";
 const MAP_KEY: &str = "thing-map";
@@ -59,6 +65,12 @@ pub struct OrkOptions {
     pub global_config: Option<Map<String, Value>>,
     /// The registry of this process's racks, for `getHistoricalLogs`.
     pub things: Option<Arc<Things>>,
+    /// Firmware images, for `listFirmwares`.
+    pub firmware: Option<Arc<dyn FirmwareStore>>,
+    /// Files of work orders, for `storeFile` and its siblings.
+    pub files: Option<Arc<dyn FileStore>>,
+    /// Sources of data from outside by their types: see [`Orchestrator::serve_ext`].
+    pub ext: Vec<(String, Arc<dyn ExtData>)>,
 }
 
 impl Default for OrkOptions {
@@ -69,6 +81,9 @@ impl Default for OrkOptions {
             write_deadline: Duration::from_secs(30),
             global_config: None,
             things: None,
+            firmware: None,
+            files: None,
+            ext: Vec::new(),
         }
     }
 }
@@ -97,23 +112,35 @@ struct Inner {
     things: Option<Arc<Things>>,
     attached: RwLock<BTreeMap<RackId, Arc<Attached>>>,
     map: RwLock<Arc<Versioned<ThingMap>>>,
+    sources: Sources,
     /// What carries actions out, as long as its owner keeps it.
     actions: RwLock<Option<Weak<Engine>>>,
     /// Held while registry, racks or map change, so that each change is judged by the state that it meets.
     changing: tokio::sync::Mutex<()>,
 }
 
+/// Where what is no rack's comes from.
+#[derive(Debug, Default)]
+struct Sources {
+    ext: RwLock<Vec<ExtSlot>>,
+    files: Option<FileSlot>,
+    firmware: Option<Arc<dyn FirmwareStore>>,
+}
+
 impl Orchestrator {
     /// An orchestrator without attached racks over a site's store.
     ///
     /// # Errors
-    /// [`Corrupt`](ErrorKind::Corrupt) when what the store holds of racks and addresses is damaged.
+    /// [`Corrupt`](ErrorKind::Corrupt) when what the store holds of racks and addresses is damaged; those of
+    /// [`serve_ext`](Self::serve_ext).
     pub fn open(cx: &Ctx, store: ControlStore, options: OrkOptions) -> Result<Self> {
         let map = store.get(Space::Meta, MAP_KEY)?;
         let map = map.unwrap_or(Versioned { value: ThingMap::default(), revision: Revision::default() });
         let registry = Registry::new(store.clone());
         registry.list()?;
-        Ok(Self(Arc::new(Inner {
+        let files = options.files.clone().map(|files| FileSlot::new(files, options.calls_per_rack));
+        let sources = Sources { ext: RwLock::default(), files, firmware: options.firmware.clone() };
+        let ork = Self(Arc::new(Inner {
             fan: Fan::new(cx.clone(), &options),
             calls_per_rack: options.calls_per_rack,
             registry,
@@ -122,9 +149,14 @@ impl Orchestrator {
             things: options.things,
             attached: RwLock::default(),
             map: RwLock::new(Arc::new(map)),
+            sources,
             actions: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
-        })))
+        }));
+        for (ext_type, source) in options.ext {
+            ork.serve_ext(&ext_type, source)?;
+        }
+        Ok(ork)
     }
 
     /// Attaches a rack of this process; it needs no registration.

@@ -18,7 +18,7 @@ use crate::{
     },
     driver,
     io::Ctx,
-    ork::{LocalHands, Orchestrator, OrkFleet, OrkOptions, RackConf},
+    ork::{ExtData, FileStore, LocalHands, Orchestrator, OrkFleet, OrkOptions, RackConf},
     rack::{LastRows, LocalRack, Rack, RackId, RackInfo, RackOptions, Things},
     store::{ControlStore, LastStore, StoreOptions, code},
 };
@@ -30,7 +30,6 @@ pub struct SiteBuilder {
     racks: Vec<(String, String, RackOptions, RackConf)>,
     store: StoreOptions,
     orchestrator: OrkOptions,
-    firmware: Option<Arc<dyn FirmwareStore>>,
     actions: EngineOptions,
     #[cfg(feature = "history")]
     history: Option<TelemetryOptions>,
@@ -49,7 +48,6 @@ impl SiteBuilder {
             racks: Vec::new(),
             store,
             orchestrator,
-            firmware: None,
             actions,
             #[cfg(feature = "history")]
             history: Some(TelemetryOptions::default()),
@@ -105,10 +103,25 @@ impl SiteBuilder {
         self
     }
 
-    /// Where actions find firmware images; without it no firmware is updated.
+    /// Where actions find firmware images, and `listFirmwares` their names; without it no firmware is updated.
     #[must_use]
     pub fn firmware(mut self, images: Arc<dyn FirmwareStore>) -> Self {
-        self.firmware = Some(images);
+        self.orchestrator.firmware = Some(images);
+        self
+    }
+
+    /// Adds a source of data of one type from outside, `minerpool` or `electricity` for example, for `getWrkExtData`; see
+    /// [`Orchestrator::serve_ext`].
+    #[must_use]
+    pub fn ext_data(mut self, ext_type: &str, source: Arc<dyn ExtData>) -> Self {
+        self.orchestrator.ext.push((ext_type.into(), source));
+        self
+    }
+
+    /// Where files of work orders are kept; without it `storeFile` and its siblings are `ERR_NOT_CONFIGURED`.
+    #[must_use]
+    pub fn files(mut self, files: Arc<dyn FileStore>) -> Self {
+        self.orchestrator.files = Some(files);
         self
     }
 
@@ -184,6 +197,14 @@ impl SiteBuilder {
             let why = "needs a history: give one, or leave this off";
             return Err(Error::invalid("site.open", "mosCompatible", why));
         }
+        let mut sources = BTreeSet::new();
+        for (ext_type, source) in &self.orchestrator.ext {
+            let id = RackInfo::new(ext_type, source.name())?.id;
+            if !sources.insert(id.clone()) {
+                let e = Error::new(ErrorKind::Conflict, "site.open", "two sources have this type and name");
+                return Err(e.code_as("ERR_EXT_DATA_EXISTS").with("source", &id));
+            }
+        }
         let mut ids = BTreeSet::new();
         for (thing_type, name, options, _) in &self.racks {
             let id = RackInfo::new(thing_type, name)?.id;
@@ -225,12 +246,12 @@ impl SiteBuilder {
     async fn racks_over(self, cx: &Ctx, dir: &Path, store: ControlStore, last: LastRows) -> Result<Site> {
         let things = Things::open(cx, store.clone()).await?;
         let drivers = Arc::new(self.drivers);
+        let images = Arc::new(Images::new(self.orchestrator.firmware.clone()));
         let orchestrator = Orchestrator::open(
             cx,
             store.clone(),
             OrkOptions { things: Some(Arc::clone(&things)), ..self.orchestrator },
         )?;
-        let images = Arc::new(Images::new(self.firmware));
         #[cfg(feature = "history")]
         let history = self.history.map(|options| {
             let mos_compatible = options.mos_compatible || self.mos_compatible;

@@ -10,6 +10,8 @@
 //! nothing; every address and random byte comes from the seed.
 
 mod cases;
+#[cfg(feature = "store")]
+mod ext;
 mod faults;
 #[cfg(feature = "store")]
 mod fleet;
@@ -19,6 +21,8 @@ mod trace;
 mod writes;
 
 pub use cases::*;
+#[cfg(feature = "store")]
+pub use ext::{MemExtData, MemExtFault, MemPool, MemPoolStyle};
 pub use faults::*;
 #[cfg(feature = "store")]
 pub use fleet::{MemFault, MemFleet, MemRack};

@@ -53,6 +53,16 @@ fn plain(lab: &Lab, method: &str, target: Target) -> Value {
         "tailLogCustomRangeAggr" => {
             json!({"keys": [{"type": "miner", "startDate": "2026-01-01", "endDate": "2026-01-02"}]})
         }
+        "getWrkExtData" => json!({"type": "minerpool", "query": {"key": "stats"}}),
+        "setWrkExtData" => json!({"type": "electricity", "key": "availableEnergy", "value": []}),
+        "getConfigs" => json!({"type": "pool"}),
+        "storeFile" => {
+            json!({"type": "work_order", "rackId": FRONT, "workOrderId": "w1", "name": "a.txt", "mime": "text/plain",
+                "contentBase64": "aGk="})
+        }
+        "loadFile" | "removeFile" => {
+            json!({"type": "work_order", "rackId": FRONT, "workOrderId": "w1", "fileId": "f0"})
+        }
         "mergeThings" => json!({"keep": "f1", "drop": "b1"}),
         "splitThing" => json!({"id": "f1"}),
         "setThingMap" => json!({"thingMap": {FRONT: "10.0.0.0/23"}}),

@@ -40,6 +40,9 @@ pub fn expect(cell: &Cell, who: &Who, setting: Setting) -> Expect {
     match row.name {
         // The racks of the lab keep no logs, and who sees none of them is told of no rows.
         "tailLog" | "tailLogMulti" if who.has(RACK_AREA, 'r') => Expect::Refused("ERR_NOT_CONFIGURED"),
+        // The lab has no source of data from outside that is told anything, and keeps no files.
+        "setWrkExtData" if !who.has("electricity", 'w') => Expect::Refused(NO_WRITE),
+        "setWrkExtData" | "storeFile" | "loadFile" | "removeFile" => Expect::Refused("ERR_NOT_CONFIGURED"),
         "getAction" if cell.target == Target::Absent => Expect::Refused("ERR_ACTION_ID_NOT_FOUND"),
         "registerThing" | "updateThing" if !who.has(RACK_AREA, 'w') => Expect::Refused(NO_WRITE),
         "reassignThings" if !who.has(RACK_AREA, 'w') => Expect::Refused(NO_WRITE),

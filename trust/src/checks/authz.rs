@@ -26,7 +26,7 @@ use crate::{
 pub const CHECK: Check = Check {
     name: "v-authz",
     bug: "open-route",
-    ci: 120_000,
+    ci: 125_000,
     long: 800_000,
     probes: &[
         "the tables name the same methods",

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -27,33 +27,75 @@ pub trait FirmwareStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) with [`FIRMWARE_NOT_FOUND`] when there is none; whatever reading it gives.
     fn image(&self, sha256: &str) -> Result<Bytes>;
+
+    /// What there is, for people who choose. A store that lists nothing still gives its images by their hashes.
+    ///
+    /// # Errors
+    /// Whatever reading the list gives.
+    fn list(&self) -> Result<Vec<FirmwareEntry>> {
+        Ok(Vec::new())
+    }
 }
 
-/// Images in memory.
+/// An image in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FirmwareEntry {
+    /// The SHA-256 of its bytes (64 lower-case hexadecimal digits), by which actions name it.
+    pub sha256: String,
+    /// What people call it.
+    pub name: String,
+    /// The name of its file.
+    pub file: String,
+}
+
+impl FirmwareEntry {
+    /// The image with this hash, under one name for people and for its file.
+    pub fn new(sha256: &str, name: &str) -> Self {
+        Self { sha256: sha256.into(), name: name.into(), file: name.into() }
+    }
+}
+
+/// Images in memory, by their hashes, and their names.
 #[derive(Default)]
-pub struct FirmwareShelf(Mutex<BTreeMap<String, Bytes>>);
+pub struct FirmwareShelf(Mutex<BTreeMap<String, (Bytes, String)>>);
 
 impl FirmwareShelf {
-    /// Keeps an image, and gives its SHA-256.
+    /// Keeps an image, and gives its SHA-256, which is its name, too.
     pub fn add(&self, image: impl Into<Bytes>) -> String {
         let image = image.into();
         let hash = sha256(&image);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(hash.clone(), image);
+        self.lock().insert(hash.clone(), (image, hash.clone()));
         hash
+    }
+
+    /// Keeps an image under a name, and gives its SHA-256.
+    pub fn add_named(&self, name: &str, image: impl Into<Bytes>) -> String {
+        let image = image.into();
+        let hash = sha256(&image);
+        self.lock().insert(hash.clone(), (image, name.into()));
+        hash
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (Bytes, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl FirmwareStore for FirmwareShelf {
     fn image(&self, sha256: &str) -> Result<Bytes> {
-        let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(sha256).cloned();
+        let found = self.lock().get(sha256).map(|(image, _)| image.clone());
         found.ok_or_else(|| missing(sha256))
+    }
+
+    fn list(&self) -> Result<Vec<FirmwareEntry>> {
+        Ok(self.lock().iter().map(|(hash, (_, name))| FirmwareEntry::new(hash, name)).collect())
     }
 }
 
 impl fmt::Debug for FirmwareShelf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let images = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        f.debug_set().entries(images.keys()).finish()
+        f.debug_set().entries(self.lock().keys()).finish()
     }
 }
 

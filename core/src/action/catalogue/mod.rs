@@ -39,7 +39,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use firmware::{FIRMWARE_CHANGED, FIRMWARE_NOT_FOUND, FirmwareShelf, FirmwareStore, Images};
+pub use firmware::{
+    FIRMWARE_CHANGED, FIRMWARE_NOT_FOUND, FirmwareEntry, FirmwareShelf, FirmwareStore, Images,
+};
 pub use rack::{MISSING_ID, MISSING_RACK, QUERY_ID, RackAction, Racks};
 pub use secrets::{open, redact, seal};
 pub use table::{ACTIONS, ActionKind, ActionRow, knows, row, votes};

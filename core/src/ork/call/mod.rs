@@ -4,6 +4,9 @@
 
 mod actions;
 mod audit;
+mod ext;
+mod files;
+mod lists;
 mod map;
 mod mos;
 mod params;
@@ -78,7 +81,7 @@ impl Call<'_> {
 pub struct Reply {
     /// The result in MiningOS's shape.
     pub value: Value,
-    /// Racks that contributed nothing to it, with their errors.
+    /// Racks and sources that contributed nothing to it, with their errors.
     pub failed: Vec<(RackId, Error)>,
     /// Where the next page of a list of things begins: the parameter `cursor` takes it.
     pub next: Option<String>,
@@ -126,7 +129,7 @@ impl Orchestrator {
     pub async fn call(&self, who: &Principal, method: &str, params: &str) -> Result<Value> {
         let reply = self.ask(who, method, params).await?;
         for (rack, error) in &reply.failed {
-            tracing::warn!(%rack, %error, method, "a rack is missing in an answer");
+            tracing::warn!(%rack, %error, method, "a rack or a source is missing in an answer");
         }
         Ok(reply.value)
     }

@@ -11,8 +11,8 @@ use crate::{
 
 use super::OP;
 
-/// Longest parameters that are looked at, in bytes.
-const MAX_BYTES: usize = 8 << 20;
+/// Longest parameters that are looked at, in bytes: a file of 10 MiB in base64 and what stands beside it.
+const MAX_BYTES: usize = 16 << 20;
 
 /// Parameters of a call: the caller's text, and what it holds.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl<'a> Params<'a> {
     pub fn parse(text: &'a str) -> Result<Self> {
         let wrong = |why| Error::invalid(OP, "params", why).code_as("ERR_FACS_NET_DATA_FORMAT");
         if text.len() > MAX_BYTES {
-            return Err(wrong("more than 8 MiB"));
+            return Err(wrong("more than 16 MiB"));
         }
         let text = if text.trim().is_empty() { "{}" } else { text };
         // The error's own text can quote what was sent.
@@ -67,7 +67,7 @@ impl<'a> Params<'a> {
 
     pub fn number_or_none(&self, member: &'static str) -> Result<Option<i64>> {
         let Some(value) = self.get(member)? else { return Ok(None) };
-        value.as_i64().map(Some).ok_or_else(|| Error::invalid(OP, member, "takes a whole number"))
+        whole(value).map(Some).ok_or_else(|| Error::invalid(OP, member, "takes a whole number"))
     }
 
     pub fn rack(&self) -> Result<RackId> {
@@ -157,6 +157,14 @@ pub(in crate::ork) fn code_of_member(path: &str) -> Option<&'static str> {
         Some("opts") => Some("ERR_THING_VALIDATE_OPTS_INVALID"),
         Some("info") => Some("ERR_THING_VALIDATE_INFO_INVALID"),
         _ => None,
+    }
+}
+
+/// A whole number, or the text that a URL made of one.
+pub(super) fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) if text.bytes().all(|b| b.is_ascii_digit() || b == b'-') => text.parse().ok(),
+        other => other.as_i64(),
     }
 }
 

@@ -139,6 +139,10 @@ pub(super) async fn save_settings(call: Call<'_>) -> Result<Reply> {
     let Some(Value::Object(entries)) = call.params.get("entries")? else {
         return Err(Error::invalid(OP, "entries", "takes an object").code_as("ERR_ENTRIES_INVALID"));
     };
+    if entries.contains_key("error") {
+        let why = "callers would take settings with this name for a failure";
+        return Err(Error::invalid(OP, "entries.error", why).code_as("ERR_ENTRIES_INVALID"));
+    }
     if !seen(&call, &rack)? {
         return Ok(Reply::of(0));
     }

@@ -38,7 +38,9 @@ pub(super) async fn history(call: Call<'_>) -> Result<Reply> {
         "info" => {
             // MiningOS takes 0 for not given.
             let time = |member| Ok::<_, Error>(call.params.number_or_none(member)?.filter(|ms| *ms != 0));
-            let span = (time("start")?, time("end")?);
+            let start = time("start")?.max(time("startExcl")?.map(|ms| ms.saturating_add(1)));
+            let ends = [time("end")?, time("endExcl")?.map(|ms| ms.saturating_sub(1))];
+            let span = (start, ends.into_iter().flatten().min());
             let query = call.params.query()?;
             let targets = call.ork.allowed(call.who.permissions, Read)?;
             Ok(Reply::of(call.ork.history_of(&targets, span, &query).await?))

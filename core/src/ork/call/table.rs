@@ -4,7 +4,7 @@ use crate::auth::{
     Scope::{Any, Area as Of, Family},
 };
 
-use super::{Method, actions, audit, map, racks, range_aggr, site, stops, tail, things};
+use super::{Method, actions, audit, ext, files, lists, map, racks, range_aggr, site, stops, tail, things};
 
 /// One row: name, operation, what it needs, parameters, result, handler.
 macro_rules! rows {
@@ -43,12 +43,15 @@ pub fn methods() -> &'static [Method] {
         "saveThingComment" Write Of(Area::Comments), "{rackId, thingId, comment, pos?}" => "1; 0 for an unknown rack", things::save_comment;
         "editThingComment" Write Of(Area::Comments), "{rackId, thingId, id? or ts?, comment}" => "1; 0 for an unknown rack", things::edit_comment;
         "deleteThingComment" Write Of(Area::Comments), "{rackId, thingId, id? or ts?}" => "1; 0 for an unknown rack", things::delete_comment;
-        "getHistoricalLogs" Read Family, "{logType: alerts or info, start?, end?, query?, fields?, sort?, offset?, limit?}" => "[{ts, id, rack, what, by, changes}], newest first; alerts: []", site::history;
+        "getHistoricalLogs" Read Family, "{logType: alerts or info, start?, end?, startExcl?, endExcl?, query?, fields?, sort?, offset?, limit?}" => "[{ts, id, rack, what, by, changes, thing}], newest first; alerts: []", site::history;
 
         "tailLog" Read Family, "{type, key: stat-1m, -5m, -15m, -30m, -3h, -1D, stat-rtd, thing-5m, stat-startup, stat-shares-1m or stat-shares-30m, tag, start?, end?, limit?, offset?, fields?, aggrFields?, aggrTimes?: [{start, end}], groupRange?: 1H, 1D, 1W or 1M, shouldCalculateAvg?, partial?}" => "[{ts, …, aggrTsRange, aggrCount, aggrIntervals}], oldest first; {items, failed} with partial", tail::tail;
         "tailLogMulti" Read Family, "{keys: [{type, key, tag, …}], …}: what is beside keys holds for all of them" => "[[row]], in the order of keys", tail::multi;
 
         "tailLogCustomRangeAggr" Read Family, "{keys: [{type, startDate, endDate, timezoneOffset?: ms, fields?, shouldReturnDailyData?, shouldReturnMonthlyData?}]}" => "[{type, data, error}], in the order of keys; data is one object, [{ts, val}] by day or [{year, month, val}] by month", range_aggr::all;
+
+        "getWrkExtData" Read Family, "{type, query?: {key?, start?, end?, pool?, fields?, …}, start?, end?, fields?}" => "[row], by type and key", ext::get;
+        "setWrkExtData" Write Family, "{type, key, value}" => "what the source answers, else 1", ext::set;
 
         "mergeThings" Write Family, "{keep, drop}" => "1", map::merge;
         "splitThing" Write Family, "{id}" => "1", map::split;
@@ -60,6 +63,12 @@ pub fn methods() -> &'static [Method] {
 
         "getGlobalConfig" Read Any, "{fields?}" => "configuration", site::config;
         "setGlobalConfig" Write Of(Area::Features), "{isAutoSleepAllowed}" => "configuration", site::set_config;
+
+        "getConfigs" Read Of(Area::PoolConfig), "{type: pool, query?, fields?}" => "[{id, rackId, type, poolUrls: [{url, workerName}]}]; another type: []", lists::configs;
+        "listFirmwares" Read Of(Area::Miner), "{}" => "[{id, name, file}]; id is the image's SHA-256", lists::firmwares;
+        "storeFile" Write Of(Area::WorkOrder), "{type: work_order, rackId, workOrderId, name, mime, contentBase64}" => "{id, name, mime, size, ts}", files::store;
+        "loadFile" Read Of(Area::WorkOrder), "{type: work_order, rackId, workOrderId, fileId}" => "{contentBase64}", files::load;
+        "removeFile" Write Of(Area::WorkOrder), "{type: work_order, rackId, workOrderId, fileId}" => "{cleared}", files::remove;
 
         "pushAction" Write Of(Area::Actions), "{query, action, params, rackType?, batchActionUID?, clientKey?, why?}" => "{id, data, errors}, or {id: null, errors}", actions::push;
         "pushActionsBatch" Write Of(Area::Actions), "{batchActionsPayload: [{query, action, params, rackType?, clientKey?, why?}], batchActionUID?, suffix?, allOrNothing?}" => "[{id, data, errors}], in the order of the payload", actions::push_batch;

@@ -89,6 +89,8 @@ async fn settings_merge_and_name_what_failed() {
     for entries in [json!(null), json!([]), json!("x")] {
         assert_eq!(refused(&site, "saveWrkSettings", save(FRONT, entries)).await.0, "ERR_ENTRIES_INVALID");
     }
+    let error = refused(&site, "saveWrkSettings", save(FRONT, json!({"error": 1}))).await;
+    assert_eq!(error, ("ERR_ENTRIES_INVALID", "entries.error".to_owned()), "it would be read as a failure");
     site.front.set(Mode::Fails);
     assert_eq!(refused(&site, "getWrkSettings", of(FRONT)).await.0, "ERR_GET_SETTINGS_FAILED");
     assert_eq!(refused(&site, "saveWrkSettings", save(FRONT, json!({}))).await.0, "ERR_SAVE_SETTINGS_FAILED");

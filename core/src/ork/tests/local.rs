@@ -100,6 +100,20 @@ async fn racks_of_this_process_are_listed_routed_and_remembered() {
     assert!(rows.len() >= 3 && rows.iter().all(|row| row["id"] == "m1" && row["rack"] == "miner-x-b"));
     assert!(rows.is_sorted_by(|a, b| a["ts"].as_i64() >= b["ts"].as_i64()));
     assert!(!history.to_string().contains("hunter2"));
+    // As MiningOS's work orders ask, and by both kinds of bounds.
+    let of_thing = json!({"logType": "info", "query": {"thing.id": "m1"}, "limit": "100"});
+    let of_thing = call("getHistoricalLogs", of_thing).await.unwrap();
+    assert_eq!(&of_thing, &history);
+    let thing = &rows[0]["thing"];
+    assert_eq!((&thing["type"], &thing["id"]), (&json!("miner-x"), &json!("m1")));
+    assert!(thing["code"].is_string() && thing["tags"].is_array() && thing["info"].is_object(), "{thing}");
+    let newest = rows[0]["ts"].as_i64().unwrap();
+    let bounds = |start: &str, end: &str| json!({"logType": "info", start: newest.to_string(), end: newest});
+    let at = call("getHistoricalLogs", bounds("start", "end")).await.unwrap();
+    assert!(at.as_array().unwrap().iter().any(|row| row["id"] == "m1"), "both are included");
+    for (start, end) in [("startExcl", "end"), ("start", "endExcl")] {
+        assert_eq!(call("getHistoricalLogs", bounds(start, end)).await.unwrap(), json!([]));
+    }
     let late = json!({"logType": "info", "start": i64::MAX});
     assert_eq!(call("getHistoricalLogs", late).await.unwrap(), json!([]));
     let other = Principal::new("bob", Permissions::parse(["container:r"]).unwrap());
@@ -115,6 +129,7 @@ async fn racks_of_this_process_are_listed_routed_and_remembered() {
     let seen = ork.call(&other, "getHistoricalLogs", r#"{"logType": "info"}"#).await.unwrap();
     assert!(!seen.as_array().unwrap().is_empty());
     assert!(seen.as_array().unwrap().iter().all(|row| row["rack"] == "container-y-c"), "{seen}");
+    assert!(seen.as_array().unwrap().iter().all(|row| row["thing"] == json!({"id": "k1"})), "{seen}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,8 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("tailLog", READ),
     ("tailLogMulti", READ),
     ("tailLogCustomRangeAggr", READ),
+    ("getWrkExtData", READ),
+    ("setWrkExtData", &["electricity:w"]),
     ("mergeThings", &["miner:w"]),
     ("splitThing", &["miner:w"]),
     ("getThingMap", &["racks:r"]),
@@ -37,6 +39,11 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("reassignThings", &["racks:w"]),
     ("getGlobalConfig", ANY_READ),
     ("setGlobalConfig", &["features:w"]),
+    ("getConfigs", &["pool_config:r"]),
+    ("listFirmwares", &["miner:r"]),
+    ("storeFile", &["work_order:w"]),
+    ("loadFile", &["work_order:r"]),
+    ("removeFile", &["work_order:w"]),
     ("pushAction", &["actions:w"]),
     ("pushActionsBatch", &["actions:w"]),
     ("voteAction", &["actions:w"]),
@@ -130,6 +137,13 @@ struct Actions {
     lost: ActionId,
 }
 
+impl Actions {
+    const NONE: Self = {
+        let none = ActionId::new(0);
+        Self { voted: none, open: none, running: none, lost: none }
+    };
+}
+
 /// Parameters with which a method succeeds on a new site.
 fn good(method: &str, actions: Actions) -> Value {
     let Actions { voted, open, running, lost } = actions;
@@ -170,6 +184,16 @@ fn good(method: &str, actions: Actions) -> Value {
         "tailLogCustomRangeAggr" => {
             json!({"keys": [{"type": "miner", "startDate": "2026-01-01", "endDate": "2026-01-02"}]})
         }
+        "getWrkExtData" => json!({"type": "minerpool", "query": {"key": "stats"}}),
+        "setWrkExtData" => json!({"type": "electricity", "key": "availableEnergy", "value": []}),
+        "getConfigs" => json!({"type": "pool"}),
+        "storeFile" => {
+            json!({"type": "work_order", "rackId": FRONT, "workOrderId": "w1", "name": "a.txt", "mime": "text/plain",
+                "contentBase64": "aGk="})
+        }
+        "loadFile" | "removeFile" => {
+            json!({"type": "work_order", "rackId": FRONT, "workOrderId": "w1", "fileId": "f0"})
+        }
         "mergeThings" => json!({"keep": "d1", "drop": "d2"}),
         "splitThing" => json!({"id": "d1"}),
         "setThingMap" => json!({"thingMap": {FRONT: "10.0.0.0/24"}}),
@@ -184,6 +208,7 @@ async fn site() -> (Site, Served, Actions) {
     let site = Site::new().await;
     let comment = json!({"rackId": FRONT, "thingId": format!("{FRONT}-1"), "comment": "first"});
     site.call("saveThingComment", comment).await.unwrap();
+    site.call("storeFile", good("storeFile", Actions::NONE)).await.unwrap();
     let served = Served::by(&site.ork);
     let actions = Actions {
         voted: served.push("three", "boss").await,

@@ -1,7 +1,10 @@
 mod actions;
 mod audit;
 mod calls;
+mod ext;
 mod fake;
+mod files;
+mod gateway;
 mod local;
 mod map;
 mod matrix;
@@ -16,12 +19,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    action::catalogue::FirmwareShelf,
     auth::Principal,
     io::{MemNet, SeededRng, SystemClock, Timestamp},
     store::{CrashBackend, SealKey, StoreOptions, Writer},
+    testkit::{MemExtData, MemPool, MemPoolStyle},
 };
 
 pub(super) use fake::{Fake, Mode};
+use files::MemFiles;
 
 pub(super) const FRONT: &str = "miner-wm-m56s-front";
 pub(super) const BACK: &str = "miner-am-s21-back";
@@ -60,13 +66,40 @@ pub(super) struct Site {
     pub front: Arc<Fake>,
     pub back: Arc<Fake>,
     pub cooling: Arc<Fake>,
+    pub f2pool: Arc<MemExtData>,
+    pub ocean: Arc<MemExtData>,
+    pub supply: Arc<MemExtData>,
+    pub files: Arc<MemFiles>,
+    /// The SHA-256 of its firmware image.
+    pub firmware: String,
 }
 
 impl Site {
     pub async fn new() -> Self {
         let config = json!({"isAutoSleepAllowed": false, "nominalSiteMinerCapacity": 600});
-        let options = OrkOptions { global_config: config.as_object().cloned(), ..OrkOptions::default() };
-        let ork = Orchestrator::open(&cx(), store().await, options).unwrap();
+        let cx = cx();
+        let account = |style, name: &str, workers| vec![MemPool::new(style, name, workers)];
+        let f2pool = account(MemPoolStyle::F2Pool, "farm", 20);
+        let f2pool = Arc::new(MemExtData::minerpool(&cx, "north", 1, f2pool));
+        let ocean = account(MemPoolStyle::Ocean, "bc1qfarm", 10);
+        let ocean = Arc::new(MemExtData::minerpool(&cx, "south", 2, ocean));
+        let supply = Arc::new(MemExtData::electricity(&cx, "grid", 3));
+        let network: Arc<dyn ExtData> = Arc::new(MemExtData::mempool(&cx, "net", 4));
+        let (files, shelf) = (Arc::new(MemFiles::default()), FirmwareShelf::default());
+        let firmware = shelf.add_named("S21 2026-02", "image");
+        let options = OrkOptions {
+            global_config: config.as_object().cloned(),
+            firmware: Some(Arc::new(shelf)),
+            files: Some(files.clone()),
+            ext: vec![
+                ("minerpool-f2pool".into(), f2pool.clone()),
+                ("minerpool-ocean".into(), ocean.clone()),
+                ("electricity".into(), supply.clone()),
+                ("mempool".into(), network),
+            ],
+            ..OrkOptions::default()
+        };
+        let ork = Orchestrator::open(&cx, store().await, options).unwrap();
         let rack = |thing_type, name| Arc::new(Fake::new(thing_type, name));
         let front = rack("miner-wm-m56s", "front");
         let back = rack("miner-am-s21", "back");
@@ -83,7 +116,7 @@ impl Site {
         ork.attach(front.clone(), conf).await.unwrap();
         ork.attach(back.clone(), RackConf::default()).await.unwrap();
         ork.attach(cooling.clone(), RackConf::default()).await.unwrap();
-        Self { ork, front, back, cooling }
+        Self { ork, front, back, cooling, f2pool, ocean, supply, files, firmware }
     }
 
     pub async fn call(&self, method: &str, params: Value) -> Result<Value> {
@@ -102,7 +135,9 @@ impl Site {
             records.iter().map(|r| format!("{:?}={:?}", r.key, r.json)).collect::<Vec<_>>().join(";")
         });
         let racks = [&self.front, &self.back, &self.cooling].map(|rack| rack.state());
-        format!("{:?} {racks:?} {:?}", spaces.collect::<Vec<_>>(), self.ork.racks().unwrap())
+        let told = ["availableEnergy", "forecastSettings"].map(|key| self.supply.told(key));
+        let files = self.files.state();
+        format!("{:?} {racks:?} {:?} {told:?} {files}", spaces.collect::<Vec<_>>(), self.ork.racks().unwrap())
     }
 }
 
