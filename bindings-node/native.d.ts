@@ -71,6 +71,8 @@ export declare class NativeSimulator {
 export declare class NativeSite {
   /** Proposes a write, JSON; gives `{id, errors}`. */
   push(draft: string, by: string): Promise<string>
+  /** What a push would do, JSON; nothing is stored. */
+  preview(draft: string, by: string): Promise<string>
   /** Votes on an action; gives it. */
   vote(id: string, ballot: string, by: string): Promise<string>
   /** Cancels an action that has not begun; gives it. */
@@ -89,6 +91,10 @@ export declare class NativeSite {
   list(query: string): Promise<string>
   /** All readings from now on; a reader that is slower is told how many it missed. */
   subscribe(capacity: number): NativeReadings
+  /** One number of things over time, by a question in JSON; the answer is JSON. */
+  series(query: string): Promise<string>
+  /** Copies the site into an empty folder while it runs; gives what was copied, JSON. */
+  backup(folder: string): Promise<string>
   /** How the collectors do, JSON. */
   counts(): string
   /** Its id. */
@@ -110,6 +116,9 @@ export declare function openDevice(driver: string, opts: string): Promise<Native
 
 /** Opens the site in a folder, makes one, or does whichever is needed: `how` is `open`, `create` or `openOrCreate`. */
 export declare function openSite(folder: string, conf: string, how: string): Promise<NativeSite>
+
+/** Writes a backup into an empty folder, after all of it was verified; gives what was written, JSON. */
+export declare function restoreSite(from: string, to: string): Promise<string>
 
 /** Begins to look at a range of addresses. */
 export declare function startScan(range: string, options: string): Promise<NativeScan>

@@ -844,6 +844,7 @@ module.exports.NativeSite = nativeBinding.NativeSite
 module.exports.NativeWatch = nativeBinding.NativeWatch
 module.exports.openDevice = nativeBinding.openDevice
 module.exports.openSite = nativeBinding.openSite
+module.exports.restoreSite = nativeBinding.restoreSite
 module.exports.startScan = nativeBinding.startScan
 module.exports.startSimulator = nativeBinding.startSimulator
 module.exports.version = nativeBinding.version

@@ -60,12 +60,27 @@ test('the facility has what the gateway touches, and its orchestrators answer', 
       unknown: await failed(facility.jRequest('nowhere', 'listRacks', {})),
       method: await failed(facility.jRequest('local', 'noSuch', {})),
       wrong: await failed(facility.jRequest('local', 'getAction', { id: 7, type: 'done' })),
-      late: await failed(facility.jRequest('local', 'listThings', {}, { timeout: 0 })),
       pushed: await facility.jRequest('local', 'pushAction',
         { query: {}, action: 'reboot', params: [], voter: 'ann@site', authPerms: ['miner:rw', 'actions:rw'] }),
-      count: (await Promise.all(Array.from({ length: 200 }, () => facility.jRequest('local', 'ping', 1)))).length
+      count: (await Promise.all(Array.from({ length: 200 }, () => facility.jRequest('local', 'ping', 1)))).length,
+      late: await late()
     }))
     await done(facility, 'stop')
+
+    // An orchestrator that never answers.
+    async function late () {
+      const { Site } = require(process.cwd() + '/lib/index.js')
+      const call = Site.prototype.call
+      // As a call that is under way does.
+      const awake = setInterval(() => {}, 1_000)
+      Site.prototype.call = (who, method, params, { signal }) => new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason))
+      })
+      const told = await failed(facility.jRequest('local', 'listThings', {}, { timeout: 20 }))
+      Site.prototype.call = call
+      clearInterval(awake)
+      return told
+    }
   `))
   assert.deepEqual(said, {
     key: 32,
@@ -77,9 +92,9 @@ test('the facility has what the gateway touches, and its orchestrators answer', 
     unknown: 'ERR_CLUSTER_UNKNOWN',
     method: 'UNKNOWN_METHOD',
     wrong: 'ERR_ACTION_ID_NOT_FOUND',
-    late: 'ERR_TIMEOUT',
     pushed: { id: null, errors: ['ERR_ORK_ACTION_CALLS_EMPTY'] },
-    count: 200
+    count: 200,
+    late: 'ERR_TIMEOUT'
   })
 })
 

@@ -47,6 +47,21 @@ export class Actions {
         errors: string[];
     }>;
     /**
+     * What a push would do now: the things that it would touch, the power that they draw, and who has to approve it. Nothing
+     * is stored.
+     *
+     * @param {Draft} draft
+     * @param {string} by who would propose it
+     * @returns {Promise<{targets: Record<string, string[]>, racks: any[], size: any, terms?: any, errors: string[]}>}
+     */
+    preview(draft: Draft, by: string): Promise<{
+        targets: Record<string, string[]>;
+        racks: any[];
+        size: any;
+        terms?: any;
+        errors: string[];
+    }>;
+    /**
      * Votes on an action; gives it.
      *
      * @param {number | string} id

@@ -41,6 +41,27 @@ export type Query = {
     cursor?: string;
     status?: boolean;
 };
+export type SeriesQuery = {
+    things: {
+        ids: string[];
+    } | {
+        tag: string;
+    } | {
+        query: Record<string, any>;
+    };
+    metric: string;
+    from: number;
+    to: number;
+    step?: "raw" | "whole" | number | {
+        unit: "H" | "D" | "W" | "M";
+        count?: number;
+        zone?: string;
+    };
+    over?: "each" | "together";
+    aggregate?: "mean" | "sum" | "min" | "max" | "last" | "energy";
+    limit?: number;
+    intervalMs?: number;
+};
 /**
  * @typedef {{type: string, name: string, driver?: string, intervalMs?: number, deadlineMs?: number, tags?: string[],
  *   allowDuplicateIps?: boolean, config?: Record<string, any>, pools?: any[]}} RackSpec
@@ -51,6 +72,10 @@ export type Query = {
  * @typedef {{code: string, kind: string, message: string}} ErrorRow
  * @typedef {{query?: Record<string, any>, fields?: Record<string, any>, sort?: Record<string, 1 | -1>, offset?: number,
  *   limit?: number, cursor?: string, status?: boolean}} Query
+ * @typedef {{things: {ids: string[]} | {tag: string} | {query: Record<string, any>}, metric: string, from: number, to: number,
+ *   step?: 'raw' | 'whole' | number | {unit: 'H' | 'D' | 'W' | 'M', count?: number, zone?: string},
+ *   over?: 'each' | 'together', aggregate?: 'mean' | 'sum' | 'min' | 'max' | 'last' | 'energy', limit?: number,
+ *   intervalMs?: number}} SeriesQuery
  */
 /**
  * A whole site in this process: racks that collect their things, history, and the action engine, the only way to write
@@ -69,6 +94,23 @@ export class Site {
     static open(folder: string, conf: SiteConf, { how }?: {
         how?: "open" | "create" | "openOrCreate";
     }): Promise<Site>;
+    /**
+     * Writes a backup into an empty folder, after all of it was verified.
+     *
+     * @param {string} from
+     * @param {string} to
+     * @returns {Promise<{site: string, taken: number, revision: number, files: number, bytes: number, auditEntries: number,
+     *   leftOut: string[]}>}
+     */
+    static restore(from: string, to: string): Promise<{
+        site: string;
+        taken: number;
+        revision: number;
+        files: number;
+        bytes: number;
+        auditEntries: number;
+        leftOut: string[];
+    }>;
     /** @param {import('../native.js').NativeSite} native */
     constructor(native: import("../native.js").NativeSite);
     /** Proposes writes, votes on them, and tells what became of them. */
@@ -153,6 +195,45 @@ export class Site {
         most?: number;
         signal?: AbortSignal;
     }): AsyncGenerator<import("./readings.js").Reading[], void, void>;
+    /**
+     * One number of things over time: as it was said, or by steps of the clock or of a zone's calendar. What is not known is
+     * null, and `coverage` says which part of a step is known.
+     *
+     * @param {SeriesQuery} query
+     * @param {{signal?: AbortSignal}} [options]
+     * @returns {Promise<{steps: [number, number][], columns: {thing: string | null, values: (number | null)[],
+     *   coverage?: number[], contributors?: number[], ts?: number[]}[], failed: any[], removedBefore: number | null}>}
+     */
+    series(query: SeriesQuery, { signal }?: {
+        signal?: AbortSignal;
+    }): Promise<{
+        steps: [number, number][];
+        columns: {
+            thing: string | null;
+            values: (number | null)[];
+            coverage?: number[];
+            contributors?: number[];
+            ts?: number[];
+        }[];
+        failed: any[];
+        removedBefore: number | null;
+    }>;
+    /**
+     * Copies the site into an empty folder while everything goes on. The site's key is not copied: keep it apart.
+     *
+     * @param {string} folder
+     * @returns {Promise<{site: string, taken: number, revision: number, files: number, bytes: number, samples: number,
+     *   leftOut: [string, string][]}>}
+     */
+    backup(folder: string): Promise<{
+        site: string;
+        taken: number;
+        revision: number;
+        files: number;
+        bytes: number;
+        samples: number;
+        leftOut: [string, string][];
+    }>;
     /** @returns {{things: number, online: number, pollsDone: number, pollsFailed: number, sinkDropped: number}} */
     counts(): {
         things: number;
