@@ -50,7 +50,7 @@ fn site_of() -> SiteBuilder {
 async fn running(cx: &Ctx, folder: &Folder, octet: u8, n: usize) -> (Site, Fleet) {
     let fleet = fleet(cx, octet, n, n).await;
     let site = site_of().create(cx, folder.path()).await.unwrap();
-    let login = Login { driver: "whatsminer", opts: vec![("password", "admin".to_owned())] };
+    let login = Login::new("whatsminer").with("password", "admin");
     let range = format!("127.{octet}.0.1-127.{octet}.0.{}", 2 * n).parse().unwrap();
     let found = site.find_and_register(range, Ports::simulated(), &[login], &me()).await.unwrap();
     assert_eq!(found.registered.len(), 2 * n, "{found:?}");
