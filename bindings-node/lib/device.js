@@ -1,6 +1,6 @@
 'use strict'
 
-const native = require('../native.js')
+const { registry } = require('./driver.js')
 const { json, now, raised, text, told, whole } = require('./error.js')
 
 /**
@@ -56,11 +56,11 @@ class Device {
  *
  * @param {string} driver
  * @param {{address: string, [option: string]: any}} opts
- * @param {{signal?: AbortSignal}} [options]
+ * @param {{drivers?: import('./driver.js').Driver[], signal?: AbortSignal}} [options] `drivers` are further ones of one's own
  * @returns {Promise<Device>}
  */
-async function open (driver, opts, { signal } = {}) {
-  return new Device(await raised(native.openDevice(text('driver', driver), json('opts', opts)), signal))
+async function open (driver, opts, { drivers = [], signal } = {}) {
+  return new Device(await raised(registry(drivers).openDevice(text('driver', driver), json('opts', opts)), signal))
 }
 
 module.exports = { Device, open }

@@ -2,6 +2,7 @@
 
 const native = require('../native.js')
 const { Actions } = require('./actions.js')
+const { registry } = require('./driver.js')
 const { json, now, raised, text, told, whole, written } = require('./error.js')
 const { readings } = require('./readings.js')
 
@@ -41,11 +42,12 @@ class Site {
    *
    * @param {string} folder
    * @param {SiteConf} conf
-   * @param {{how?: 'open' | 'create' | 'openOrCreate'}} [options]
+   * @param {{how?: 'open' | 'create' | 'openOrCreate', drivers?: import('./driver.js').Driver[]}} [options]
    * @returns {Promise<Site>}
    */
-  static async open (folder, conf, { how = 'open' } = {}) {
-    return new Site(await raised(native.openSite(text('folder', folder), json('conf', conf), text('how', how))))
+  static async open (folder, conf, { how = 'open', drivers = [] } = {}) {
+    const opened = registry(drivers).openSite(text('folder', folder), json('conf', conf), text('how', how))
+    return new Site(await raised(opened))
   }
 
   /** Its id, made when its store was created. */

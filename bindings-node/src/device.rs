@@ -56,13 +56,7 @@ impl NativeDevice {
     }
 }
 
-/// Opens a device with a driver and its options, JSON.
-#[napi]
-pub async fn open_device(driver: String, opts: String) -> Result<NativeDevice> {
-    tell(open(&headframe::registry(), &driver, &opts).await)
-}
-
-async fn open(drivers: &Registry, driver: &str, opts: &str) -> Ours<NativeDevice> {
+pub async fn open(drivers: &Registry, driver: &str, opts: &str) -> Ours<NativeDevice> {
     let mut conf = ThingConf::new(ThingId::new("direct")?, driver);
     conf.opts = read::<Members<Value>>("opts", opts)?;
     let driver = Arc::clone(drivers.driver(driver)?);

@@ -3,6 +3,7 @@
 //! It converts and nothing else. `lib/` makes objects, errors and iterators of it for JavaScript.
 
 mod device;
+mod driver;
 mod held;
 mod scan;
 mod simulator;

@@ -9,6 +9,7 @@ use headframe::{
     Error, ErrorKind,
     auth::{Permissions, Principal},
     discover::AddressRange,
+    driver::Registry,
     io::Ctx,
     query::Query,
     rack::{Caller, Partial, RackId, ThingDraft},
@@ -156,12 +157,6 @@ impl NativeSite {
     }
 }
 
-/// Opens the site in a folder, makes one, or does whichever is needed: `how` is `open`, `create` or `openOrCreate`.
-#[napi]
-pub async fn open_site(folder: String, conf: String, how: String) -> Result<NativeSite> {
-    tell(open(&folder, &conf, &how).await)
-}
-
 /// Writes a backup into an empty folder, after all of it was verified; gives what was written, JSON.
 #[napi]
 pub async fn restore_site(from: String, to: String) -> Result<String> {
@@ -178,9 +173,9 @@ fn no_history() -> Error {
     Error::new(ErrorKind::NotFound, "site.series", "the site keeps no history").code_as("ERR_NOT_CONFIGURED")
 }
 
-async fn open(folder: &str, conf: &str, how: &str) -> Ours<NativeSite> {
+pub async fn open(drivers: Registry, folder: &str, conf: &str, how: &str) -> Ours<NativeSite> {
     let (cx, folder) = (Ctx::system(), Path::new(folder));
-    let builder = Site::builder(headframe::registry()).conf(&SiteConf::from_json(conf)?)?;
+    let builder = Site::builder(drivers).conf(&SiteConf::from_json(conf)?)?;
     let site = match how {
         "open" => builder.open(&cx, folder).await?,
         "create" => builder.create(&cx, folder).await?,

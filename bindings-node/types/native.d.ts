@@ -37,6 +37,18 @@ export declare class NativeDevice {
   close(): Promise<void>
 }
 
+/** The drivers of a program: those of the library, and its own. */
+export declare class NativeDrivers {
+  /** Those of the library. */
+  constructor()
+  /** Adds one: `call` is asked `open`, `snapshot`, `observe`, `execute` and `close`, and promises JSON. */
+  add(id: string, kind: string, make: string, call: (op: string, thing: number, json: string) => Promise<string>): void
+  /** Opens the site in a folder, makes one, or does whichever is needed: `how` is `open`, `create` or `openOrCreate`. */
+  openSite(folder: string, conf: string, how: string): Promise<NativeSite>
+  /** Opens a device with a driver and its options, JSON. */
+  openDevice(driver: string, opts: string): Promise<NativeDevice>
+}
+
 /** A reader of readings. */
 export declare class NativeReadings {
   /** Waits for a reading, and gives it with all that are there already; `null` at the end. */
@@ -110,12 +122,6 @@ export declare class NativeWatch {
   /** Ends it; whoever waits for the next gets `null`. */
   close(): Promise<void>
 }
-
-/** Opens a device with a driver and its options, JSON. */
-export declare function openDevice(driver: string, opts: string): Promise<NativeDevice>
-
-/** Opens the site in a folder, makes one, or does whichever is needed: `how` is `open`, `create` or `openOrCreate`. */
-export declare function openSite(folder: string, conf: string, how: string): Promise<NativeSite>
 
 /** Writes a backup into an empty folder, after all of it was verified; gives what was written, JSON. */
 export declare function restoreSite(from: string, to: string): Promise<string>

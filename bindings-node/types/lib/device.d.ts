@@ -45,12 +45,13 @@ export class Device {
  *
  * @param {string} driver
  * @param {{address: string, [option: string]: any}} opts
- * @param {{signal?: AbortSignal}} [options]
+ * @param {{drivers?: import('./driver.js').Driver[], signal?: AbortSignal}} [options] `drivers` are further ones of one's own
  * @returns {Promise<Device>}
  */
 export function open(driver: string, opts: {
     address: string;
     [option: string]: any;
-}, { signal }?: {
+}, { drivers, signal }?: {
+    drivers?: import("./driver.js").Driver[];
     signal?: AbortSignal;
 }): Promise<Device>;

@@ -88,11 +88,12 @@ export class Site {
      *
      * @param {string} folder
      * @param {SiteConf} conf
-     * @param {{how?: 'open' | 'create' | 'openOrCreate'}} [options]
+     * @param {{how?: 'open' | 'create' | 'openOrCreate', drivers?: import('./driver.js').Driver[]}} [options]
      * @returns {Promise<Site>}
      */
-    static open(folder: string, conf: SiteConf, { how }?: {
+    static open(folder: string, conf: SiteConf, { how, drivers }?: {
         how?: "open" | "create" | "openOrCreate";
+        drivers?: import("./driver.js").Driver[];
     }): Promise<Site>;
     /**
      * Writes a backup into an empty folder, after all of it was verified.

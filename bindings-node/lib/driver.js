@@ -1,0 +1,95 @@
+'use strict'
+
+const native = require('../native.js')
+const { HeadframeError, invalid, now } = require('./error.js')
+
+/**
+ * A device as a driver of one's own opened it. What it does not answer before the deadline of its poll costs that poll, and
+ * nothing else. It throws what went wrong; a `HeadframeError` says with `kind` and `sent` what to do about it.
+ *
+ * @typedef {{
+ *   capability?: any,
+ *   snapshot: () => any,
+ *   observe?: (action: string) => {identity: {mac?: string, serial?: string}, now?: any, uptimeS?: number, version?: number}
+ *     | Promise<{identity: {mac?: string, serial?: string}, now?: any, uptimeS?: number, version?: number}>,
+ *   execute?: (action: string, params: any[]) => {requests?: string[], reply?: string}
+ *     | Promise<{requests?: string[], reply?: string}>,
+ *   close?: () => void | Promise<void>
+ * }} DriverThing
+ */
+
+/**
+ * A driver of one's own: a class, or any object with these members. `id` is what racks and things name it by.
+ *
+ * @typedef {{id: string, kind?: string, make?: string, open: (opts: any) => DriverThing | Promise<DriverThing>}} Driver
+ */
+
+/**
+ * The library's drivers, and those of one's own.
+ *
+ * @param {Driver[]} drivers
+ * @returns {import('../native.js').NativeDrivers}
+ */
+function registry (drivers) {
+  const all = new native.NativeDrivers()
+  for (const driver of drivers) {
+    if (typeof driver?.id !== 'string' || typeof driver.open !== 'function') {
+      throw invalid('drivers', 'takes drivers, each with an id and open()')
+    }
+    now(() => all.add(driver.id, driver.kind ?? 'miner', driver.make ?? driver.id, served(driver)))
+  }
+  return all
+}
+
+/**
+ * @param {Driver} driver
+ * @returns {(op: string, thing: number, json: string) => Promise<string>}
+ */
+function served (driver) {
+  /** @type {Map<number, DriverThing>} */
+  const things = new Map()
+  let last = 0
+  /** @param {string} op @param {number} at @param {string} json */
+  const ask = async (op, at, json) => {
+    if (op === 'open') {
+      const thing = await driver.open(JSON.parse(json).opts)
+      things.set(++last, thing)
+      return { thing: last, capability: thing.capability ?? null }
+    }
+    const thing = things.get(at)
+    if (thing === undefined) throw new HeadframeError('the thing was closed', { code: 'ERR_CLOSED', kind: 'NotFound' })
+    if (op === 'snapshot') return await thing.snapshot()
+    if (op === 'close') {
+      things.delete(at)
+      return await thing.close?.() ?? null
+    }
+    if (op === 'observe' && thing.observe !== undefined) return await thing.observe(JSON.parse(json))
+    if (op === 'execute' && thing.execute !== undefined) {
+      const { action, params } = JSON.parse(json)
+      return await thing.execute(action, params) ?? {}
+    }
+    throw new HeadframeError(`the driver has no ${op}`, { code: 'ERR_UNSUPPORTED', kind: 'Unsupported' })
+  }
+  return async (op, at, json) => {
+    try {
+      return JSON.stringify({ ok: await ask(op, at, json) ?? null })
+    } catch (e) {
+      return JSON.stringify({ error: told(op, e) })
+    }
+  }
+}
+
+/**
+ * @param {string} op
+ * @param {any} e
+ */
+function told (op, e) {
+  const message = e instanceof Error ? e.message : String(e)
+  if (e instanceof HeadframeError) return { kind: e.kind, code: e.code, message, sent: e.sent }
+  const code = typeof e?.code === 'string' ? e.code : ''
+  const unreachable = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET', 'ENOTFOUND'].includes(code)
+  // Of a write that failed in a way that the driver does not tell nobody knows whether the device has it.
+  return { kind: unreachable ? 'Unreachable' : 'BadReply', code, message, sent: op === 'execute' ? 'maybe' : 'no' }
+}
+
+module.exports = { registry }
