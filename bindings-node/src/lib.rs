@@ -2,7 +2,10 @@
 //!
 //! It converts and nothing else. `lib/` makes objects, errors and iterators of it for JavaScript.
 
-#![cfg_attr(test, allow(dead_code, reason = "for tests, which are those of the package, nothing is registered"))]
+#![cfg_attr(
+    test,
+    allow(dead_code, reason = "for tests, which are those of the package, nothing is registered")
+)]
 
 mod device;
 mod driver;
