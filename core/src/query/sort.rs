@@ -90,6 +90,11 @@ impl Sort {
         self.keys.iter().map(|(path, direction)| (path.text(), *direction))
     }
 
+    /// Whether it looks at this member of a document.
+    pub fn uses(&self, member: &str) -> bool {
+        self.keys.iter().any(|(path, _)| path.segs().first().is_some_and(|seg| seg.key() == member))
+    }
+
     /// The document's place in this order, to compare with places of others in the same order.
     pub fn key(&self, doc: &Value) -> SortKey {
         let mut bytes = Vec::with_capacity(Self::USUAL_BYTES);

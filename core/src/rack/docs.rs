@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::record::ThingRecord;
 use crate::ThingId;
 
-/// Documents that a rack keeps. One has 2 to 3 KB; a rack with more things makes the rest anew for each question.
-const KEPT: usize = 16_384;
+/// Documents that a rack keeps. One has 2 to 3 KB; of more things at once only what a question looks at is made, each time
+/// anew.
+pub(super) const KEPT: usize = if cfg!(test) { 1_024 } else { 16_384 };
 
 /// The documents that questions are asked of, kept as long as their records stay the same: making them costs ten times
 /// what a question costs.

@@ -15,7 +15,7 @@ use super::{
     api::{Caller, Comment, RackInfo, ThingChange, ThingDraft},
     changes::{self, Rules},
     collect::{Collector, Counts, Reading, ShutdownReport, Subscription, ThingState},
-    docs::Docs,
+    docs::{Docs, KEPT},
     identity::{Evidence, ask_identity},
     last::{self, LastRows},
     logs::RackLogs,
@@ -28,7 +28,7 @@ use crate::{
     Error, ErrorKind, Result, ThingId,
     driver::Registry,
     io::{Ctx, Timestamp},
-    query::{Filter, Item, Projection},
+    query::{Filter, Item, Query},
 };
 
 /// How many documents are made before others get their turn.
@@ -61,6 +61,9 @@ pub(super) struct Settings {
     pub ts: i64,
     pub by: String,
 }
+
+/// Whether a question looks at this member of documents.
+pub(super) type Looks<'a> = &'a (dyn Fn(&str) -> bool + Sync);
 
 impl LocalRack {
     /// Opens a rack and begins to poll the things that it has. What they said before the start is there at once, with
@@ -177,12 +180,13 @@ impl LocalRack {
         self.polling.last.as_ref()?.before_start(&record.id, now)
     }
 
-    /// The things' documents: MiningOS's listing form, with `last` when it is wanted.
-    fn docs(&self, records: &[Arc<ThingRecord>], with_last: bool) -> Vec<Arc<Value>> {
-        if !with_last {
-            return self.docs.of(records);
+    /// The things' documents: MiningOS's listing form, with `last` where that is looked at.
+    fn docs(&self, records: &[Arc<ThingRecord>], large: bool, looks: Looks<'_>) -> Vec<Arc<Value>> {
+        match (looks("last"), large) {
+            (true, _) => records.iter().map(|record| self.whole(record)).collect(),
+            (false, true) => records.iter().map(|record| Arc::new(record.listing_of(looks))).collect(),
+            (false, false) => self.docs.of(records),
         }
-        records.iter().map(|record| self.whole(record)).collect()
     }
 
     /// A thing's document with what it said last.
@@ -215,26 +219,29 @@ impl LocalRack {
         all
     }
 
-    /// An item of a list with what its thing said last.
-    pub(super) fn with_last(&self, item: Item, fields: &Projection) -> Item {
+    /// An item of a list with all that is wanted of it.
+    pub(super) fn shown(&self, item: Item, query: &Query) -> Item {
+        let fields = &query.fields;
         let record = ThingId::new(&item.id).ok().and_then(|id| self.record(&id));
         let value = match record {
-            Some(record) => fields.row(&self.whole(&record)),
+            Some(record) if query.status => fields.row(&self.whole(&record)),
+            Some(record) => fields.row(&Arc::new(record.listing())),
             // It was forgotten meanwhile.
             None => fields.apply(&item.value.to_value()).into(),
         };
         Item { value, ..item }
     }
 
-    /// Gives `each` the documents of things, in order of ids, a chunk at a time.
+    /// Gives `each` the documents of things, in order of ids, a chunk at a time. Of more than [`KEPT`] they have only the
+    /// members that are looked at.
     pub(super) async fn each_chunk(
         &self,
         all: &[Arc<ThingRecord>],
-        with_last: bool,
+        looks: Looks<'_>,
         mut each: impl FnMut(&[Arc<ThingRecord>], &[Arc<Value>]) -> Result<()> + Send,
     ) -> Result<()> {
         for records in all.chunks(CHUNK) {
-            let docs = self.docs(records, with_last);
+            let docs = self.docs(records, all.len() > KEPT, looks);
             each(records, &docs)?;
             drop(docs);
             tokio::task::yield_now().await;
@@ -250,7 +257,7 @@ impl LocalRack {
             found.extend(matching.map(|(record, _)| (record.id.clone(), record.revision())));
             Ok(())
         };
-        self.each_chunk(&self.asked(), filter.uses("last"), take).await?;
+        self.each_chunk(&self.asked(), &|member| filter.uses(member), take).await?;
         Ok(found)
     }
 

@@ -8,7 +8,9 @@ use super::{
     api::{Caller, Comment, CommentRef, Rack, RackInfo, ThingChange, ThingDraft, Which},
     changes, checks, codes,
     collect::Reading,
-    comments, inventory,
+    comments,
+    docs::KEPT,
+    inventory,
     local::{LocalRack, Settings, TRIES},
     logs::{Tail, TailQuery},
     record::ThingRecord,
@@ -106,10 +108,12 @@ impl Rack for LocalRack {
     }
 
     async fn list(&self, query: &Query) -> Result<QueryPage> {
-        let by_last = |path: &str| path == "last" || path.starts_with("last.");
-        let judged = query.filter.uses("last") || query.sort.keys().any(|(path, _)| by_last(path));
-        // What things said last is long: unless it decides, it is made only of those that are shown.
-        let added = query.status && !judged;
+        let looks = |member: &str| query.filter.uses(member) || query.sort.uses(member);
+        let all = self.asked();
+        let window = query.window(&all, |record| record.id.as_str());
+        let asked = window.clone().and_then(|window| all.get(window)).unwrap_or(&all);
+        // What things said last is long, and so are many documents: unless it decides, it is made only of those that are shown.
+        let added = !looks("last") && (query.status || asked.len() > KEPT);
         let fields = if added { Projection::all() } else { query.fields.clone() };
         let part = Query { page: query.page_of_part(), fields, ..query.clone() };
         let mut pages = vec![part.run(std::iter::empty())?];
@@ -118,17 +122,14 @@ impl Rack for LocalRack {
             pages.push(part.run_shared(things)?);
             Ok(())
         };
-        let all = self.asked();
-        let window = part.window(&all, |record| record.id.as_str());
-        let asked = window.clone().and_then(|window| all.get(window)).unwrap_or(&all);
-        self.each_chunk(asked, judged, take).await?;
+        self.each_chunk(asked, &looks, take).await?;
         let mut page = query.merge(pages);
         if window.is_some() {
             page.matched = all.len() as u64;
         }
         let shown = std::mem::take(&mut page.items).into_iter();
         page.items = match (added, query.status) {
-            (true, _) => shown.map(|item| self.with_last(item, &query.fields)).collect(),
+            (true, _) => shown.map(|item| self.shown(item, query)).collect(),
             (false, true) => shown.collect(),
             (false, false) => shown.map(|item| Item { value: item.value.without("last"), ..item }).collect(),
         };

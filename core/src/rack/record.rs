@@ -199,32 +199,38 @@ impl ThingRecord {
 
     /// The thing in MiningOS's listing form, without `last`.
     pub fn listing(&self) -> Value {
+        self.listing_of(&|_| true)
+    }
+
+    /// The same with those members only that `wanted` names.
+    pub(super) fn listing_of(&self, wanted: &dyn Fn(&str) -> bool) -> Value {
         let mut doc = Map::new();
-        let mut put = |name: &str, value: Value| doc.insert(name.into(), value);
-        put("id", self.id.as_str().into());
-        put("code", self.code.as_str().into());
-        put("type", self.thing_type.as_str().into());
-        put("rack", self.rack.as_str().into());
-        put("driver", self.driver.as_str().into());
-        put("tags", self.tags.as_slice().into());
-        put("info", secrets::stripped(self.info.map()));
-        put("comments", serde_json::to_value(&self.comments).unwrap_or_default());
-        put("revision", self.revision().into());
-        if self.read_only {
-            put("readOnly", true.into());
-        }
-        if let Some(held) = &self.held {
-            put("held", serde_json::to_value(held).unwrap_or_default());
-        }
+        let mut put = |name: &str, value: &dyn Fn() -> Option<Value>| {
+            if let Some(value) = wanted(name).then(value).flatten() {
+                doc.insert(name.into(), value);
+            }
+        };
+        put("id", &|| Some(self.id.as_str().into()));
+        put("code", &|| Some(self.code.as_str().into()));
+        put("type", &|| Some(self.thing_type.as_str().into()));
+        put("rack", &|| Some(self.rack.as_str().into()));
+        put("driver", &|| Some(self.driver.as_str().into()));
+        put("tags", &|| Some(self.tags.as_slice().into()));
+        put("info", &|| Some(secrets::stripped(self.info.map())));
+        put("comments", &|| Some(serde_json::to_value(&self.comments).unwrap_or_default()));
+        put("revision", &|| Some(self.revision().into()));
+        put("readOnly", &|| self.read_only.then_some(true.into()));
+        put("held", &|| self.held.as_ref().map(|held| serde_json::to_value(held).unwrap_or_default()));
         let picks: &[&str] = match self.family() {
             "miner" | "container" => &["address", "port"],
             "powermeter" | "sensor" => &["address", "port", "unitId"],
             _ => &[],
         };
         for name in picks {
-            if let Some(value @ (Value::String(_) | Value::Number(_))) = self.opts.all.get(name) {
-                put(name, value);
-            }
+            put(name, &|| match self.opts.all.get(name) {
+                Some(value @ (Value::String(_) | Value::Number(_))) => Some(value.clone()),
+                _ => None,
+            });
         }
         Value::Object(doc)
     }

@@ -50,7 +50,7 @@ impl LocalRack {
     /// The records that match, in the order of their ids.
     pub(crate) async fn chosen(&self, filter: &Filter) -> Result<Vec<Arc<ThingRecord>>> {
         let mut found = Vec::new();
-        self.each_chunk(&self.asked(), filter.uses("last"), |records, docs| {
+        self.each_chunk(&self.asked(), &|member| filter.uses(member), |records, docs| {
             let matching = records.iter().zip(docs).filter(|(_, doc)| filter.matches(doc));
             found.extend(matching.map(|(record, _)| Arc::clone(record)));
             Ok(())
