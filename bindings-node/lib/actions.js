@@ -1,6 +1,6 @@
 'use strict'
 
-const { invalid, json, now, raised, text, told } = require('./error.js')
+const { given, invalid, json, now, raised, signalled, text, told } = require('./error.js')
 
 /**
  * @typedef {{action: string, params?: any[], query: Record<string, any>, rackType?: string, clientKey?: string,
@@ -30,7 +30,7 @@ class Actions {
    * @returns {Promise<{id: number | null, errors: string[]}>}
    */
   async push (draft, by) {
-    return await told(this.#native.push(json('draft', { params: [], ...draft }), text('by', by)))
+    return await told(this.#native.push(json('draft', { params: [], ...given('draft', draft) }), text('by', by)))
   }
 
   /**
@@ -42,7 +42,7 @@ class Actions {
    * @returns {Promise<{targets: Record<string, string[]>, racks: any[], size: any, terms?: any, errors: string[]}>}
    */
   async preview (draft, by) {
-    return await told(this.#native.preview(json('draft', { params: [], ...draft }), text('by', by)))
+    return await told(this.#native.preview(json('draft', { params: [], ...given('draft', draft) }), text('by', by)))
   }
 
   /**
@@ -85,9 +85,11 @@ class Actions {
    * @param {{signal?: AbortSignal}} [options]
    * @returns {AsyncGenerator<Watched, void, void>}
    */
-  watch ({ signal } = {}) {
+  watch (options) {
+    const { signal } = given('options', options)
+    const until = signalled(signal)
     const watch = now(() => this.#native.watch())
-    return changes(watch, signal)
+    return changes(watch, until)
   }
 }
 

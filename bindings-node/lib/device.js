@@ -1,7 +1,7 @@
 'use strict'
 
 const { registry } = require('./driver.js')
-const { json, now, raised, text, told, whole } = require('./error.js')
+const { given, json, now, raised, signalled, text, told, whole } = require('./error.js')
 
 /**
  * One device, opened by its owner outside any site.
@@ -25,8 +25,10 @@ class Device {
    * @param {{withinMs?: number, signal?: AbortSignal}} [options]
    * @returns {Promise<any>}
    */
-  async snapshot ({ withinMs = 30_000, signal } = {}) {
-    return await told(this.#native.snapshot(whole('withinMs', withinMs)), signal)
+  async snapshot (options) {
+    const { withinMs = 30_000, signal } = given('options', options)
+    const until = signalled(signal)
+    return await told(this.#native.snapshot(whole('withinMs', withinMs)), until)
   }
 
   /**
@@ -37,8 +39,11 @@ class Device {
    * @param {{withinMs?: number, signal?: AbortSignal}} [options]
    * @returns {Promise<{state: string, before?: any, receipt?: any}>}
    */
-  async execute (command, { withinMs = 600_000, signal } = {}) {
-    return await told(this.#native.execute(json('command', command), whole('withinMs', withinMs)), signal)
+  async execute (command, options) {
+    const { withinMs = 600_000, signal } = given('options', options)
+    const until = signalled(signal)
+    const asked = json('command', command)
+    return await told(this.#native.execute(asked, whole('withinMs', withinMs)), until)
   }
 
   /** Ends its connections. */
@@ -59,8 +64,11 @@ class Device {
  * @param {{drivers?: import('./driver.js').Driver[], signal?: AbortSignal}} [options] `drivers` are further ones of one's own
  * @returns {Promise<Device>}
  */
-async function open (driver, opts, { drivers = [], signal } = {}) {
-  return new Device(await raised(registry(drivers).openDevice(text('driver', driver), json('opts', opts)), signal))
+async function open (driver, opts, options) {
+  const { drivers, signal } = given('options', options)
+  const until = signalled(signal)
+  const opened = registry(drivers).openDevice(text('driver', driver), json('opts', opts))
+  return new Device(await raised(opened, until))
 }
 
 module.exports = { Device, open }

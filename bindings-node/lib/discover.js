@@ -1,7 +1,7 @@
 'use strict'
 
 const native = require('../native.js')
-const { json, raised, text } = require('./error.js')
+const { given, json, raised, signalled, text } = require('./error.js')
 
 /**
  * Ports in place of the usual ones; those of simulated devices with `simulated`.
@@ -25,8 +25,10 @@ const { json, raised, text } = require('./error.js')
  * @param {{ports?: Ports, deadlineMs?: number, concurrency?: number, signal?: AbortSignal}} [options]
  * @returns {AsyncGenerator<FoundDevice | UnknownHost | ScanSummary, void, void>}
  */
-async function * discover (range, { signal, ...options } = {}) {
-  const scan = await raised(native.startScan(text('range', range), json('options', options)))
+async function * discover (range, options) {
+  const { signal: wanted, ...rest } = given('options', options)
+  const signal = signalled(wanted)
+  const scan = await raised(native.startScan(text('range', range), json('options', rest)))
   const stop = () => { scan.stop() }
   if (signal?.aborted) stop()
   signal?.addEventListener('abort', stop, { once: true })

@@ -27,10 +27,11 @@ const { HeadframeError, invalid, now } = require('./error.js')
 /**
  * The library's drivers, and those of one's own.
  *
- * @param {Driver[]} drivers
+ * @param {Driver[]} [drivers]
  * @returns {import('../native.js').NativeDrivers}
  */
-function registry (drivers) {
+function registry (drivers = []) {
+  if (!Array.isArray(drivers)) throw invalid('drivers', 'takes a list')
   const all = new native.NativeDrivers()
   for (const driver of drivers) {
     if (typeof driver?.id !== 'string' || typeof driver.open !== 'function') {

@@ -57,6 +57,35 @@ function invalid (field, why, cause) {
 }
 
 /**
+ * The members of an object that a caller gave, or none.
+ *
+ * @template {object} T
+ * @param {string} field
+ * @param {T | undefined} value
+ * @returns {T}
+ */
+function given (field, value) {
+  if (value === undefined) return /** @type {T} */ ({})
+  if (value === null || typeof value !== 'object') throw invalid(field, 'takes an object')
+  try {
+    return { ...value }
+  } catch (e) {
+    throw invalid(field, e instanceof Error ? e.message : String(e), e)
+  }
+}
+
+/**
+ * A signal that a caller gave, or none.
+ *
+ * @param {unknown} signal
+ * @returns {AbortSignal | undefined}
+ */
+function signalled (signal) {
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw invalid('signal', 'takes an AbortSignal')
+}
+
+/**
  * JSON of what a caller gave. A number that JSON has not is refused: as null it would be taken for one that was not given.
  *
  * @param {string} field
@@ -164,4 +193,4 @@ function now (call) {
   }
 }
 
-module.exports = { HeadframeError, invalid, json, now, raised, text, told, whole, written }
+module.exports = { HeadframeError, given, invalid, json, now, raised, signalled, text, told, whole, written }

@@ -3,7 +3,7 @@
 const native = require('../native.js')
 const { Actions } = require('./actions.js')
 const { registry } = require('./driver.js')
-const { json, now, raised, text, told, whole, written } = require('./error.js')
+const { given, json, now, raised, signalled, text, told, whole, written } = require('./error.js')
 const { readings } = require('./readings.js')
 
 /**
@@ -45,7 +45,8 @@ class Site {
    * @param {{how?: 'open' | 'create' | 'openOrCreate', drivers?: import('./driver.js').Driver[]}} [options]
    * @returns {Promise<Site>}
    */
-  static async open (folder, conf, { how = 'open', drivers = [] } = {}) {
+  static async open (folder, conf, options) {
+    const { how = 'open', drivers } = given('options', options)
     const opened = registry(drivers).openSite(text('folder', folder), json('conf', conf), text('how', how))
     return new Site(await raised(opened))
   }
@@ -64,8 +65,11 @@ class Site {
    * @param {{signal?: AbortSignal}} [options]
    * @returns {Promise<any>}
    */
-  async call (who, method, params = {}, { signal } = {}) {
-    return await told(this.#native.call(json('who', who), text('method', method), written('params', params)), signal)
+  async call (who, method, params = {}, options = undefined) {
+    const { signal } = given('options', options)
+    const until = signalled(signal)
+    const called = this.#native.call(json('who', who), text('method', method), written('params', params))
+    return await told(called, until)
   }
 
   /**
@@ -89,8 +93,10 @@ class Site {
    * @returns {Promise<{scan: any, registered: any[], known: string[], moved: any[],
    *   refused: {address: string, error: ErrorRow}[]}>}
    */
-  async find (range, by, { signal, ...options } = {}) {
-    return await told(this.#native.find(text('range', range), json('options', options), text('by', by)), signal)
+  async find (range, by, options) {
+    const { signal, ...rest } = given('options', options)
+    const until = signalled(signal)
+    return await told(this.#native.find(text('range', range), json('options', rest), text('by', by)), until)
   }
 
   /**
@@ -100,8 +106,10 @@ class Site {
    * @param {{signal?: AbortSignal}} [options]
    * @returns {Promise<{items: any[], matched: number, next: string | null, failed: {rack: string, error: ErrorRow}[]}>}
    */
-  async list (query = {}, { signal } = {}) {
-    return await told(this.#native.list(json('query', query)), signal)
+  async list (query = {}, options = undefined) {
+    const { signal } = given('options', options)
+    const until = signalled(signal)
+    return await told(this.#native.list(json('query', query)), until)
   }
 
   /**
@@ -111,9 +119,11 @@ class Site {
    * @param {{capacity?: number, most?: number, signal?: AbortSignal}} [options]
    * @returns {AsyncGenerator<import('./readings.js').Reading[], void, void>}
    */
-  subscribe ({ capacity = 65_536, most = 4_096, signal } = {}) {
+  subscribe (options) {
+    const { capacity = 65_536, most = 4_096, signal } = given('options', options)
+    const until = signalled(signal)
     const reader = now(() => this.#native.subscribe(whole('capacity', capacity)))
-    return readings(reader, whole('most', most), signal)
+    return readings(reader, whole('most', most), until)
   }
 
   /**
@@ -125,8 +135,10 @@ class Site {
    * @returns {Promise<{steps: [number, number][], columns: {thing: string | null, values: (number | null)[],
    *   coverage?: number[], contributors?: number[], ts?: number[]}[], failed: any[], removedBefore: number | null}>}
    */
-  async series (query, { signal } = {}) {
-    return await told(this.#native.series(json('query', query)), signal)
+  async series (query, options) {
+    const { signal } = given('options', options)
+    const until = signalled(signal)
+    return await told(this.#native.series(json('query', query)), until)
   }
 
   /**
@@ -164,7 +176,8 @@ class Site {
    * @param {{withinMs?: number}} [options]
    * @returns {Promise<{finished: number, aborted: number, undelivered: number, actionsBrokenOff: boolean} | null>}
    */
-  async close ({ withinMs = 10_000 } = {}) {
+  async close (options) {
+    const { withinMs = 10_000 } = given('options', options)
     const ended = await raised(this.#native.close(whole('withinMs', withinMs)))
     return ended === null ? null : JSON.parse(ended)
   }

@@ -20,7 +20,7 @@ cargo xtask COMMAND
   docs           write docs/supported-devices.md anew from the drivers' tables
   imports        only the steps imports and deps
   trust NAME     run a trust check, or all; --profile quick|ci|long, --n N, --seed S, --control
-  node           write what is generated of the npm package anew
+  node           write what is generated of the npm package anew; node release builds it as it is published
   fuzz TARGET    run a fuzz target, or all, under libFuzzer; --minutes N; needs a nightly compiler
   fixture store  make the store of this release that later ones have to open
   help           show this text
@@ -41,8 +41,9 @@ fn main() -> ExitCode {
         "imports" if rest.is_empty() => run(&["imports".into(), "deps".into()]),
         "imports" => usage("imports takes no arguments"),
         "docs" if rest.is_empty() => docs(),
-        "node" if rest.is_empty() => node(),
-        "node" => usage("node takes no arguments"),
+        "node" if rest.is_empty() => node(node::write),
+        "node" if rest == ["release"] => node(node::release),
+        "node" => usage("node takes nothing, or release"),
         "docs" => usage("docs takes no arguments"),
         "trust" => trust(rest),
         "fuzz" => fuzz(rest),
@@ -76,8 +77,8 @@ fn docs() -> ExitCode {
     if written.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn node() -> ExitCode {
-    match Workspace::find().and_then(|ws| node::write(&ws)) {
+fn node(work: fn(&Workspace) -> Result<(), String>) -> ExitCode {
+    match Workspace::find().and_then(|ws| work(&ws)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e}");

@@ -14,7 +14,7 @@ const PACKAGE: &str = "bindings-node";
 const GENERATED: &[&str] = &["native.js", "native.d.ts", "types"];
 /// What else there is in the package's folder, but for the Rust part.
 const SOURCES: &[&str] =
-    &["package.json", "package-lock.json", "tsconfig.json", "README.md", "lib", "miningos-net", "test"];
+    &["package.json", "package-lock.json", "tsconfig.json", "README.md", "lib", "miningos-net", "examples", "test"];
 /// How long a program of the package may take.
 const WITHIN: Duration = Duration::from_secs(300);
 
@@ -33,7 +33,7 @@ pub fn check(ws: &Workspace) -> Result<Checked, String> {
         // Where everything has to be there, nothing is left out.
         return if std::env::var_os("CI").is_some() { Err(why) } else { Ok(Checked::Skipped(why)) };
     }
-    let there = build(ws)?;
+    let there = build(ws, Profile::Debug)?;
     compare(ws, &there)?;
     let tests = ran(npm(ws, &there, &["test"]))?;
     let count = tests.lines().find_map(|line| line.strip_prefix("# pass ")).unwrap_or("0").to_owned();
@@ -46,7 +46,7 @@ pub fn check(ws: &Workspace) -> Result<Checked, String> {
 
 /// Writes what is generated anew.
 pub fn write(ws: &Workspace) -> Result<(), String> {
-    let there = build(ws)?;
+    let there = build(ws, Profile::Debug)?;
     for name in GENERATED {
         let to = ws.path(PACKAGE).join(name);
         let _old = fs::remove_dir_all(&to);
@@ -55,9 +55,22 @@ pub fn write(ws: &Workspace) -> Result<(), String> {
     Ok(())
 }
 
+/// Builds the package as it is published.
+pub fn release(ws: &Workspace) -> Result<(), String> {
+    build(ws, Profile::Release).map(drop)
+}
+
+/// How the Rust part is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    Debug,
+    Release,
+}
+
 /// Builds the package in a folder below `target`, and gives that.
-fn build(ws: &Workspace) -> Result<PathBuf, String> {
-    let (from, there) = (ws.path(PACKAGE), ws.path("target/node/package"));
+fn build(ws: &Workspace, profile: Profile) -> Result<PathBuf, String> {
+    let place = if profile == Profile::Release { "target/node/release" } else { "target/node/package" };
+    let (from, there) = (ws.path(PACKAGE), ws.path(place));
     fs::create_dir_all(&there).map_err(|e| e.to_string())?;
     for name in SOURCES {
         let to = there.join(name);
@@ -69,6 +82,9 @@ fn build(ws: &Workspace) -> Result<PathBuf, String> {
     let manifest = manifest.to_str().ok_or("the folder's name is no text")?;
     let napi = ["napi", "build", "--platform", "--manifest-path", manifest, "--output-dir", "."];
     let mut napi = npx(ws, &there, &napi);
+    if profile == Profile::Release {
+        napi.arg("--release");
+    }
     show(napi.args(["--js", "native.js", "--dts", "native.d.ts"]))?;
     let _old = fs::remove_dir_all(there.join("types"));
     show(&mut npm(ws, &there, &["run", "types"]))?;

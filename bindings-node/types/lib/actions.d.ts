@@ -91,7 +91,7 @@ export class Actions {
      * @param {{signal?: AbortSignal}} [options]
      * @returns {AsyncGenerator<Watched, void, void>}
      */
-    watch({ signal }?: {
+    watch(options?: {
         signal?: AbortSignal;
     }): AsyncGenerator<Watched, void, void>;
     #private;

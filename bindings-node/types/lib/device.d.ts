@@ -12,7 +12,7 @@ export class Device {
      * @param {{withinMs?: number, signal?: AbortSignal}} [options]
      * @returns {Promise<any>}
      */
-    snapshot({ withinMs, signal }?: {
+    snapshot(options?: {
         withinMs?: number;
         signal?: AbortSignal;
     }): Promise<any>;
@@ -27,7 +27,7 @@ export class Device {
     execute(command: {
         name: string;
         args?: any;
-    }, { withinMs, signal }?: {
+    }, options?: {
         withinMs?: number;
         signal?: AbortSignal;
     }): Promise<{
@@ -51,7 +51,7 @@ export class Device {
 export function open(driver: string, opts: {
     address: string;
     [option: string]: any;
-}, { drivers, signal }?: {
+}, options?: {
     drivers?: import("./driver.js").Driver[];
     signal?: AbortSignal;
 }): Promise<Device>;

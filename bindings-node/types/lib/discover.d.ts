@@ -48,7 +48,7 @@ export type ScanSummary = {
  * @param {{ports?: Ports, deadlineMs?: number, concurrency?: number, signal?: AbortSignal}} [options]
  * @returns {AsyncGenerator<FoundDevice | UnknownHost | ScanSummary, void, void>}
  */
-export function discover(range: string, { signal, ...options }?: {
+export function discover(range: string, options?: {
     ports?: Ports;
     deadlineMs?: number;
     concurrency?: number;

@@ -62,7 +62,7 @@ export type Driver = {
 /**
  * The library's drivers, and those of one's own.
  *
- * @param {Driver[]} drivers
+ * @param {Driver[]} [drivers]
  * @returns {import('../native.js').NativeDrivers}
  */
-export function registry(drivers: Driver[]): import("../native.js").NativeDrivers;
+export function registry(drivers?: Driver[]): import("../native.js").NativeDrivers;

@@ -31,6 +31,15 @@ export class HeadframeError extends Error {
     context: Record<string, string>;
 }
 /**
+ * The members of an object that a caller gave, or none.
+ *
+ * @template {object} T
+ * @param {string} field
+ * @param {T | undefined} value
+ * @returns {T}
+ */
+export function given<T extends object>(field: string, value: T | undefined): T;
+/**
  * @param {string} field
  * @param {string} why
  * @param {unknown} [cause]
@@ -58,6 +67,13 @@ export function now<T>(call: () => T): T;
  * @returns {Promise<T>}
  */
 export function raised<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T>;
+/**
+ * A signal that a caller gave, or none.
+ *
+ * @param {unknown} signal
+ * @returns {AbortSignal | undefined}
+ */
+export function signalled(signal: unknown): AbortSignal | undefined;
 /**
  * @param {string} field
  * @param {unknown} value

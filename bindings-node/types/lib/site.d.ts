@@ -91,7 +91,7 @@ export class Site {
      * @param {{how?: 'open' | 'create' | 'openOrCreate', drivers?: import('./driver.js').Driver[]}} [options]
      * @returns {Promise<Site>}
      */
-    static open(folder: string, conf: SiteConf, { how, drivers }?: {
+    static open(folder: string, conf: SiteConf, options?: {
         how?: "open" | "create" | "openOrCreate";
         drivers?: import("./driver.js").Driver[];
     }): Promise<Site>;
@@ -127,7 +127,7 @@ export class Site {
      * @param {{signal?: AbortSignal}} [options]
      * @returns {Promise<any>}
      */
-    call(who: Principal, method: string, params?: any, { signal }?: {
+    call(who: Principal, method: string, params?: any, options?: {
         signal?: AbortSignal;
     }): Promise<any>;
     /**
@@ -152,7 +152,7 @@ export class Site {
      * @returns {Promise<{scan: any, registered: any[], known: string[], moved: any[],
      *   refused: {address: string, error: ErrorRow}[]}>}
      */
-    find(range: string, by: string, { signal, ...options }?: {
+    find(range: string, by: string, options?: {
         ports?: import("./discover.js").Ports;
         logins?: Login[];
         signal?: AbortSignal;
@@ -173,7 +173,7 @@ export class Site {
      * @param {{signal?: AbortSignal}} [options]
      * @returns {Promise<{items: any[], matched: number, next: string | null, failed: {rack: string, error: ErrorRow}[]}>}
      */
-    list(query?: Query, { signal }?: {
+    list(query?: Query, options?: {
         signal?: AbortSignal;
     }): Promise<{
         items: any[];
@@ -191,7 +191,7 @@ export class Site {
      * @param {{capacity?: number, most?: number, signal?: AbortSignal}} [options]
      * @returns {AsyncGenerator<import('./readings.js').Reading[], void, void>}
      */
-    subscribe({ capacity, most, signal }?: {
+    subscribe(options?: {
         capacity?: number;
         most?: number;
         signal?: AbortSignal;
@@ -205,7 +205,7 @@ export class Site {
      * @returns {Promise<{steps: [number, number][], columns: {thing: string | null, values: (number | null)[],
      *   coverage?: number[], contributors?: number[], ts?: number[]}[], failed: any[], removedBefore: number | null}>}
      */
-    series(query: SeriesQuery, { signal }?: {
+    series(query: SeriesQuery, options?: {
         signal?: AbortSignal;
     }): Promise<{
         steps: [number, number][];
@@ -250,7 +250,7 @@ export class Site {
      * @param {{withinMs?: number}} [options]
      * @returns {Promise<{finished: number, aborted: number, undelivered: number, actionsBrokenOff: boolean} | null>}
      */
-    close({ withinMs }?: {
+    close(options?: {
         withinMs?: number;
     }): Promise<{
         finished: number;
