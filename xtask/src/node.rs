@@ -13,8 +13,16 @@ const PACKAGE: &str = "bindings-node";
 /// What is built out of the sources, and committed.
 const GENERATED: &[&str] = &["native.js", "native.d.ts", "types"];
 /// What else there is in the package's folder, but for the Rust part.
-const SOURCES: &[&str] =
-    &["package.json", "package-lock.json", "tsconfig.json", "README.md", "lib", "miningos-net", "examples", "test"];
+const SOURCES: &[&str] = &[
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "README.md",
+    "lib",
+    "miningos-net",
+    "examples",
+    "test",
+];
 /// How long a program of the package may take.
 const WITHIN: Duration = Duration::from_secs(300);
 
