@@ -34,7 +34,18 @@ impl OldActions {
     /// Opens the archive in a folder, or makes one where there is none.
     pub fn open(disk: Arc<dyn Disk>, now: Timestamp, inline: bool) -> Result<Self> {
         let options = HistoryOptions { bound_bytes: BOUND, ..HistoryOptions::default() };
-        Ok(Self { history: Arc::new(History::open_or_create(disk, options, now)?), inline })
+        let old = Self { history: Arc::new(History::open_or_create(disk, options, now)?), inline };
+        // Each start begins a log; those of earlier ones are put away now, as nobody may add anything for long.
+        if let Err(error) = old.tidy(now) {
+            tracing::warn!(%error, "the archive of actions is tidied later");
+        }
+        Ok(old)
+    }
+
+    /// Does what is due; nothing else changes it than who adds to it.
+    fn tidy(&self, now: Timestamp) -> Result<()> {
+        while self.history.maintain(now)?.is_some() {}
+        Ok(())
     }
 
     pub const fn history(&self) -> &Arc<History> {
@@ -57,9 +68,7 @@ impl OldActions {
             }
         }
         self.history.commit()?;
-        // What is due is done by whom adds to it; nothing else changes it.
-        while self.history.maintain(at)?.is_some() {}
-        Ok(())
+        self.tidy(at)
     }
 }
 
@@ -153,6 +162,22 @@ mod tests {
         let days: Vec<String> = read(&old, "a", NOON + 6..=i64::MAX).into_iter().map(|(_, j)| j).collect();
         assert_eq!(days, ["[0]", "[1]", "[2]"]);
         assert!(read(&old, "c", 0..=i64::MAX).is_empty());
+    }
+
+    #[tokio::test]
+    async fn starts_leave_nothing_behind() {
+        let disk = MemDisk::new(1);
+        for turn in 0..20 {
+            let old = open(&disk);
+            if turn == 3 {
+                old.keep(Timestamp(NOON), vec![document("a", "kept")]).await.unwrap();
+            }
+            old.history().close().unwrap();
+        }
+        let old = open(&disk);
+        assert_eq!(old.history().stats().logs, 1);
+        assert_eq!(read(&old, "a", NOON..=NOON), [(NOON, "kept".into())]);
+        assert!(disk.list().unwrap().len() <= 3, "{:?}", disk.list().unwrap());
     }
 
     #[tokio::test]
