@@ -54,11 +54,15 @@ async fn a_site_finds_registers_and_remembers() {
     // The devices are gone; the site knows them all the same, and what they said last.
     let site = builder().open(&cx, folder.path()).await.unwrap();
     assert_eq!((site.id(), site.things().len()), (id.as_str(), 7));
-    for id in site.things().ids() {
-        let last = site.last(&id).await.unwrap().expect("what it said before the restart");
-        let good = last.good.as_ref().expect("it had answered");
-        assert_ne!(last.link, Link::Online, "an old reading is never passed off as fresh");
-        assert_eq!(good.snapshot.miner().unwrap().stats.is_mining, Some(true));
+    for asked in [0, 7] {
+        // Also when they have been asked in vain.
+        until(&cx, "all were asked", || site.counts().polls_failed >= asked).await;
+        for id in site.things().ids() {
+            let last = site.last(&id).await.unwrap().expect("what it said before the restart");
+            let good = last.good.as_ref().expect("it had answered");
+            assert_ne!(last.link, Link::Online, "an old reading is never passed off as fresh");
+            assert_eq!(good.snapshot.miner().unwrap().stats.is_mining, Some(true));
+        }
     }
     site.shutdown(Duration::from_secs(5)).await.unwrap();
 }

@@ -172,8 +172,14 @@ impl LocalRack {
         if record.in_maintenance() {
             return None;
         }
-        let now = self.cx.clock.wall();
-        self.polling.collector.last(&record.id).or_else(|| self.before_start(record, now).map(Arc::new))
+        let before = || self.before_start(record, self.cx.clock.wall());
+        let Some(last) = self.polling.collector.last(&record.id) else { return before().map(Arc::new) };
+        if last.good.is_some() {
+            return Some(last);
+        }
+        // It has not answered since the start; what it said before that is known all the same.
+        let good = before().and_then(|reading| reading.good);
+        Some(if good.is_some() { Arc::new(Reading { good, ..(*last).clone() }) } else { last })
     }
 
     fn before_start(&self, record: &ThingRecord, now: Timestamp) -> Option<Reading> {
