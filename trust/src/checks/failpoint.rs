@@ -153,6 +153,10 @@ mod tests {
 
     use super::NAMES;
 
+    /// Places to which no process of this check comes, because 30 days do not pass in it: the engine's own tests die there
+    /// (`core/src/action/engine/tests/archive.rs`).
+    const ELSEWHERE: [&str; 3] = ["before_archive", "after_keep", "after_archive"];
+
     fn points(dir: &Path, found: &mut BTreeSet<String>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -171,8 +175,9 @@ mod tests {
         let action = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src/action");
         let mut found = BTreeSet::new();
         points(&action, &mut found);
-        assert_eq!(found, NAMES.iter().map(|name| (*name).to_owned()).collect());
+        let known = || NAMES.iter().copied().chain(ELSEWHERE);
+        assert_eq!(found, known().map(str::to_owned).collect());
         let table = fs::read_to_string(action.join("engine/options.rs")).unwrap();
-        assert!(NAMES.iter().all(|name| table.contains(&format!("`{name}`"))));
+        assert!(known().all(|name| table.contains(&format!("`{name}`"))));
     }
 }
