@@ -131,10 +131,12 @@ async fn soak(case: &mut Case, size: Size, simulated: bool) -> Result<(), String
     let counts = site.counts();
     needed("no end", site.shutdown(Duration::from_secs(10)).await)?;
     drop(devices);
+    judge(&held, size)?;
     if counts.polls_failed > 0 || counts.sink_dropped > 0 {
+        // A machine that has too much else to do is too slow for the site; what it held was judged all the same.
         return Err(format!("not everything was read and kept: {counts:?}"));
     }
-    judge(&held, size)
+    Ok(())
 }
 
 async fn devices(cx: &Ctx, things: usize) -> Result<Fleet, String> {
