@@ -1,4 +1,4 @@
-use std::{cmp::Ordering, ops::Range, sync::Arc};
+use std::{cmp::Ordering, sync::Arc};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -139,7 +139,8 @@ impl Query {
 
     /// Where its page stands in `all`, which are in order of ids; `None` unless it asks for everything in that order. Of the
     /// rest no document is needed. One more is in it, which says that a page follows.
-    pub(crate) fn window<T>(&self, all: &[T], id: impl Fn(&T) -> &str) -> Option<Range<usize>> {
+    #[cfg(feature = "store")]
+    pub(crate) fn window<T>(&self, all: &[T], id: impl Fn(&T) -> &str) -> Option<std::ops::Range<usize>> {
         if !self.filter.is_empty() || self.sort.keys().next().is_some() {
             return None;
         }
