@@ -44,6 +44,5 @@ pub fn read<T: DeserializeOwned>(what: &'static str, text: &str) -> Ours<T> {
 
 /// An error in a list of results.
 pub fn as_json(e: &Error) -> serde_json::Value {
-    let told = json!({"code": e.code(), "kind": format!("{:?}", e.kind()), "message": e.to_string()});
-    told
+    json!({"code": e.code(), "kind": format!("{:?}", e.kind()), "message": e.to_string()})
 }

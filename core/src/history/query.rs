@@ -187,13 +187,7 @@ impl History {
         let Some((from, to)) = bounds(&range) else { return Ok(Vec::new()) };
         let is_before = |text: &(i64, u64, Arc<str>)| text.0 < from && text.1 <= seq;
         self.ask((0, to), |view| {
-            let mut found: Vec<(i64, u64, Arc<str>)> = Vec::new();
-            view.records(owner, (0, to), |log, record| {
-                let (head, shape) = (record.head, log.shape(record.head.shape)?);
-                let text = record.content(shape.len(), &mut Vec::new()).ok_or_else(|| bad_record(log))?;
-                found.extend(text.map(|text| (head.ts, log.sequence(head.index), Arc::from(text))));
-                self.limit(found.len() as u64)
-            })?;
+            let mut found = self.open_texts(view, owner, (0, to))?;
             let last_day = |found: &[(i64, u64, Arc<str>)]| {
                 found.iter().filter(|text| is_before(text)).map(|text| day_of(text.0)).max()
             };
@@ -222,13 +216,7 @@ impl History {
     pub fn texts_in(&self, owner: &str, range: Range<Timestamp>) -> Result<Vec<TextChange>> {
         let Some(span) = bounds(&range) else { return Ok(Vec::new()) };
         self.ask(span, |view| {
-            let mut found: Vec<(i64, u64, Arc<str>)> = Vec::new();
-            view.records(owner, span, |log, record| {
-                let (head, shape) = (record.head, log.shape(record.head.shape)?);
-                let text = record.content(shape.len(), &mut Vec::new()).ok_or_else(|| bad_record(log))?;
-                found.extend(text.map(|text| (head.ts, log.sequence(head.index), Arc::from(text))));
-                self.limit(found.len() as u64)
-            })?;
+            let mut found = self.open_texts(view, owner, span)?;
             for (file, chunk) in self.chunks(view, owner, span)?.iter().filter(|(_, c)| c.has_texts()) {
                 let texts = file.texts(&self.core.files, chunk)?.into_iter();
                 found.extend(texts.filter(|text| (span.0..=span.1).contains(&text.0)));
@@ -236,6 +224,18 @@ impl History {
             found.sort_by_key(|(_, seq, _)| *seq);
             Ok(found.into_iter().map(|(ts, _, text)| (Timestamp(ts), text)).collect())
         })
+    }
+
+    /// An owner's texts in the logs, with time and sequence, in no order.
+    fn open_texts(&self, view: &View, owner: &str, span: (i64, i64)) -> Result<Vec<(i64, u64, Arc<str>)>> {
+        let mut found: Vec<(i64, u64, Arc<str>)> = Vec::new();
+        view.records(owner, span, |log, record| {
+            let (head, shape) = (record.head, log.shape(record.head.shape)?);
+            let text = record.content(shape.len(), &mut Vec::new()).ok_or_else(|| bad_record(log))?;
+            found.extend(text.map(|text| (head.ts, log.sequence(head.index), Arc::from(text))));
+            self.limit(found.len() as u64)
+        })?;
+        Ok(found)
     }
 
     /// The last row of an owner by time and sequence; no row when it has none.

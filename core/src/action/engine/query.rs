@@ -60,8 +60,11 @@ impl ActionQuery {
         self.filter.as_ref().is_none_or(|filter| filter.matches(view))
     }
 
-    fn listed(&self, id: ActionId, batch: Option<Text>, view: &Value) -> Listed {
-        let view = self.fields.as_ref().map_or_else(|| view.clone(), |fields| fields.apply(view));
+    fn listed(&self, id: ActionId, batch: Option<Text>, view: Value) -> Listed {
+        let view = match &self.fields {
+            Some(fields) => fields.apply(&view),
+            None => view,
+        };
         Listed { id, batch, view }
     }
 }
@@ -110,7 +113,7 @@ impl Engine {
         {
             found.extend(match next {
                 Found::Header(header) => self.0.listed(&header, query)?,
-                Found::Rest(id, view) => query.gives(&view).then(|| query.listed(id, None, &view)),
+                Found::Rest(id, view) => query.gives(&view).then(|| query.listed(id, None, view)),
             });
         }
         Ok(found)
@@ -231,6 +234,6 @@ impl Inner {
         if looks && !query.gives(&view) {
             return Ok(None);
         }
-        Ok(Some(query.listed(header.id, header.batch.clone(), &view)))
+        Ok(Some(query.listed(header.id, header.batch.clone(), view)))
     }
 }
