@@ -9,6 +9,8 @@
 //! which becomes a module with one named test per case. Time is tokio's paused clock, so that deadlines cost
 //! nothing; every address and random byte comes from the seed.
 
+#[cfg(feature = "store")]
+mod archive;
 mod cases;
 #[cfg(feature = "store")]
 mod ext;
@@ -20,6 +22,8 @@ mod rig;
 mod trace;
 mod writes;
 
+#[cfg(feature = "store")]
+pub use archive::MemArchive;
 pub use cases::*;
 #[cfg(feature = "store")]
 pub use ext::{MemExtData, MemExtFault, MemPool, MemPoolStyle};

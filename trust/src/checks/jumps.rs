@@ -2,17 +2,13 @@
 //! nothing that ran out is revived, no run ends before its time, and ids are unique and rise. Nor do windows of local time
 //! mind the days when clocks are changed.
 
-use std::{
-    ops::RangeInclusive,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use headframe_core::{
-    action::{ActionArchive, ActionId, ArchiveDocument, Engine, RightsSource, policy::Rules},
-    io::{Clock as _, Mono, Timestamp},
+    action::{ActionId, Engine, RightsSource, policy::Rules},
+    io::{Clock as _, Mono},
     store::Space,
+    testkit::MemArchive,
 };
 use serde_json::Value;
 
@@ -195,7 +191,7 @@ impl Lab {
         rules.default.wait_s = if case.rng.bool() { wait_s } else { 0 };
         let mut site = Site::new(case, &[(RACK, things)], rules, RightsSource::Claims).await?;
         site.options.run_within = Duration::from_secs(RUN_S);
-        site.options.archive = Some(Arc::<Shelf>::default());
+        site.options.archive = Some(Arc::<MemArchive>::default());
         let engine = site.start().await?;
         // It need not have looked at the clock yet.
         let times = [0, site.clock.wall().0].map(|wall| Time { wall, at: site.clock.mono() });
@@ -314,29 +310,6 @@ impl Lab {
             }
         }
         Ok(())
-    }
-}
-
-/// Keeps the actions that ended long ago, and outlives engines.
-#[derive(Debug, Default)]
-struct Shelf(Mutex<Vec<(String, Timestamp, String)>>);
-
-#[async_trait]
-impl ActionArchive for Shelf {
-    async fn keep(&self, at: Timestamp, documents: Vec<ArchiveDocument>) -> headframe_core::Result<()> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.extend(documents.into_iter().map(|document| (document.name, at, document.json)));
-        Ok(())
-    }
-
-    fn read(
-        &self,
-        name: &str,
-        times: RangeInclusive<i64>,
-    ) -> headframe_core::Result<Vec<(Timestamp, String)>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = all.iter().filter(|(n, at, _)| n == name && times.contains(&at.0));
-        Ok(wanted.map(|(_, at, json)| (*at, json.clone())).collect())
     }
 }
 

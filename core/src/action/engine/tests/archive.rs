@@ -1,59 +1,22 @@
-use std::{
-    ops::RangeInclusive,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::sync::atomic::Ordering;
 
 use super::{
     trust::{YEAR_MS, settable},
     *,
 };
 use crate::{
-    Result,
-    action::{ActionArchive, ActionQuery, ArchiveDocument, Bucket, Settled},
+    action::{ActionQuery, Bucket, Settled},
     audit::{lines, verify},
     query::{Filter, Projection},
     store::Space,
-    testkit::MemFault,
+    testkit::{MemArchive, MemFault},
 };
-
-/// Keeps documents in memory, unless it is told not to.
-#[derive(Debug, Default)]
-struct Shelf {
-    documents: Mutex<Vec<(String, Timestamp, String)>>,
-    full: AtomicBool,
-}
-
-impl Shelf {
-    fn alter(&self, alter: impl FnOnce(&mut Vec<(String, Timestamp, String)>)) {
-        alter(&mut self.documents.lock().unwrap());
-    }
-}
-
-#[async_trait]
-impl ActionArchive for Shelf {
-    async fn keep(&self, at: Timestamp, documents: Vec<ArchiveDocument>) -> Result<()> {
-        if self.full.load(Ordering::SeqCst) {
-            return Err(Error::new(crate::ErrorKind::Unreachable, "test", "full"));
-        }
-        self.alter(|all| all.extend(documents.into_iter().map(|d| (d.name, at, d.json))));
-        Ok(())
-    }
-
-    fn read(&self, name: &str, times: RangeInclusive<i64>) -> Result<Vec<(Timestamp, String)>> {
-        let all = self.documents.lock().unwrap();
-        let wanted = all.iter().filter(|(n, at, _)| n == name && times.contains(&at.0));
-        Ok(wanted.map(|(_, at, json)| (*at, json.clone())).collect())
-    }
-}
 
 const HOUR_MS: u64 = 3_600_000;
 
 /// A site with an archive and so many things.
-async fn archiving(things: u32) -> (Lab, Arc<Shelf>) {
-    let (mut lab, shelf) = (Lab::mos(things).await, Arc::<Shelf>::default());
+async fn archiving(things: u32) -> (Lab, Arc<MemArchive>) {
+    let (mut lab, shelf) = (Lab::mos(things).await, Arc::<MemArchive>::default());
     lab.options.archive = Some(Arc::clone(&shelf) as _);
     (lab, shelf)
 }
@@ -105,7 +68,7 @@ async fn what_ended_long_ago_is_seen_as_before_and_leaves_the_store() {
     let digests: Vec<String> = ids.iter().map(|id| engine.header(*id).unwrap().digest.to_string()).collect();
     days_pass(&lab, &clock, 29).await;
     assert_eq!(counts(&engine)[0], 5, "none is old");
-    assert!(shelf.documents.lock().unwrap().is_empty());
+    assert!(shelf.documents().is_empty());
     days_pass(&lab, &clock, 1).await;
     // The one that waited has run out, and is not old.
     assert_eq!(engine.header(waits).unwrap().status, Status::Expired);
@@ -223,11 +186,11 @@ async fn what_cannot_be_kept_stays_and_what_nobody_knows_waits() {
     days_pass(&lab, &clock, 40).await;
     assert_eq!(counts(&engine)[0], 1, "somebody may say what became of it");
     engine.settle(id, (&rack(), &thing(0)), Settled::Ok, None, &by("ann")).await.unwrap();
-    shelf.full.store(true, Ordering::SeqCst);
+    shelf.full(true);
     days_pass(&lab, &clock, 1).await;
     let view = engine.get(id).unwrap().unwrap();
     assert_eq!((counts(&engine)[0], &view.0["status"]), (1, &json!("COMPLETED")));
-    shelf.full.store(false, Ordering::SeqCst);
+    shelf.full(false);
     days_pass(&lab, &clock, 0).await;
     assert_eq!(counts(&engine), [0, 0, 0]);
     assert_eq!(engine.get(id).unwrap().unwrap(), view);
@@ -240,14 +203,14 @@ async fn what_the_archive_lost_is_said_and_what_was_altered_is_found() {
     let engine = lab.start().await;
     let ids = ended(&lab, &engine).await;
     days_pass(&lab, &clock, 31).await;
-    let whole = shelf.documents.lock().unwrap().clone();
-    shelf.alter(|all| all[0].2 = all[0].2.replacen("ann", "eve", 1));
+    let whole = shelf.documents();
+    shelf.alter(|all| all[0].1.json = all[0].1.json.replacen("ann", "eve", 1));
     assert_eq!(engine.get(ids[0]).unwrap_err().code(), "ERR_ARCHIVE_CORRUPT");
     assert_eq!(engine.query(&ActionQuery::new(Bucket::Done)).unwrap_err().code(), "ERR_ARCHIVE_CORRUPT");
     assert!(engine.get(ids[1]).is_ok());
     shelf.alter(|all| {
         *all = whole.clone();
-        all[1].2 = all[1].2.replacen("reboot", "rebot", 1).replacen("attempt", "atempt", 1);
+        all[1].1.json = all[1].1.json.replacen("reboot", "rebot", 1).replacen("attempt", "atempt", 1);
     });
     assert_eq!(engine.get(ids[0]).unwrap_err().code(), "ERR_ARCHIVE_CORRUPT");
     shelf.alter(|all| drop(all.drain(..2)));
@@ -275,6 +238,6 @@ async fn secrets_do_not_go_along() {
     let before = engine.get(id).unwrap();
     days_pass(&lab, &clock, 31).await;
     assert_eq!((counts(&engine), engine.get(id).unwrap()), ([0, 0, 0], before));
-    let kept = format!("{:?}", shelf.documents.lock().unwrap());
+    let kept = format!("{:?}", shelf.documents());
     assert!(kept.contains("stratum") && !kept.contains("$sealed") && !kept.contains("hunter2"));
 }
