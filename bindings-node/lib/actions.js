@@ -1,6 +1,7 @@
 'use strict'
 
 const { given, invalid, json, now, raised, signalled, text, told } = require('./error.js')
+const { stream } = require('./stream.js')
 
 /**
  * @typedef {{action: string, params?: any[], query: Record<string, any>, rackType?: string, clientKey?: string,
@@ -89,24 +90,11 @@ class Actions {
     const { signal } = given('options', options)
     const until = signalled(signal)
     const watch = now(() => this.#native.watch())
-    return changes(watch, until)
-  }
-}
-
-/**
- * @param {import('../native.js').NativeWatch} watch
- * @param {AbortSignal} [signal]
- * @returns {AsyncGenerator<Watched, void, void>}
- */
-async function * changes (watch, signal) {
-  const stop = () => { watch.close() }
-  if (signal?.aborted) stop()
-  signal?.addEventListener('abort', stop, { once: true })
-  try {
-    for (let next; (next = await raised(watch.next())) !== null;) yield JSON.parse(next)
-  } finally {
-    signal?.removeEventListener('abort', stop)
-    stop()
+    const next = async () => {
+      const change = await raised(watch.next())
+      return change === null ? null : JSON.parse(change)
+    }
+    return stream(next, () => { watch.close() }, until)
   }
 }
 

@@ -2,6 +2,7 @@
 
 const native = require('../native.js')
 const { given, json, raised, signalled, text } = require('./error.js')
+const { stream } = require('./stream.js')
 
 /**
  * Ports in place of the usual ones; those of simulated devices with `simulated`.
@@ -29,15 +30,11 @@ async function * discover (range, options) {
   const { signal: wanted, ...rest } = given('options', options)
   const signal = signalled(wanted)
   const scan = await raised(native.startScan(text('range', range), json('options', rest)))
-  const stop = () => { scan.stop() }
-  if (signal?.aborted) stop()
-  signal?.addEventListener('abort', stop, { once: true })
-  try {
-    for (let next; (next = await raised(scan.next())) !== null;) yield JSON.parse(next)
-  } finally {
-    signal?.removeEventListener('abort', stop)
-    stop()
+  const next = async () => {
+    const event = await raised(scan.next())
+    return event === null ? null : JSON.parse(event)
   }
+  yield * stream(next, () => { scan.stop() }, signal)
 }
 
 module.exports = { discover }

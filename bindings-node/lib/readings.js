@@ -1,6 +1,7 @@
 'use strict'
 
 const { now } = require('./error.js')
+const { stream } = require('./stream.js')
 
 /**
  * What one poll of a thing brought. Its snapshot is read when it is asked for.
@@ -65,19 +66,12 @@ class Reading {
  * @param {AbortSignal} [signal]
  * @returns {AsyncGenerator<Reading[], void, void>}
  */
-async function * readings (reader, most, signal) {
-  const stop = () => { reader.close() }
-  if (signal?.aborted) stop()
-  signal?.addEventListener('abort', stop, { once: true })
-  try {
-    for (let batch; (batch = await reader.next(most)) !== null;) {
-      const native = batch
-      yield Array.from({ length: native.length }, (_, at) => new Reading(native, at))
-    }
-  } finally {
-    signal?.removeEventListener('abort', stop)
-    stop()
+function readings (reader, most, signal) {
+  const next = async () => {
+    const batch = await reader.next(most)
+    return batch === null ? null : Array.from({ length: batch.length }, (_, at) => new Reading(batch, at))
   }
+  return stream(next, () => { reader.close() }, signal)
 }
 
 module.exports = { Reading, readings }
