@@ -62,7 +62,7 @@ export declare class NativeScan {
   /** The next event as JSON: a device, an unknown host, or at last the report; `null` after that. */
   next(): Promise<string | null>
   /** Ends it early: the report comes next. */
-  stop(): Promise<void>
+  stop(): void
 }
 
 /** Simulated devices on real sockets. */

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use headframe::{
-    discover::{AddressRange, FoundDevice, Scan, ScanEvent, ScanStream},
+    discover::{AddressRange, FoundDevice, Scan, ScanEvent, ScanStream, UnknownHost},
     driver::Ports,
     io::Ctx,
 };
@@ -11,7 +11,7 @@ use napi::Result;
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::told::{Ours, read, tell};
 
@@ -49,25 +49,21 @@ impl PortsConf {
 
 /// A scan under way.
 #[napi]
-pub struct NativeScan(Arc<Mutex<Option<ScanStream>>>);
+pub struct NativeScan {
+    stream: Mutex<Option<ScanStream>>,
+    /// Beside the stream, which is held by whoever waits for its next event.
+    stop: watch::Sender<bool>,
+}
 
 #[napi]
 impl NativeScan {
     /// The next event as JSON: a device, an unknown host, or at last the report; `null` after that.
     #[napi]
     pub async fn next(&self) -> Result<Option<String>> {
-        let mut held = self.0.lock().await;
+        let mut held = self.stream.lock().await;
         let Some(stream) = held.as_mut() else { return Ok(None) };
-        loop {
-            match stream.next().await {
-                Some(ScanEvent::Found(found)) => return Ok(Some(device(&found).to_string())),
-                Some(ScanEvent::Unknown { host, unknown, .. }) => {
-                    let told = json!({"event": "unknown", "address": host, "answers": unknown.answers, "reason": unknown.reason});
-                    return Ok(Some(told.to_string()));
-                }
-                Some(_) => {}
-                None => break,
-            }
+        if let Some(event) = event(stream, self.stop.subscribe()).await {
+            return Ok(Some(event.to_string()));
         }
         let Some(stream) = held.take() else { return Ok(None) };
         let report = stream.finish().await;
@@ -76,9 +72,33 @@ impl NativeScan {
 
     /// Ends it early: the report comes next.
     #[napi]
-    pub async fn stop(&self) {
-        if let Some(stream) = self.0.lock().await.as_mut() {
-            stream.stop();
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// The next device or unknown host; `None` at the end.
+async fn event(stream: &mut ScanStream, mut stop: watch::Receiver<bool>) -> Option<Value> {
+    let mut told = false;
+    loop {
+        let next = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop), if !told => {
+                told = true;
+                stream.stop();
+                continue;
+            }
+            next = stream.next() => next?,
+        };
+        match next {
+            ScanEvent::Found(found) => return Some(device(&found)),
+            ScanEvent::Unknown { host, unknown, .. } => {
+                let UnknownHost { answers, reason, .. } = unknown;
+                return Some(
+                    json!({"event": "unknown", "address": host, "answers": answers, "reason": reason}),
+                );
+            }
+            _ => {}
         }
     }
 }
@@ -100,7 +120,7 @@ fn start(range: &str, options: &str) -> Ours<NativeScan> {
     if let Some(addresses) = options.concurrency {
         scan = scan.concurrency(addresses);
     }
-    Ok(NativeScan(Arc::new(Mutex::new(Some(scan.start()?)))))
+    Ok(NativeScan { stream: Mutex::new(Some(scan.start()?)), stop: watch::Sender::new(false) })
 }
 
 fn device(found: &FoundDevice) -> Value {

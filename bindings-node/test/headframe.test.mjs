@@ -39,6 +39,17 @@ test('devices are discovered as they are found, and the scan ends with a summary
   assert.equal(summary.devices, 3)
 })
 
+test('a scan that is aborted says at once what it did not reach', async (t) => {
+  const simulator = await simulated(t, { seed: 5, base: '127.46.0.1', whatsminers: 1 })
+  simulator.fault(0, { kind: 'hang' })
+  const signal = AbortSignal.timeout(100)
+  const events = []
+  for await (const event of discover('127.46.0.1', { ports: { simulated: true }, signal })) events.push(event)
+  assert.deepEqual(events.map(({ event }) => event), ['summary'])
+  // A range, as a new scan takes it.
+  assert.equal(events[0].report.not_reached, '127.46.0.1')
+})
+
 test('a wrong range is a typed error', async () => {
   await assert.rejects(async () => { for await (const _ of discover('10.0.0.0/99')) assert.fail() }, (e) => {
     assert(e instanceof HeadframeError)

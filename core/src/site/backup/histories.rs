@@ -7,27 +7,15 @@ use super::{
     files::{self, HISTORY},
     invalid,
     manifest::Manifest,
+    take::Taken,
 };
 use crate::{
     Error, ErrorKind, Result,
-    audit::Hash,
     history::{BACKUP_MANIFEST, CheckedBackup, Disk, FolderDisk, code as history_code},
     io::Timestamp,
     site::archive::{FOLDERS, Kept},
     store::sync_dir,
 };
-
-/// What was taken of all histories.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub files: usize,
-    pub bytes: u64,
-    pub samples: u64,
-    /// Damaged files with their folders, and what is wrong with them.
-    pub left_out: Vec<(String, String)>,
-    /// Folders with the SHA-256 of the manifests in them.
-    pub manifests: Vec<(String, Hash)>,
-}
 
 /// Copies the histories one after the other.
 pub(super) fn take(kept: &Kept, to: &Path, now: Timestamp) -> Result<Taken> {

@@ -2,18 +2,8 @@
 
 use std::path::Path;
 
-use super::{OP_RESTORE, manifest::Manifest};
-use crate::{Error, ErrorKind, Result, audit::Hash, io::Timestamp, site::archive::Kept};
-
-/// What was taken of all histories.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub files: usize,
-    pub bytes: u64,
-    pub samples: u64,
-    pub left_out: Vec<(String, String)>,
-    pub manifests: Vec<(String, Hash)>,
-}
+use super::{OP_RESTORE, manifest::Manifest, take::Taken};
+use crate::{Error, ErrorKind, Result, io::Timestamp, site::archive::Kept};
 
 pub(super) fn take(_kept: &Kept, _to: &Path, _now: Timestamp) -> Result<Taken> {
     Ok(Taken::default())

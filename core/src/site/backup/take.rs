@@ -12,11 +12,24 @@ use super::{
     manifest::{Entry, FILES, Manifest},
 };
 use crate::{
-    Error, ErrorKind, Result, audit,
+    Error, ErrorKind, Result,
+    audit::{self, Hash},
     io::Ctx,
     site::{Site, archive::Kept},
     store::{Contents, ControlStore, LastStore, Revision, Space, sync_dir},
 };
+
+/// What was taken of all histories.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub files: usize,
+    pub bytes: u64,
+    pub samples: u64,
+    /// Damaged files with their folders, and what is wrong with them.
+    pub left_out: Vec<(String, String)>,
+    /// Folders with the SHA-256 of the manifests in them.
+    pub manifests: Vec<(String, Hash)>,
+}
 
 /// What of a site a backup needs.
 pub(super) struct Taking {
