@@ -33,10 +33,16 @@ impl Text {
     pub fn as_str(&self) -> &str {
         match &self.0 {
             // What is kept was a text, so this never falls back.
-            Form::Inside(len, bytes) => {
-                bytes.get(..usize::from(*len)).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default()
-            }
+            Form::Inside(..) => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
             Form::Shared(text) => text,
+        }
+    }
+
+    /// Its bytes, without a look at whether they are a text.
+    fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Form::Inside(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Form::Shared(text) => text.as_bytes(),
         }
     }
 
@@ -140,8 +146,9 @@ impl PartialOrd for Text {
 }
 
 impl Ord for Text {
+    /// The order of texts is that of their bytes.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other)
+        self.as_bytes().cmp(other.as_bytes())
     }
 }
 

@@ -39,8 +39,8 @@ pub(super) struct Object<'a> {
 }
 
 impl Object<'_> {
-    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Stopped> {
-        self.name(name);
+    fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Stopped> {
+        self.last = Some(self.of.trie.field(self.of.node, self.last, name));
         self.value(value)
     }
 
@@ -101,7 +101,7 @@ macro_rules! object {
                 name: &'static str,
                 value: &T,
             ) -> Result<(), Stopped> {
-                self.member(name, value)
+                self.field(name, value)
             }
 
             fn end(self) -> Result<(), Stopped> {

@@ -20,6 +20,8 @@ pub(super) struct Trie {
 pub(super) struct Node {
     /// Its own name; empty for a place in a list.
     name: Box<str>,
+    /// Where the name of a field stood the last time; 0 for none.
+    spot: usize,
     /// Dotted, escaped.
     pub path: Arc<str>,
     /// `"path":`, as JSON.
@@ -54,6 +56,7 @@ impl Node {
         let label = serde_json::Value::from(path).to_string() + ":";
         Self {
             name: name.into(),
+            spot: 0,
             path: path.into(),
             label: label.into(),
             rule,
@@ -87,14 +90,33 @@ impl Trie {
     /// The member `name` of an object, which came after the member `last`, or first.
     #[inline]
     pub fn member(&mut self, parent: u32, last: Option<u32>, name: &str) -> u32 {
-        let expected = match last {
-            Some(last) => self.node(last).map(|node| node.next),
-            None => self.node(parent).map(|node| node.first),
-        };
-        match expected.and_then(|at| Some((at, self.node(at)?))) {
+        match self.expected(parent, last) {
             Some((at, node)) if &*node.name == name => at,
             _ => self.search(parent, last, name),
         }
+    }
+
+    /// The same of a field, whose name is nearly always known by where it stands: what is `'static` stays there.
+    #[inline]
+    pub fn field(&mut self, parent: u32, last: Option<u32>, name: &'static str) -> u32 {
+        let spot = name.as_ptr().addr();
+        match self.expected(parent, last) {
+            Some((at, node)) if node.spot == spot && node.name.len() == name.len() => at,
+            _ => {
+                let at = self.member(parent, last, name);
+                self.change(at, |node| node.spot = spot);
+                at
+            }
+        }
+    }
+
+    #[inline]
+    fn expected(&self, parent: u32, last: Option<u32>) -> Option<(u32, &Node)> {
+        let at = match last {
+            Some(last) => self.node(last)?.next,
+            None => self.node(parent)?.first,
+        };
+        Some((at, self.node(at)?))
     }
 
     /// The place `index` of a list.
