@@ -87,8 +87,13 @@ export declare class NativeSite {
   preview(draft: string, by: string): Promise<string>
   /** Votes on an action; gives it. */
   vote(id: string, ballot: string, by: string): Promise<string>
-  /** Cancels an action that has not begun; gives it. */
-  cancel(id: string, by: string): Promise<string>
+  /**
+   * Cancels an action, takes a vote back, or pauses, resumes or stops what runs: `how` is `cancel`, `withdraw`, `pause`,
+   * `resume` or `stop`. Gives the action.
+   */
+  change(id: string, how: string, why: string | undefined | null, by: string): Promise<string>
+  /** Stops all writes, at once and without a vote. */
+  halt(why: string | undefined | null, by: string): Promise<void>
   /** One action with its targets, and what became of each; `null` when there is none. */
   action(id: string): Promise<string | null>
   /** What becomes of all actions from now on. */

@@ -3,6 +3,9 @@
 const { given, invalid, json, now, raised, signalled, text, told } = require('./error.js')
 const { stream } = require('./stream.js')
 
+/** Whoever holds the site may read all of it. */
+const READER = JSON.stringify({ user: 'headframe', permissions: ['*:r'] })
+
 /**
  * @typedef {{action: string, params?: any[], query: Record<string, any>, rackType?: string, clientKey?: string,
  *   why?: string}} Draft
@@ -66,7 +69,91 @@ class Actions {
    * @returns {Promise<any>}
    */
   async cancel (id, by) {
-    return await told(this.#native.cancel(ident(id), text('by', by)))
+    return await this.#change(id, 'cancel', by)
+  }
+
+  /**
+   * Takes a vote back while the action waits for votes; gives the action.
+   *
+   * @param {number | string} id
+   * @param {string} by who voted
+   * @returns {Promise<any>}
+   */
+  async withdraw (id, by) {
+    return await this.#change(id, 'withdraw', by)
+  }
+
+  /**
+   * Lets an action begin no more calls until it is resumed; gives it.
+   *
+   * @param {number | string} id
+   * @param {string} by
+   * @param {string} [why]
+   * @returns {Promise<any>}
+   */
+  async pause (id, by, why) {
+    return await this.#change(id, 'pause', by, why)
+  }
+
+  /**
+   * Lets a paused action go on; gives it.
+   *
+   * @param {number | string} id
+   * @param {string} by
+   * @returns {Promise<any>}
+   */
+  async resume (id, by) {
+    return await this.#change(id, 'resume', by)
+  }
+
+  /**
+   * Ends an action that runs: calls that have not begun end as failed. Gives it.
+   *
+   * @param {number | string} id
+   * @param {string} by
+   * @param {string} [why]
+   * @returns {Promise<any>}
+   */
+  async stop (id, by, why) {
+    return await this.#change(id, 'stop', by, why)
+  }
+
+  /**
+   * Stops all writes of the site, at once and without a vote. Two people lift it: the method `liftStop` of `Site.call`.
+   *
+   * @param {string} by
+   * @param {string} [why]
+   * @returns {Promise<void>}
+   */
+  async halt (by, why) {
+    await raised(this.#native.halt(why === undefined ? undefined : text('why', why), text('by', by)))
+  }
+
+  /**
+   * @param {number | string} id
+   * @param {string} how
+   * @param {string} by
+   * @param {string} [why]
+   * @returns {Promise<any>}
+   */
+  async #change (id, how, by, why) {
+    const reason = why === undefined ? undefined : text('why', why)
+    return await told(this.#native.change(ident(id), how, reason, text('by', by)))
+  }
+
+  /**
+   * Actions by what became of them, oldest first: `voting`, `ready`, `executing` or `done`. `filter` takes ids
+   * (`{ gt, gte, lt, lte }`), `query` what they must match.
+   *
+   * @param {'voting' | 'ready' | 'executing' | 'done'} type
+   * @param {{filter?: Record<string, number>, query?: Record<string, any>, fields?: Record<string, 0 | 1>, limit?: number,
+   *   reverse?: boolean}} [options]
+   * @returns {Promise<any[]>}
+   */
+  async query (type, options) {
+    const { limit, reverse, ...rest } = given('options', options)
+    const asked = json('options', { queries: [{ ...rest, type: text('type', type), opts: { limit, reverse } }] })
+    return (await told(this.#native.call(READER, 'queryActions', asked)))[type]
   }
 
   /**

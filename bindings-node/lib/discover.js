@@ -1,6 +1,6 @@
 'use strict'
 
-const native = require('../native.js')
+const native = require('./native.js')
 const { given, json, raised, signalled, text } = require('./error.js')
 const { stream } = require('./stream.js')
 

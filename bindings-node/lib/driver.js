@@ -1,6 +1,6 @@
 'use strict'
 
-const native = require('../native.js')
+const native = require('./native.js')
 const { HeadframeError, invalid, now } = require('./error.js')
 
 /**

@@ -1,6 +1,6 @@
 'use strict'
 
-const native = require('../native.js')
+const native = require('./native.js')
 const { Actions } = require('./actions.js')
 const { Device, open } = require('./device.js')
 const { discover } = require('./discover.js')

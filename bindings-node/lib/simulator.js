@@ -1,6 +1,6 @@
 'use strict'
 
-const native = require('../native.js')
+const native = require('./native.js')
 const { json, now, raised, whole } = require('./error.js')
 
 /**

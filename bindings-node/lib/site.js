@@ -1,6 +1,6 @@
 'use strict'
 
-const native = require('../native.js')
+const native = require('./native.js')
 const { Actions } = require('./actions.js')
 const { registry } = require('./driver.js')
 const { given, json, now, raised, signalled, text, told, whole, written } = require('./error.js')
@@ -20,7 +20,14 @@ const { readings } = require('./readings.js')
  *   step?: 'raw' | 'whole' | number | {unit: 'H' | 'D' | 'W' | 'M', count?: number, zone?: string},
  *   over?: 'each' | 'together', aggregate?: 'mean' | 'sum' | 'min' | 'max' | 'last' | 'energy', limit?: number,
  *   intervalMs?: number}} SeriesQuery
+ * @typedef {{type: string, tag: string, key?: 'stat-rtd' | 'stat-1m' | 'stat-5m' | 'stat-15m' | 'stat-30m' | 'stat-3h' | 'stat-1D'
+ *   | 'thing-5m', start?: number, end?: number, offset?: number, limit?: number, fields?: Record<string, 1 | 0>,
+ *   aggrFields?: Record<string, 1 | 0>, aggrTimes?: {start: number, end: number}[], groupRange?: string,
+ *   shouldCalculateAvg?: boolean}} StatisticsQuery
  */
+
+/** Whoever holds the site may read all of it. */
+const READER = { user: 'headframe', permissions: ['*:r'] }
 
 /**
  * A whole site in this process: racks that collect their things, history, and the action engine, the only way to write
@@ -139,6 +146,19 @@ class Site {
     const { signal } = given('options', options)
     const until = signalled(signal)
     return await told(this.#native.series(json('query', query)), until)
+  }
+
+  /**
+   * Rows of the statistics of all racks of a type, oldest first: what the things with a tag did in each window of time.
+   * `docs/statistics.md` has the results by family. Racks that failed are named.
+   *
+   * @param {StatisticsQuery} query
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<{items: any[], failed: {rackId: string, error: string}[]}>}
+   */
+  async statistics (query, options) {
+    const asked = { key: 'stat-5m', ...given('query', query), partial: true }
+    return await this.call(READER, 'tailLog', asked, options)
   }
 
   /**

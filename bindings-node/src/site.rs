@@ -11,14 +11,14 @@ use headframe::{
     discover::AddressRange,
     driver::Registry,
     io::Ctx,
-    query::Query,
+    query::{Cursor, Query, Row},
     rack::{Caller, Partial, RackId, ThingDraft},
     site::{FindReport, Login, Site, SiteConf},
     telemetry::SeriesQuery,
 };
 use napi::Result;
 use napi_derive::napi;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -40,6 +40,15 @@ struct Who {
     permissions: Vec<String>,
     #[serde(default)]
     gateway: bool,
+}
+
+/// Things of one page. Their documents are written as they are: a copy of ten thousand costs more than all else.
+#[derive(Serialize)]
+struct Page<'a> {
+    items: Vec<&'a Row>,
+    matched: u64,
+    next: Option<&'a Cursor>,
+    failed: Vec<Value>,
 }
 
 #[napi]
@@ -86,12 +95,13 @@ impl NativeSite {
     #[napi]
     pub async fn list(&self, query: String) -> Result<String> {
         let done = self.0.with(|site| async move {
-            let page = site.list(&Query::parse_str(&query)?).await?;
-            let Partial { items, failed, .. } = page;
-            let things: Vec<Value> = items.items.into_iter().map(|item| item.value.into_value()).collect();
-            let failed: Vec<Value> =
-                failed.iter().map(|(rack, e)| json!({"rack": rack, "error": as_json(e)})).collect();
-            write(&json!({"items": things, "matched": items.matched, "next": items.next, "failed": failed}))
+            let Partial { items: page, failed, .. } = site.list(&Query::parse_str(&query)?).await?;
+            write(&Page {
+                items: page.items.iter().map(|item| &item.value).collect(),
+                matched: page.matched,
+                next: page.next.as_ref(),
+                failed: failed.iter().map(|(rack, e)| json!({"rack": rack, "error": as_json(e)})).collect(),
+            })
         });
         tell(done.await)
     }

@@ -107,6 +107,11 @@ test('a site finds, lists, streams, and writes what two people approved', async 
   await assert.rejects(site.series({ ...power, metric: 'stats.pwer_w' }), { code: 'ERR_METRIC_NOT_FOUND' })
   await assert.rejects(site.series({ ...power, step: { unit: 'D', zone: 'Mars/Base' } }), { kind: 'Invalid' })
 
+  const { items, failed } = await site.statistics({ type: 'miner', tag: 't-miner', key: 'stat-rtd' })
+  assert.deepEqual([items.length, failed], [1, []])
+  assert(items[0].power_w_sum_aggr > 10_000, JSON.stringify(items))
+  await assert.rejects(site.statistics({ type: 'miner', tag: 't-miner', key: 'stat-7m' }), { kind: 'Invalid' })
+
   const draft = { action: 'setPowerMode', params: ['sleep'], query: {}, why: 'price' }
   const preview = await site.actions.preview(draft, 'ann@site')
   assert.deepEqual([Object.values(preview.targets)[0].length, preview.terms.votes_for], [10, 2])
@@ -120,6 +125,20 @@ test('a site finds, lists, streams, and writes what two people approved', async 
   assert.deepEqual([done.status, done.counts.ok], ['COMPLETED', 10], JSON.stringify(done.targets))
   assert(simulator.devices().every(({ index }) => simulator.truth(index).executed.power_off === 1))
   assert.equal(await site.actions.get(1), null)
+  assert.deepEqual((await site.actions.query('done')).map((action) => action.id), [id])
+  assert.deepEqual(await site.actions.query('voting'), [])
+
+  // Nothing begins in a site that is halted, so that what is approved can still be held.
+  await site.actions.halt('ann@site', 'smoke')
+  const { id: back } = await site.actions.push({ action: 'setPowerMode', params: ['normal'], query: {} }, 'ann@site')
+  await assert.rejects(site.actions.withdraw(back, 'ann@site'), { code: 'ERR_VOTER_IS_CREATOR' })
+  await assert.rejects(site.actions.pause(back, 'bob@site'), { code: 'ERR_ACTION_DECIDED' })
+  assert.equal((await site.actions.vote(back, { approve: true }, 'bob@site')).status, 'APPROVED')
+  await assert.rejects(site.actions.stop(back, 'bob@site', 'smoke'), { code: 'ERR_ACTION_DECIDED' })
+  assert.equal((await site.actions.pause(back, 'bob@site', 'smoke')).id, back)
+  assert.equal((await site.actions.resume(back, 'bob@site')).id, back)
+  assert.equal((await site.actions.cancel(back, 'ann@site')).status, 'CANCELLED')
+  assert(simulator.devices().every(({ index }) => simulator.truth(index).executed.power_on === undefined))
 
   const [copy, restored] = [join(await folder(t), 'copy'), join(await folder(t), 'restored')]
   assert.equal((await site.backup(copy)).leftOut.length, 0)

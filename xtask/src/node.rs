@@ -20,6 +20,7 @@ const SOURCES: &[&str] = &[
     "README.md",
     "lib",
     "miningos-net",
+    "npm",
     "examples",
     "test",
 ];
@@ -48,7 +49,8 @@ pub fn check(ws: &Workspace) -> Result<Checked, String> {
     if count == "0" {
         return Err(format!("no test of {PACKAGE} ran:\n{tests}"));
     }
-    let size = from_empty_folder(ws, &there)?;
+    from_empty_folder(ws, &layout(ws, &there)?)?;
+    let size = from_empty_folder(ws, &[there])?;
     Ok(Checked::Noted(format!("{count} tests; the package has {} MiB", size >> 20)))
 }
 
@@ -63,9 +65,10 @@ pub fn write(ws: &Workspace) -> Result<(), String> {
     Ok(())
 }
 
-/// Builds the package as it is published.
+/// Builds the package as it is published, and lays that out.
 pub fn release(ws: &Workspace) -> Result<(), String> {
-    build(ws, Profile::Release).map(drop)
+    let there = build(ws, Profile::Release)?;
+    layout(ws, &there).map(drop)
 }
 
 /// How the Rust part is built.
@@ -110,19 +113,34 @@ fn compare(ws: &Workspace, there: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Installs the packed package in an empty folder and runs the README's first program there; gives the package's size.
-fn from_empty_folder(ws: &Workspace, there: &Path) -> Result<u64, String> {
+/// Lays out what is published, in a folder below `target`, and gives the packages.
+fn layout(ws: &Workspace, there: &Path) -> Result<Vec<PathBuf>, String> {
+    let to = ws.path("target/node/published");
+    let place = to.to_str().ok_or("the folder's name is no text")?;
+    show(&mut inside(ws, "node", there, &["npm/layout.mjs", place]))?;
+    let packages = fs::read_dir(&to).and_then(|all| all.map(|entry| Ok(entry?.path())).collect());
+    packages.map_err(|e| format!("{place}: {e}"))
+}
+
+/// Packs packages, installs them in an empty folder and runs the README's first program there; gives their size.
+fn from_empty_folder(ws: &Workspace, packages: &[PathBuf]) -> Result<u64, String> {
     let empty = ws.path("target/node/empty");
     let _old = fs::remove_dir_all(&empty);
     fs::create_dir_all(&empty).map_err(|e| e.to_string())?;
     let place = empty.to_str().ok_or("the folder's name is no text")?;
-    let packed = capture(&mut npm(ws, there, &["pack", "--loglevel=error", "--pack-destination", place]))?;
-    let tarball = packed.lines().last().unwrap_or_default().trim().to_owned();
-    let size = fs::metadata(empty.join(&tarball)).map_err(|e| format!("{tarball}: {e}"))?.len();
+    let (mut tarballs, mut size) = (Vec::new(), 0);
+    for package in packages {
+        let pack = ["pack", "--loglevel=error", "--pack-destination", place];
+        let packed = capture(&mut npm(ws, package, &pack))?;
+        let tarball = packed.lines().last().unwrap_or_default().trim();
+        size += fs::metadata(empty.join(tarball)).map_err(|e| format!("{tarball}: {e}"))?.len();
+        tarballs.push(format!("./{tarball}"));
+    }
     fs::write(empty.join("package.json"), r#"{"private": true, "type": "module"}"#)
         .map_err(|e| e.to_string())?;
-    let tarball = format!("./{tarball}");
-    show(&mut npm(ws, &empty, &["install", "--no-audit", "--no-fund", "--loglevel=error", &tarball]))?;
+    // What is not published yet cannot be fetched: the parts of other platforms are left out.
+    let mut install = npm(ws, &empty, &["install", "--omit=optional", "--no-audit", "--no-fund"]);
+    show(install.arg("--loglevel=error").args(&tarballs))?;
     let readme = ws.read(&format!("{PACKAGE}/README.md"))?;
     let program = readme.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
     fs::write(empty.join("first.js"), program.ok_or("the README has no program")?)

@@ -77,15 +77,29 @@ impl NativeSite {
         tell(done.await)
     }
 
-    /// Cancels an action that has not begun; gives it.
+    /// Cancels an action, takes a vote back, or pauses, resumes or stops what runs: `how` is `cancel`, `withdraw`, `pause`,
+    /// `resume` or `stop`. Gives the action.
     #[napi]
-    pub async fn cancel(&self, id: String, by: String) -> Result<String> {
+    pub async fn change(&self, id: String, how: String, why: Option<String>, by: String) -> Result<String> {
         let done = self.engine(|engine| async move {
-            let id: ActionId = id.parse()?;
-            engine.cancel(id, &person(&by)?).await?;
+            let (id, by, why): (ActionId, By, _) = (id.parse()?, person(&by)?, why.as_deref());
+            match how.as_str() {
+                "cancel" => engine.cancel(id, &by).await?,
+                "withdraw" => engine.withdraw(id, &by).await?,
+                "pause" => engine.pause(id, why, &by).await?,
+                "resume" => engine.resume(id, &by).await?,
+                "stop" => engine.stop(id, why, &by).await?,
+                _ => return Err(Error::invalid("action.change", "how", "is no change of an action")),
+            };
             view(&engine, id)
         });
         tell(done.await)
+    }
+
+    /// Stops all writes, at once and without a vote.
+    #[napi]
+    pub async fn halt(&self, why: Option<String>, by: String) -> Result<()> {
+        tell(self.engine(|engine| async move { engine.halt(why.as_deref(), &person(&by)?).await }).await)
     }
 
     /// One action with its targets, and what became of each; `null` when there is none.

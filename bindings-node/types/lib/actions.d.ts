@@ -79,6 +79,64 @@ export class Actions {
      */
     cancel(id: number | string, by: string): Promise<any>;
     /**
+     * Takes a vote back while the action waits for votes; gives the action.
+     *
+     * @param {number | string} id
+     * @param {string} by who voted
+     * @returns {Promise<any>}
+     */
+    withdraw(id: number | string, by: string): Promise<any>;
+    /**
+     * Lets an action begin no more calls until it is resumed; gives it.
+     *
+     * @param {number | string} id
+     * @param {string} by
+     * @param {string} [why]
+     * @returns {Promise<any>}
+     */
+    pause(id: number | string, by: string, why?: string): Promise<any>;
+    /**
+     * Lets a paused action go on; gives it.
+     *
+     * @param {number | string} id
+     * @param {string} by
+     * @returns {Promise<any>}
+     */
+    resume(id: number | string, by: string): Promise<any>;
+    /**
+     * Ends an action that runs: calls that have not begun end as failed. Gives it.
+     *
+     * @param {number | string} id
+     * @param {string} by
+     * @param {string} [why]
+     * @returns {Promise<any>}
+     */
+    stop(id: number | string, by: string, why?: string): Promise<any>;
+    /**
+     * Stops all writes of the site, at once and without a vote. Two people lift it: the method `liftStop` of `Site.call`.
+     *
+     * @param {string} by
+     * @param {string} [why]
+     * @returns {Promise<void>}
+     */
+    halt(by: string, why?: string): Promise<void>;
+    /**
+     * Actions by what became of them, oldest first: `voting`, `ready`, `executing` or `done`. `filter` takes ids
+     * (`{ gt, gte, lt, lte }`), `query` what they must match.
+     *
+     * @param {'voting' | 'ready' | 'executing' | 'done'} type
+     * @param {{filter?: Record<string, number>, query?: Record<string, any>, fields?: Record<string, 0 | 1>, limit?: number,
+     *   reverse?: boolean}} [options]
+     * @returns {Promise<any[]>}
+     */
+    query(type: "voting" | "ready" | "executing" | "done", options?: {
+        filter?: Record<string, number>;
+        query?: Record<string, any>;
+        fields?: Record<string, 0 | 1>;
+        limit?: number;
+        reverse?: boolean;
+    }): Promise<any[]>;
+    /**
      * One action with its targets, and what became of each; null when there is none.
      *
      * @param {number | string} id

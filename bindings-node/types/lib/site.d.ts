@@ -62,21 +62,23 @@ export type SeriesQuery = {
     limit?: number;
     intervalMs?: number;
 };
-/**
- * @typedef {{type: string, name: string, driver?: string, intervalMs?: number, deadlineMs?: number, tags?: string[],
- *   allowDuplicateIps?: boolean, config?: Record<string, any>, pools?: any[]}} RackSpec
- * @typedef {{racks?: RackSpec[], policy?: 'safe' | 'mos' | Record<string, any>, people?: Record<string, string[]>,
- *   claims?: boolean, history?: boolean, mosCompatible?: boolean, globalConfig?: Record<string, any>}} SiteConf
- * @typedef {{user: string, permissions: string[], gateway?: boolean}} Principal
- * @typedef {{driver: string, opts?: Record<string, string>}} Login
- * @typedef {{code: string, kind: string, message: string}} ErrorRow
- * @typedef {{query?: Record<string, any>, fields?: Record<string, any>, sort?: Record<string, 1 | -1>, offset?: number,
- *   limit?: number, cursor?: string, status?: boolean}} Query
- * @typedef {{things: {ids: string[]} | {tag: string} | {query: Record<string, any>}, metric: string, from: number, to: number,
- *   step?: 'raw' | 'whole' | number | {unit: 'H' | 'D' | 'W' | 'M', count?: number, zone?: string},
- *   over?: 'each' | 'together', aggregate?: 'mean' | 'sum' | 'min' | 'max' | 'last' | 'energy', limit?: number,
- *   intervalMs?: number}} SeriesQuery
- */
+export type StatisticsQuery = {
+    type: string;
+    tag: string;
+    key?: "stat-rtd" | "stat-1m" | "stat-5m" | "stat-15m" | "stat-30m" | "stat-3h" | "stat-1D" | "thing-5m";
+    start?: number;
+    end?: number;
+    offset?: number;
+    limit?: number;
+    fields?: Record<string, 1 | 0>;
+    aggrFields?: Record<string, 1 | 0>;
+    aggrTimes?: {
+        start: number;
+        end: number;
+    }[];
+    groupRange?: string;
+    shouldCalculateAvg?: boolean;
+};
 /**
  * A whole site in this process: racks that collect their things, history, and the action engine, the only way to write
  * to devices.
@@ -218,6 +220,23 @@ export class Site {
         }[];
         failed: any[];
         removedBefore: number | null;
+    }>;
+    /**
+     * Rows of the statistics of all racks of a type, oldest first: what the things with a tag did in each window of time.
+     * `docs/statistics.md` has the results by family. Racks that failed are named.
+     *
+     * @param {StatisticsQuery} query
+     * @param {{signal?: AbortSignal}} [options]
+     * @returns {Promise<{items: any[], failed: {rackId: string, error: string}[]}>}
+     */
+    statistics(query: StatisticsQuery, options?: {
+        signal?: AbortSignal;
+    }): Promise<{
+        items: any[];
+        failed: {
+            rackId: string;
+            error: string;
+        }[];
     }>;
     /**
      * Copies the site into an empty folder while everything goes on. The site's key is not copied: keep it apart.

@@ -1,0 +1,2 @@
+declare const _exports: typeof import("../native.js");
+export = _exports;
