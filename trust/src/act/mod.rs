@@ -15,6 +15,7 @@
 mod clock;
 mod hands;
 mod requests;
+mod shelf;
 
 use std::{
     fs,
@@ -41,6 +42,7 @@ use tokio::sync::mpsc;
 use crate::{child, rig::needed};
 use clock::Quick;
 use hands::{Link, Site};
+use shelf::Shelf;
 
 /// How many times as fast as real time the process lives.
 pub const SPEED: u32 = 40;
@@ -102,7 +104,7 @@ pub async fn serve(dir: &Path) -> Result<(), String> {
     let store = needed("refused", ControlStore::open(&cx, dir, &child::options()).await)?;
     let note = export(&store, dir)?;
     let fleet = Arc::new(Site::new(&setup, &link)?);
-    let engine = needed("no engine", Engine::open(&cx, store, fleet, options(&setup)?))?;
+    let engine = needed("no engine", Engine::open(&cx, store, fleet, options(dir, &setup)?))?;
     child::say(&format!("{} {}", child::BEGAN, json!({"note": note})));
     answer(&cx, engine, requests).await;
     Ok(())
@@ -112,7 +114,7 @@ fn one_line(text: &str) -> String {
     text.replace('\n', " ")
 }
 
-fn options(setup: &Setup) -> Result<EngineOptions, String> {
+fn options(dir: &Path, setup: &Setup) -> Result<EngineOptions, String> {
     let mut rules = serde_json::to_value(Rules::mos()).map_err(|e| e.to_string())?;
     let all = ACTIONS.map(|(name, _)| name);
     let row = match &setup.rule {
@@ -123,6 +125,7 @@ fn options(setup: &Setup) -> Result<EngineOptions, String> {
     let rules = needed("no rules", Rules::parse(&rules))?;
     let mut options = EngineOptions::new(Arc::new(rules), RightsSource::Claims);
     options.in_flight = setup.in_flight;
+    options.archive = Some(Arc::new(Shelf::new(dir)));
     options.call_within = Duration::from_secs(4);
     // Its half a second is less than a commit takes here: a busy machine is not what this tries.
     options.shed_journal_within = Duration::from_secs(600);
