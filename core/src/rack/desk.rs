@@ -2,7 +2,7 @@
 //! lets them be seen.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak},
     time::Duration,
 };
@@ -43,7 +43,8 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    things: BTreeMap<ThingId, Arc<ThingRecord>>,
+    /// Each reading looks its thing up: that has to be quick, and the order stands in `racks`.
+    things: HashMap<ThingId, Arc<ThingRecord>>,
     /// The same records by rack, so that a question walks over them without looking each up.
     racks: BTreeMap<RackId, BTreeMap<ThingId, Arc<ThingRecord>>>,
 }
@@ -80,7 +81,9 @@ impl Shared {
     }
 
     pub fn ids(&self) -> Vec<ThingId> {
-        self.state().things.keys().cloned().collect()
+        let mut ids: Vec<_> = self.state().things.keys().cloned().collect();
+        ids.sort_unstable();
+        ids
     }
 
     pub fn len(&self) -> usize {

@@ -90,14 +90,14 @@ impl Members {
         self.slots.get_mut(id)
     }
 
-    /// Whether a thing is known by this record, and came to the rack at `ts` or before.
-    pub fn is_placed(&mut self, record: &Arc<ThingRecord>, ts: Timestamp) -> bool {
-        let Some(slot) = self.slots.get_mut(&record.id) else { return false };
+    /// A thing that is known by this very record, as one that came to the rack at `ts` or before.
+    pub fn placed(&mut self, record: &Arc<ThingRecord>, ts: Timestamp) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(&record.id)?;
         if let Some(first) = slot.stands.first_mut() {
             // What the rack itself read is its own, however late it comes.
             first.since = first.since.min(ts);
         }
-        Arc::ptr_eq(&slot.record, record)
+        Arc::ptr_eq(&slot.record, record).then_some(slot)
     }
 
     /// A thing stands in a cell from `since` on, by its record.

@@ -127,9 +127,17 @@ impl RackStats {
         flat: &Flat<'_>,
         began: Timestamp,
     ) -> Result<Taken> {
-        self.place(record, began);
         let holds = self.holds();
-        let Some(slot) = self.members.slot(&record.id) else { return Ok(Taken { texts: false, late: None }) };
+        let slot = match self.members.placed(record, began) {
+            Some(slot) => slot,
+            None => {
+                self.place(record, began);
+                let Some(slot) = self.members.slot(&record.id) else {
+                    return Ok(Taken { texts: false, late: None });
+                };
+                slot
+            }
+        };
         let error = reading.outcome.as_ref().err().map(|error| error.code());
         let texts = slot.has_new_texts(began, flat.texts_hash, error, began.0.div_euclid(DAY_MS));
         let Some(stand) = slot.stand() else { return Ok(Taken { texts, late: None }) };
@@ -178,7 +186,7 @@ impl RackStats {
 
     /// Finds the cell of a thing, anew when its record changed. It stands there from `since` on.
     pub fn place(&mut self, record: &Arc<ThingRecord>, since: Timestamp) {
-        if self.members.is_placed(record, since) {
+        if self.members.placed(record, since).is_some() {
             return;
         }
         let document = document(record);
