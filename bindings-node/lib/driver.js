@@ -75,8 +75,21 @@ function served (driver) {
     try {
       return JSON.stringify({ ok: await ask(op, at, json) ?? null })
     } catch (e) {
-      return JSON.stringify({ error: told(op, e) })
+      return refused(op, e)
     }
+  }
+}
+
+/**
+ * @param {string} op
+ * @param {unknown} e
+ */
+function refused (op, e) {
+  try {
+    return JSON.stringify({ error: told(op, e) })
+  } catch {
+    // What was thrown throws itself when it is looked at.
+    return JSON.stringify({ error: { kind: 'BadReply', message: 'the driver threw what cannot be told', sent: unclear(op) } })
   }
 }
 
@@ -89,8 +102,16 @@ function told (op, e) {
   if (e instanceof HeadframeError) return { kind: e.kind, code: e.code, message, sent: e.sent }
   const code = typeof e?.code === 'string' ? e.code : ''
   const unreachable = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET', 'ENOTFOUND'].includes(code)
-  // Of a write that failed in a way that the driver does not tell nobody knows whether the device has it.
-  return { kind: unreachable ? 'Unreachable' : 'BadReply', code, message, sent: op === 'execute' ? 'maybe' : 'no' }
+  return { kind: unreachable ? 'Unreachable' : 'BadReply', code, message, sent: unclear(op) }
+}
+
+/**
+ * Of a write that failed in a way that the driver does not tell nobody knows whether the device has it.
+ *
+ * @param {string} op
+ */
+function unclear (op) {
+  return op === 'execute' ? 'maybe' : 'no'
 }
 
 module.exports = { registry }

@@ -10,7 +10,11 @@ const { HeadframeError, Site } = require('../lib/index.js')
 const GATEWAY = { user: 'app-node', permissions: ['*:rw'], gateway: true }
 /** As MiningOS's own. */
 const TIMEOUT_MS = 15_000
+/** Longer than that a timer cannot wait. */
+const LONGEST_MS = 2 ** 31 - 1
 const CLOSE_WITHIN_MS = 10_000
+/** What an error begins with that went through a reply. */
+const FAILED = '[HRPC_ERR]='
 
 /**
  * Orchestrators by name, as `clusters` in the member `r0` of `config/facs/net.config.json`. `folder` is relative to the
@@ -28,6 +32,8 @@ class NetFacility {
   #sites = new Map()
   /** @type {Map<string, Handler>} */
   #handlers = new Map()
+  /** @type {Promise<void>} */
+  #opened = Promise.resolve()
 
   /**
    * @param {any} caller the worker
@@ -57,22 +63,17 @@ class NetFacility {
    * @param {(error?: unknown) => void} cb
    */
   start (cb) {
-    this.#open().then(() => cb(), cb)
+    this.#opened = this.#open()
+    this.#opened.then(() => cb(), cb)
   }
 
   /**
-   * Ends the sites: everything they took is durable then.
+   * Ends the sites: everything they took is durable then. Those that are just being opened are ended, too.
    *
    * @param {(error?: unknown) => void} cb
    */
   stop (cb) {
-    const sites = [...this.#sites.values()]
-    this.#sites.clear()
-    const ended = Promise.allSettled(sites.map((site) => site.close({ withinMs: CLOSE_WITHIN_MS })))
-    ended.then((all) => {
-      const failed = all.find((one) => one.status === 'rejected')
-      cb(failed?.status === 'rejected' ? failed.reason : undefined)
-    })
+    this.#opened.catch(() => {}).then(() => this.#close()).then(() => cb(), cb)
   }
 
   async startRpcServer () {}
@@ -80,20 +81,22 @@ class NetFacility {
   async startSwarm () {}
 
   /**
-   * What the worker registered for those who dial in.
+   * What the worker's own method answers; workers register with `rpcServer.respond` what calls this.
    *
    * @param {string} method
    * @param {Buffer} request
    * @returns {Promise<Buffer>}
    */
   async handleReply (method, request) {
-    const handler = this.#handlers.get(method)
-    if (handler === undefined) throw new Error('UNKNOWN_METHOD')
-    return await handler(request)
+    try {
+      return packed(await this.caller[method](unpacked(request)))
+    } catch (e) {
+      return packed(`${FAILED}${e instanceof Error ? e.message : String(e)}`)
+    }
   }
 
   /**
-   * Calls a method of an orchestrator.
+   * Calls a method of an orchestrator; with the worker's own key, as its health check has it, one of the worker's.
    *
    * @param {string} key the name of a cluster
    * @param {string} method
@@ -101,14 +104,29 @@ class NetFacility {
    * @param {{timeout?: number}} [options]
    * @returns {Promise<any>}
    */
-  async jRequest (key, method, params = {}, { timeout = TIMEOUT_MS } = {}) {
+  async jRequest (key, method, params = {}, { timeout } = {}) {
     const site = this.#sites.get(key)
-    if (site === undefined) throw new Error('ERR_CLUSTER_UNKNOWN')
+    if (site === undefined) return await this.#own(key, method, params)
+    const withinMs = Math.min(timeout || TIMEOUT_MS, LONGEST_MS)
     try {
-      return await site.call(GATEWAY, method, params, { signal: AbortSignal.timeout(timeout) })
+      return await site.call(caller(params), method, params, { signal: AbortSignal.timeout(withinMs) })
     } catch (e) {
       throw told(e)
     }
+  }
+
+  /**
+   * @param {string} key
+   * @param {string} method
+   * @param {any} params
+   */
+  async #own (key, method, params) {
+    if (key !== this.rpcServer.publicKey.toString('hex')) throw new Error('ERR_CLUSTER_UNKNOWN')
+    const handler = this.#handlers.get(method)
+    if (handler === undefined) throw new Error('UNKNOWN_METHOD')
+    const answer = unpacked(await handler(packed(params)))
+    if (typeof answer === 'string' && answer.startsWith(FAILED)) throw new Error(answer)
+    return answer
   }
 
   async #open () {
@@ -120,10 +138,18 @@ class NetFacility {
         this.#sites.set(name, await Site.open(path.resolve(this.root, folder), conf, { how: 'openOrCreate' }))
       }
     } catch (e) {
-      await Promise.allSettled([...this.#sites.values()].map((site) => site.close()))
-      this.#sites.clear()
+      await this.#close().catch(() => {})
       throw e
     }
+  }
+
+  /** Ends all sites, also when one of them fails. */
+  async #close () {
+    const sites = [...this.#sites.values()]
+    this.#sites.clear()
+    const ended = await Promise.allSettled(sites.map((site) => site.close({ withinMs: CLOSE_WITHIN_MS })))
+    const failed = ended.find((one) => one.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
 }
 
@@ -144,6 +170,30 @@ function configured (root, ns) {
     throw e
   }
   return JSON.parse(text)[ns] ?? {}
+}
+
+/**
+ * The gateway, under the name of the person for whom it calls, where it says so: comments and files are theirs.
+ *
+ * @param {any} params
+ */
+function caller (params) {
+  const user = params?.user
+  return typeof user === 'string' && user !== '' ? { ...GATEWAY, user } : GATEWAY
+}
+
+/** @param {any} value @returns {Buffer} */
+function packed (value) {
+  return Buffer.from(JSON.stringify(value ?? null))
+}
+
+/** @param {Buffer} bytes */
+function unpacked (bytes) {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch {
+    throw new Error('ERR_FACS_NET_DATA_FORMAT')
+  }
 }
 
 /**

@@ -38,6 +38,8 @@ type Call = ThreadsafeFunction<Asked, Promise<String>, Asked, Status, false, tru
 
 /// Longest answer of a driver in bytes: the largest snapshots have some KB.
 const MOST_BYTES: usize = 4 << 20;
+/// What a driver is asked to write.
+const EXECUTE: &str = "execute";
 
 /// The drivers of a program: those of the library, and its own.
 #[napi]
@@ -132,12 +134,15 @@ struct Told {
 
 impl Js {
     async fn ask<T: DeserializeOwned>(&self, op: &'static str, thing: u32, with: String) -> Ours<T> {
+        // That a device has nothing of a write is the driver's own word, or it is not known.
+        let unclear = |e: Error| if op == EXECUTE { e.maybe_sent() } else { e };
         let gone = |e: napi::Error| {
-            Error::new(ErrorKind::Closed, op, format!("the driver's thread does not answer: {e}"))
+            let why = format!("the driver's thread does not answer: {e}");
+            unclear(Error::new(ErrorKind::Closed, op, why))
         };
         let promised = self.0.call_async(FnArgs::from((op.to_owned(), thing, with))).await.map_err(gone)?;
         let text = promised.await.map_err(gone)?;
-        let bad = |why: String| Error::new(ErrorKind::BadReply, op, why);
+        let bad = |why: String| unclear(Error::new(ErrorKind::BadReply, op, why));
         if text.len() > MOST_BYTES {
             return Err(bad("the driver's answer is too long".into()).with("bytes", text.len()));
         }
@@ -255,7 +260,7 @@ impl Thing for JsThing {
         // From here on the device may have it, unless the driver says that it has not.
         let (action, params) = catalogue::of_command(command);
         let asked = json!({"action": action, "params": params}).to_string();
-        let done: Done = self.js.ask("execute", self.thing, asked).await?;
+        let done: Done = self.js.ask(EXECUTE, self.thing, asked).await?;
         let mut receipt = Receipt::default();
         (receipt.requests, receipt.reply) = (done.requests, done.reply);
         Ok(receipt)

@@ -52,7 +52,7 @@ declare class NetFacility {
      */
     start(cb: (error?: unknown) => void): void;
     /**
-     * Ends the sites: everything they took is durable then.
+     * Ends the sites: everything they took is durable then. Those that are just being opened are ended, too.
      *
      * @param {(error?: unknown) => void} cb
      */
@@ -60,7 +60,7 @@ declare class NetFacility {
     startRpcServer(): Promise<void>;
     startSwarm(): Promise<void>;
     /**
-     * What the worker registered for those who dial in.
+     * What the worker's own method answers; workers register with `rpcServer.respond` what calls this.
      *
      * @param {string} method
      * @param {Buffer} request
@@ -68,7 +68,7 @@ declare class NetFacility {
      */
     handleReply(method: string, request: Buffer): Promise<Buffer>;
     /**
-     * Calls a method of an orchestrator.
+     * Calls a method of an orchestrator; with the worker's own key, as its health check has it, one of the worker's.
      *
      * @param {string} key the name of a cluster
      * @param {string} method

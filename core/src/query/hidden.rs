@@ -2,7 +2,10 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use super::path::{Path, Seg};
+use super::{
+    path::{Path, Seg},
+    refused,
+};
 use crate::Result;
 
 /// Members that nobody may list, query or sort by.
@@ -17,6 +20,8 @@ pub struct Hidden(Arc<Rules>);
 struct Rules {
     root: Branch,
     names: Names,
+    /// Options that stand beside the hidden ones, where everybody sees them.
+    shown: &'static [&'static str],
 }
 
 #[derive(Debug, Default)]
@@ -33,7 +38,10 @@ struct Names {
 }
 
 /// Where connection data live.
-const STANDARD_PATHS: &[&str] = &["opts"];
+const OPTIONS: &str = "opts";
+
+/// What a thing shows of them, as members of its own.
+const SHOWN_OPTIONS: &[&str] = &["address", "port", "unitId"];
 
 /// What secrets are called, wherever they stand.
 const STANDARD_NAMES: &[&str] = &[
@@ -54,12 +62,11 @@ const STANDARD_NAMES: &[&str] = &[
 ];
 
 impl Hidden {
-    /// What things hide: `opts`, and every member called like a secret (`password`, `token`, …).
+    /// What things hide: `opts`, and every member called like a secret (`password`, `token`, …). What a thing shows of its
+    /// options also goes by MiningOS's name for it: `opts.address` is `address`.
     pub fn standard() -> Self {
-        let mut rules = Rules::default();
-        for path in STANDARD_PATHS {
-            rules.root.hide(&[path]);
-        }
+        let mut rules = Rules { shown: SHOWN_OPTIONS, ..Rules::default() };
+        rules.root.hide(&[OPTIONS]);
         for name in STANDARD_NAMES {
             rules.names.add(name);
         }
@@ -91,8 +98,18 @@ impl Hidden {
         Path::parse("query.hidden", path).is_ok_and(|p| self.hides_segs(&[p.segs()]))
     }
 
-    /// The same for a path in pieces.
-    pub(super) fn hides_segs(&self, pieces: &[&[Seg]]) -> bool {
+    /// The path that a question names below `base`; refused when it is hidden and so cannot be `done`.
+    pub(super) fn path(&self, op: &'static str, base: &[Seg], text: &str, done: &str) -> Result<Path> {
+        let option = text.strip_prefix(OPTIONS).and_then(|rest| rest.strip_prefix('.'));
+        let shown = option.filter(|name| base.is_empty() && self.0.shown.contains(name));
+        let path = Path::parse(op, shown.unwrap_or(text))?;
+        if self.hides_segs(&[base, path.segs()]) {
+            return Err(refused(op, text, format!("this member is hidden and cannot be {done}")));
+        }
+        Ok(path)
+    }
+
+    fn hides_segs(&self, pieces: &[&[Seg]]) -> bool {
         let segs: Vec<&Seg> = pieces.iter().copied().flatten().collect();
         segs.iter().any(|s| self.0.names.has(s.key())) || self.0.root.reaches(&segs)
     }

@@ -68,11 +68,7 @@ impl<'h> Parser<'h> {
 
     /// A path that may be asked for.
     fn path(&self, text: &str, base: &[Seg]) -> Result<Path> {
-        let path = Path::parse(self.op, text)?;
-        if self.hidden.hides_segs(&[base, path.segs()]) {
-            return Err(refused(self.op, text, "this member is hidden and cannot be asked for"));
-        }
-        Ok(path)
+        self.hidden.path(self.op, base, text, "asked for")
     }
 
     fn node(&mut self, members: &Map<String, Value>, base: &[Seg], depth: usize) -> Result<Node> {

@@ -322,11 +322,7 @@ impl Parser<'_> {
     }
 
     fn path(&self, text: &str) -> Result<Path> {
-        let path = Path::parse(OP, text)?;
-        if self.hidden.hides_segs(&[path.segs()]) {
-            return Err(refused(OP, text, "this member is hidden and cannot be listed"));
-        }
-        Ok(path)
+        self.hidden.path(OP, &[], text, "listed")
     }
 
     fn set_mode(&mut self, text: &str, mode: Mode) -> Result<()> {

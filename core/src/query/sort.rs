@@ -59,11 +59,7 @@ impl Sort {
             return Err(refused(OP, "sort", format!("more than {} keys", limits::SORT_KEYS)));
         }
         let key = |(text, direction): (String, Direction)| {
-            let path = Path::parse(OP, &text)?;
-            if hidden.hides_segs(&[path.segs()]) {
-                return Err(refused(OP, &text, "this member is hidden and cannot be sorted by"));
-            }
-            Ok((path, direction))
+            Ok((hidden.path(OP, &[], &text, "sorted by")?, direction))
         };
         let keys = keys.into_iter().map(key).collect::<Result<_>>()?;
         Ok(Self { keys, hidden: hidden.clone(), mos: false })

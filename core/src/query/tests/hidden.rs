@@ -12,7 +12,8 @@ fn what_is_named_is_refused() {
     for query in [
         json!({"opts": {"$exists": true}}),
         json!({"opts.password": {"$regex": "^a"}}),
-        json!({"opts.address": "10.0.0.1"}),
+        json!({"opts.username": "root"}),
+        json!({"opts.address.x": 1}),
         json!({"info.password": "x"}),
         json!({"info.PassWord": "x"}),
         json!({"pools.0.worker_password": "x"}),
@@ -30,7 +31,8 @@ fn what_is_named_is_refused() {
     }
     for fields in [
         json!({"opts": 1}),
-        json!({"opts.address": 1}),
+        json!({"opts.username": 1}),
+        json!({"opts": {"username": 1}}),
         json!({"info": {"token": 1}}),
         json!({"x": "$opts.password"}),
         json!({"password": "$id"}),
@@ -51,6 +53,21 @@ fn what_is_named_is_refused() {
     );
     // Only whole names.
     assert!(Filter::parse(&json!({"options.tokens": 1, "info.opts": 1})).is_ok());
+}
+
+#[test]
+fn what_a_thing_shows_of_its_options_has_their_name_too() {
+    let doc = json!({"id": "a", "address": "10.0.0.1", "port": 4028, "opts": {"address": "hidden"}});
+    let filter = |query: Value| Filter::parse(&query).unwrap();
+    let found = json!({"$or": [{"opts.address": {"$regex": "^10[.]"}}], "opts.port": {"$gte": 4028}});
+    assert!(filter(found.clone()).matches(&doc) && filter(found).uses("address"));
+    assert!(!filter(json!({"opts.address": "hidden"})).matches(&doc));
+    let fields = Projection::parse(&json!({"id": 1, "opts.address": 1})).unwrap();
+    assert_eq!(fields.apply(&doc), json!({"id": "a", "address": "10.0.0.1"}));
+    assert!(Sort::parse_str(r#"{"opts.address": 1}"#).is_ok());
+    // Other documents have no such members.
+    let hidden = Hidden::new(&["opts"], &[]).unwrap();
+    assert!(Filter::parse_with(&json!({"opts.address": 1}), &hidden).is_err());
 }
 
 #[test]
