@@ -130,13 +130,7 @@ impl NativeSite {
     /// Copies the site into an empty folder while it runs; gives what was copied, JSON.
     #[napi]
     pub async fn backup(&self, folder: String) -> Result<String> {
-        let done = self.0.with(|site| async move {
-            let copied = site.backup(Path::new(&folder)).await?;
-            write(&json!({
-                "site": copied.site, "taken": copied.taken, "revision": copied.revision.0, "files": copied.files,
-                "bytes": copied.bytes, "samples": copied.samples, "leftOut": copied.left_out,
-            }))
-        });
+        let done = self.0.with(|site| async move { write(&site.backup(Path::new(&folder)).await?) });
         tell(done.await)
     }
 
@@ -157,13 +151,7 @@ impl NativeSite {
     pub async fn close(&self, within_ms: u32) -> Result<Option<String>> {
         let Some(site) = self.0.take().await else { return Ok(None) };
         let ended = site.shutdown(Duration::from_millis(within_ms.into())).await;
-        let told = ended.map(|ended| {
-            json!({
-                "finished": ended.finished, "aborted": ended.aborted, "undelivered": ended.undelivered,
-                "actionsBrokenOff": ended.actions_broken_off,
-            })
-        });
-        tell(told.map(|told| Some(told.to_string())))
+        tell(ended.and_then(|ended| write(&ended).map(Some)))
     }
 }
 
@@ -171,12 +159,7 @@ impl NativeSite {
 #[napi]
 pub async fn restore_site(from: String, to: String) -> Result<String> {
     let written = Site::restore(Path::new(&from), Path::new(&to)).await;
-    tell(written.and_then(|written| {
-        write(&json!({
-            "site": written.site, "taken": written.taken, "revision": written.revision.0, "files": written.files,
-            "bytes": written.bytes, "auditEntries": written.audit_entries, "leftOut": written.left_out,
-        }))
-    }))
+    tell(written.and_then(|written| write(&written)))
 }
 
 fn no_history() -> Error {

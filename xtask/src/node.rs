@@ -23,6 +23,7 @@ const SOURCES: &[&str] = &[
     "npm",
     "examples",
     "test",
+    "behaviour",
 ];
 /// How long a program of the package may take.
 const WITHIN: Duration = Duration::from_secs(300);
@@ -44,7 +45,9 @@ pub fn check(ws: &Workspace) -> Result<Checked, String> {
     }
     let there = build(ws, Profile::Debug)?;
     compare(ws, &there)?;
-    let tests = ran(npm(ws, &there, &["test"]))?;
+    let mut tests = npm(ws, &there, &["test"]);
+    tests.env("HEADFRAME_BEHAVIOUR", ws.path("behaviour"));
+    let tests = ran(tests)?;
     let count = tests.lines().find_map(|line| line.strip_prefix("# pass ")).unwrap_or("0").to_owned();
     if count == "0" {
         return Err(format!("no test of {PACKAGE} ran:\n{tests}"));

@@ -43,8 +43,7 @@ impl NativeSite {
     pub async fn push(&self, draft: String, by: String) -> Result<String> {
         let done = self.engine(|engine| async move {
             let draft = Draft::from_body(&read::<Value>("draft", &draft)?)?;
-            let pushed = engine.push(draft, &person(&by)?).await?;
-            write(&json!({"id": pushed.id, "errors": pushed.errors}))
+            write(&engine.push(draft, &person(&by)?).await?)
         });
         tell(done.await)
     }
@@ -64,13 +63,7 @@ impl NativeSite {
     pub async fn vote(&self, id: String, ballot: String, by: String) -> Result<String> {
         let done = self.engine(|engine| async move {
             let id: ActionId = id.parse()?;
-            let told: Value = read("ballot", &ballot)?;
-            let approve = told["approve"].as_bool();
-            let approve =
-                approve.ok_or_else(|| Error::invalid("action.vote", "approve", "takes true or false"))?;
-            let mut ballot = Ballot::new(approve);
-            let text = |name: &str| told[name].as_str().map(Into::into);
-            (ballot.digest, ballot.client_key, ballot.why) = (text("digest"), text("clientKey"), text("why"));
+            let ballot = Ballot::from_body(&read::<Value>("ballot", &ballot)?)?;
             engine.vote(id, ballot, &person(&by)?).await?;
             view(&engine, id)
         });

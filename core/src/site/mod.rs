@@ -19,6 +19,8 @@ pub use readings::Readings;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
+use serde::Serialize;
+
 use crate::{
     Error, ErrorKind, Result, ThingId,
     action::Engine,
@@ -96,7 +98,8 @@ pub struct Site {
 }
 
 /// What became of a site's work when it was shut down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SiteShutdown {
     /// Polls that ended by themselves within the bound.

@@ -62,7 +62,9 @@ impl WhatsminerConf {
         let wrong = |field: &str, why: &str| {
             Err(Error::invalid("whatsminer.conf", field, why).with("thing", &conf.id))
         };
-        if opts.address.is_empty() || opts.address.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        if opts.address.is_empty()
+            || opts.address.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+        {
             return wrong("address", "an IP address or a host name is needed");
         }
         if opts.port == 0 {
@@ -137,6 +139,7 @@ mod tests {
         for (key, value) in [
             ("address", serde_json::json!("")),
             ("address", serde_json::json!("10.0.0.7 x")),
+            ("address", serde_json::json!("http://10.0.0.7/")),
             ("port", serde_json::json!(0)),
             ("nominal_efficiency_w_ths", serde_json::json!(-1)),
             ("unlock_client", serde_json::json!("acme")),

@@ -1,9 +1,6 @@
 //! What a poll asks for, and how often.
 
-use headframe_core::{
-    ErrorKind,
-    model::{MissingReason, State, Status},
-};
+use headframe_core::model::{MissingReason, State, Status};
 use headframe_drivers::antminer::Antminer;
 use headframe_sim::{AntminerOptions, PowerKey, SidePort};
 use std::{sync::Arc, time::Duration};
@@ -133,13 +130,18 @@ async fn connections_are_kept_when_told() {
     assert_eq!(rig.device().open_connections(), 0);
 }
 
+/// What it can do is known since its first answer: until then that is not taken for nothing.
 #[tokio::test(start_paused = true)]
-async fn it_only_reads() {
-    use headframe_core::{driver::Direct, model::Command};
+async fn one_that_was_never_asked_is_asked_before_it_is_written_to() {
+    use headframe_core::{
+        driver::Direct,
+        model::{Command, CommandName, OutcomeState},
+    };
     let rig = Rig::new(AntminerOptions::default()).await;
-    assert!(rig.thing.capability().commands().is_empty());
     let direct = Direct::open(&Antminer::new(), &rig.cx, &conf(rig.device())).await.unwrap();
-    let e = direct.execute(&rig.cx, &Command::Reboot).await.unwrap_err();
-    assert_eq!(e.kind(), ErrorKind::Unsupported);
-    assert_eq!(rig.device().requests(), 0);
+    assert!(direct.capability().commands().is_empty());
+    let outcome = direct.execute(&rig.cx, &Command::Reboot).await.unwrap();
+    assert_eq!(outcome.state, OutcomeState::Verified);
+    assert!(direct.capability().has(CommandName::Reboot));
+    assert_eq!(rig.device().executed().values().sum::<u64>(), 1);
 }

@@ -1,5 +1,7 @@
 //! What became of a push.
 
+use serde::Serialize;
+
 use crate::{
     Error, ErrorKind, Result,
     action::{ActionId, catalogue},
@@ -21,7 +23,7 @@ const REASONS: &[&str] = &[
 ];
 
 /// What became of a push.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Pushed {
     /// The action; `None` when nothing was stored.

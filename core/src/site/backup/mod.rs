@@ -12,6 +12,8 @@ mod tests;
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::Site;
 use crate::{Error, ErrorKind, Result, io::Timestamp, store::Revision};
 
@@ -38,7 +40,8 @@ const OP_BACKUP: &str = "site.backup";
 const OP_RESTORE: &str = "site.restore";
 
 /// What a [backup](Site::backup) holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SiteBackup {
     /// Id of the site.
@@ -58,7 +61,8 @@ pub struct SiteBackup {
 }
 
 /// What a [restore](Site::restore) wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SiteRestore {
     /// Id of the site.
