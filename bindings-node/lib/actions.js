@@ -181,7 +181,7 @@ class Actions {
       const change = await raised(watch.next())
       return change === null ? null : JSON.parse(change)
     }
-    return stream(next, () => { watch.close() }, until)
+    return stream(next, () => raised(watch.close()), until)
   }
 }
 

@@ -48,7 +48,7 @@ class Device {
 
   /** Ends its connections. */
   async close () {
-    await this.#native.close()
+    await raised(this.#native.close())
   }
 
   async [Symbol.asyncDispose] () {

@@ -34,7 +34,7 @@ async function * discover (range, options) {
     const event = await raised(scan.next())
     return event === null ? null : JSON.parse(event)
   }
-  yield * stream(next, () => { scan.stop() }, signal)
+  yield * stream(next, async () => scan.stop(), signal)
 }
 
 module.exports = { discover }

@@ -32,7 +32,7 @@ const { HeadframeError, invalid, now } = require('./error.js')
  */
 function registry (drivers = []) {
   if (!Array.isArray(drivers)) throw invalid('drivers', 'takes a list')
-  const all = new native.NativeDrivers()
+  const all = now(() => new native.NativeDrivers())
   for (const driver of drivers) {
     if (typeof driver?.id !== 'string' || typeof driver.open !== 'function') {
       throw invalid('drivers', 'takes drivers, each with an id and open()')

@@ -1,6 +1,6 @@
 'use strict'
 
-const { now } = require('./error.js')
+const { now, raised } = require('./error.js')
 const { stream } = require('./stream.js')
 
 /**
@@ -68,10 +68,10 @@ class Reading {
  */
 function readings (reader, most, signal) {
   const next = async () => {
-    const batch = await reader.next(most)
+    const batch = await raised(reader.next(most))
     return batch === null ? null : Array.from({ length: batch.length }, (_, at) => new Reading(batch, at))
   }
-  return stream(next, () => { reader.close() }, signal)
+  return stream(next, () => raised(reader.close()), signal)
 }
 
 module.exports = { Reading, readings }

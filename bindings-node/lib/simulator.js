@@ -69,7 +69,7 @@ class Simulator {
 
   /** Closes all ports. */
   async close () {
-    await this.#native.close()
+    await raised(this.#native.close())
   }
 
   async [Symbol.asyncDispose] () {

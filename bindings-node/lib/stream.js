@@ -6,18 +6,26 @@
  *
  * @template T
  * @param {() => Promise<T | null>} next
- * @param {() => void} stop
+ * @param {() => Promise<void>} stop
  * @param {AbortSignal} [signal]
  * @returns {AsyncGenerator<T, void, void>}
  */
 async function * stream (next, stop, signal) {
-  if (signal?.aborted) stop()
-  signal?.addEventListener('abort', stop, { once: true })
+  /** @type {Promise<void> | undefined} */
+  let stopped
+  const end = () => {
+    stopped ??= stop()
+    // Whoever reads is told below; until then it would count as an error that nobody handles, and end the process.
+    stopped.catch(() => {})
+  }
+  if (signal?.aborted) end()
+  signal?.addEventListener('abort', end, { once: true })
   try {
     for (let one; (one = await next()) !== null;) yield one
   } finally {
-    signal?.removeEventListener('abort', stop)
-    stop()
+    signal?.removeEventListener('abort', end)
+    end()
+    await stopped
   }
 }
 

@@ -8,13 +8,13 @@ use headframe::{
     io::Ctx,
     model::{Members, ThingConf},
 };
-use napi::Result;
+use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
 use serde_json::Value;
 
 use crate::{
     held::Held,
-    told::{Ours, read, tell, write},
+    told::{Ours, promise, read, tell, write},
 };
 
 /// An opened device.
@@ -25,34 +25,40 @@ pub struct NativeDevice(Held<Direct>);
 impl NativeDevice {
     /// What it says now, JSON.
     #[napi]
-    pub async fn snapshot(&self, within_ms: u32) -> Result<String> {
+    pub fn snapshot(&self, env: &Env, within_ms: u32) -> Result<AsyncBlock<String>> {
         let cx = within(within_ms);
-        tell(self.0.with(|device| async move { write(&device.snapshot(&cx).await?) }).await)
+        let done = self.0.with(|device| async move { write(&device.snapshot(&cx).await?) });
+        promise(env, done)
     }
 
     /// What it can do, JSON.
     #[napi]
     pub fn capability(&self) -> Result<String> {
-        tell(self.0.now(|device| write(&*device.capability())).and_then(|told| told))
+        tell(|| self.0.now(|device| write(&*device.capability()))?)
     }
 
     /// Carries out a write, JSON `{name, args}`, and gives what is known of it.
     #[napi]
-    pub async fn execute(&self, command: String, within_ms: u32) -> Result<String> {
+    pub fn execute(&self, env: &Env, command: String, within_ms: u32) -> Result<AsyncBlock<String>> {
         let cx = within(within_ms);
         let done = self.0.with(|device| async move {
             let command = read("command", &command)?;
             write(&device.execute(&cx, &command).await?)
         });
-        tell(done.await)
+        promise(env, done)
     }
 
     /// Ends its connections.
     #[napi]
-    pub async fn close(&self) {
-        if let Some(device) = self.0.take().await {
-            device.close().await;
-        }
+    pub fn close(&self, env: &Env) -> Result<AsyncBlock<()>> {
+        let taken = self.0.take();
+        let done = async move {
+            if let Some(device) = taken.await {
+                device.close().await;
+            }
+            Ok(())
+        };
+        promise(env, done)
     }
 }
 

@@ -17,8 +17,8 @@ use headframe::{
     model::{Capability, Command, CommandName, Receipt, Snapshot, ThingConf},
 };
 use napi::{
-    Result, Status,
-    bindgen_prelude::{FnArgs, Function, Promise},
+    Env, Result, Status,
+    bindgen_prelude::{AsyncBlock, FnArgs, Function, Promise},
     threadsafe_function::ThreadsafeFunction,
 };
 use napi_derive::napi;
@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use crate::{
     device::NativeDevice,
     site::NativeSite,
-    told::{Ours, tell, write},
+    told::{Ours, promise, tell, write},
 };
 
 /// What is asked, of which thing, and JSON beside it.
@@ -40,6 +40,8 @@ type Call = ThreadsafeFunction<Asked, Promise<String>, Asked, Status, false, tru
 const MOST_BYTES: usize = 4 << 20;
 /// What a driver is asked to write.
 const EXECUTE: &str = "execute";
+/// How long a driver may take to close a thing.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The drivers of a program: those of the library, and its own.
 #[napi]
@@ -50,8 +52,8 @@ impl NativeDrivers {
     /// Those of the library.
     #[napi(constructor)]
     #[allow(clippy::new_without_default, reason = "JavaScript has no defaults")]
-    pub fn new() -> Self {
-        Self(Mutex::new(headframe::registry()))
+    pub fn new() -> Result<Self> {
+        tell(|| Ok(Self(Mutex::new(headframe::registry()))))
     }
 
     /// Adds one: `call` is asked `open`, `snapshot`, `observe`, `execute` and `close`, and promises JSON.
@@ -67,23 +69,31 @@ impl NativeDrivers {
     ) -> Result<()> {
         let call: Call = call.build_threadsafe_function().weak::<true>().build()?;
         let info = DriverInfo::new(kept(id), kept(kind), kept(make), "");
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .register(JsDriver { info, js: Arc::new(Js(call)) });
-        Ok(())
+        let driver = JsDriver { info, js: Arc::new(Js(call)) };
+        tell(|| {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).register(driver);
+            Ok(())
+        })
     }
 
     /// Opens the site in a folder, makes one, or does whichever is needed: `how` is `open`, `create` or `openOrCreate`.
     #[napi]
-    pub async fn open_site(&self, folder: String, conf: String, how: String) -> Result<NativeSite> {
-        tell(crate::site::open(self.registry(), &folder, &conf, &how).await)
+    pub fn open_site(
+        &self,
+        env: &Env,
+        folder: String,
+        conf: String,
+        how: String,
+    ) -> Result<AsyncBlock<NativeSite>> {
+        let drivers = self.registry();
+        promise(env, async move { crate::site::open(drivers, &folder, &conf, &how).await })
     }
 
     /// Opens a device with a driver and its options, JSON.
     #[napi]
-    pub async fn open_device(&self, driver: String, opts: String) -> Result<NativeDevice> {
-        tell(crate::device::open(&self.registry(), &driver, &opts).await)
+    pub fn open_device(&self, env: &Env, driver: String, opts: String) -> Result<AsyncBlock<NativeDevice>> {
+        let drivers = self.registry();
+        promise(env, async move { crate::device::open(&drivers, &driver, &opts).await })
     }
 }
 
@@ -267,7 +277,8 @@ impl Thing for JsThing {
     }
 
     async fn close(&self) {
-        // Whatever it answers: it is not asked any more.
-        drop(self.js.ask::<Value>("close", self.thing, String::new()).await);
+        // Whatever it answers, if it does: it is not asked any more.
+        let cx = Ctx::system().deadline_in(CLOSED_WITHIN);
+        drop(cx.within("driver.close", self.js.ask::<Value>("close", self.thing, String::new())).await);
     }
 }

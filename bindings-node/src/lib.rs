@@ -4,7 +4,7 @@
 
 #![cfg_attr(
     test,
-    allow(dead_code, reason = "for tests, which are those of the package, nothing is registered")
+    allow(dead_code, reason = "for tests nothing is registered: most are those of the package")
 )]
 
 mod device;

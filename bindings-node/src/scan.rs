@@ -7,13 +7,13 @@ use headframe::{
     driver::Ports,
     io::Ctx,
 };
-use napi::Result;
+use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 
-use crate::told::{Ours, read, tell};
+use crate::told::{Ours, promise, read};
 
 /// How is looked.
 #[derive(Debug, Default, Deserialize)]
@@ -49,7 +49,9 @@ impl PortsConf {
 
 /// A scan under way.
 #[napi]
-pub struct NativeScan {
+pub struct NativeScan(Arc<UnderWay>);
+
+struct UnderWay {
     stream: Mutex<Option<ScanStream>>,
     /// Beside the stream, which is held by whoever waits for its next event.
     stop: watch::Sender<bool>,
@@ -58,8 +60,37 @@ pub struct NativeScan {
 #[napi]
 impl NativeScan {
     /// The next event as JSON: a device, an unknown host, or at last the report; `null` after that.
+    #[napi(ts_return_type = "Promise<string | null>")]
+    pub fn next(&self, env: &Env) -> Result<AsyncBlock<Option<String>>> {
+        let scan = Arc::clone(&self.0);
+        promise(env, async move { scan.event().await })
+    }
+
+    /// Ends it early: the report comes next.
     #[napi]
-    pub async fn next(&self) -> Result<Option<String>> {
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+}
+
+impl Drop for NativeScan {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl UnderWay {
+    fn stop(&self) {
+        self.stop.send_replace(true);
+        // Nobody may ask for the next event any more.
+        if let Ok(mut held) = self.stream.try_lock()
+            && let Some(stream) = held.as_mut()
+        {
+            stream.stop();
+        }
+    }
+
+    async fn event(&self) -> Ours<Option<String>> {
         let mut held = self.stream.lock().await;
         let Some(stream) = held.as_mut() else { return Ok(None) };
         if let Some(event) = event(stream, self.stop.subscribe()).await {
@@ -68,12 +99,6 @@ impl NativeScan {
         let Some(stream) = held.take() else { return Ok(None) };
         let report = stream.finish().await;
         Ok(Some(json!({"event": "summary", "report": report}).to_string()))
-    }
-
-    /// Ends it early: the report comes next.
-    #[napi]
-    pub fn stop(&self) {
-        self.stop.send_replace(true);
     }
 }
 
@@ -105,8 +130,8 @@ async fn event(stream: &mut ScanStream, mut stop: watch::Receiver<bool>) -> Opti
 
 /// Begins to look at a range of addresses.
 #[napi]
-pub async fn start_scan(range: String, options: String) -> Result<NativeScan> {
-    tell(start(&range, &options))
+pub fn start_scan(env: &Env, range: String, options: String) -> Result<AsyncBlock<NativeScan>> {
+    promise(env, async move { start(&range, &options) })
 }
 
 fn start(range: &str, options: &str) -> Ours<NativeScan> {
@@ -120,7 +145,8 @@ fn start(range: &str, options: &str) -> Ours<NativeScan> {
     if let Some(addresses) = options.concurrency {
         scan = scan.concurrency(addresses);
     }
-    Ok(NativeScan { stream: Mutex::new(Some(scan.start()?)), stop: watch::Sender::new(false) })
+    let stream = Mutex::new(Some(scan.start()?));
+    Ok(NativeScan(Arc::new(UnderWay { stream, stop: watch::Sender::new(false) })))
 }
 
 fn device(found: &FoundDevice) -> Value {

@@ -4,15 +4,18 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use headframe::{Error, io::Ctx};
 use headframe_sim::{Device, Fault, Fleet, FleetBuilder, Ports, Role};
-use napi::Result;
+use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     held::Held,
-    told::{Ours, read, tell, write},
+    told::{Ours, promise, read, tell, write},
 };
+
+/// Most devices of a simulator: each has sockets of its own.
+const MOST_DEVICES: usize = 10_000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -34,50 +37,57 @@ impl NativeSimulator {
     /// All devices, JSON.
     #[napi]
     pub fn devices(&self) -> Result<String> {
-        let told = self.0.now(|fleet| write(&fleet.devices().iter().map(shown).collect::<Vec<_>>()));
-        tell(told.and_then(|told| told))
+        tell(|| self.0.now(|fleet| write(&fleet.devices().iter().map(shown).collect::<Vec<_>>()))?)
     }
 
     /// What is really so with a device, and what it was told, JSON.
     #[napi]
     pub fn truth(&self, index: u32) -> Result<String> {
-        let told = self.device(index, |device| {
+        let told = |device: &Device| {
             let truth = device.truth();
             write(&json!({
                 "ts": truth.at, "up": truth.up, "mining": truth.mining, "asleep": truth.asleep,
                 "power_w": truth.power_w, "nominal_mhs": truth.nominal_mhs, "executed": device.executed(),
                 "requests": device.requests(), "connections": device.connections(),
             }))
-        });
-        tell(told)
+        };
+        tell(|| self.device(index, told))
     }
 
     /// Lets a device do something wrong, JSON.
     #[napi]
     pub fn fault(&self, index: u32, fault: String) -> Result<()> {
-        tell(read("fault", &fault).and_then(|fault: FaultConf| {
+        tell(|| {
+            let fault: FaultConf = read("fault", &fault)?;
             self.device(index, |device| {
                 device.fault(fault.into());
                 Ok(())
             })
-        }))
+        })
     }
 
     /// Ends what a device does wrong.
     #[napi]
     pub fn clear(&self, index: u32) -> Result<()> {
-        tell(self.device(index, |device| {
-            device.clear();
-            Ok(())
-        }))
+        tell(|| {
+            self.device(index, |device| {
+                device.clear();
+                Ok(())
+            })
+        })
     }
 
     /// Closes all ports.
     #[napi]
-    pub async fn close(&self) {
-        if let Some(fleet) = self.0.take().await {
-            fleet.stop().await;
-        }
+    pub fn close(&self, env: &Env) -> Result<AsyncBlock<()>> {
+        let taken = self.0.take();
+        let done = async move {
+            if let Some(fleet) = taken.await {
+                fleet.stop().await;
+            }
+            Ok(())
+        };
+        promise(env, done)
     }
 }
 
@@ -125,12 +135,16 @@ impl From<FaultConf> for Fault {
 
 /// Starts devices, as JSON says.
 #[napi]
-pub async fn start_simulator(conf: String) -> Result<NativeSimulator> {
-    tell(start(&conf).await)
+pub fn start_simulator(env: &Env, conf: String) -> Result<AsyncBlock<NativeSimulator>> {
+    promise(env, async move { start(&conf).await })
 }
 
 async fn start(conf: &str) -> Ours<NativeSimulator> {
     let conf: FleetConf = read("conf", conf)?;
+    if conf.whatsminers.saturating_add(conf.antminers) > MOST_DEVICES {
+        let why = format!("there are {MOST_DEVICES} devices at most");
+        return Err(Error::invalid("simulator.start", "whatsminers", why));
+    }
     let mut fleet = FleetBuilder::new().seed(conf.seed).ports(Ports::default());
     if let Some(base) = conf.base {
         fleet = fleet.base(base);

@@ -3,7 +3,7 @@
 mod actions;
 mod readings;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use headframe::{
     Error, ErrorKind,
@@ -16,7 +16,7 @@ use headframe::{
     site::{FindReport, Login, Site, SiteConf},
     telemetry::SeriesQuery,
 };
-use napi::Result;
+use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -24,13 +24,13 @@ use serde_json::{Value, json};
 use crate::{
     held::Held,
     scan::PortsConf,
-    told::{Ours, as_json, read, tell, write},
+    told::{Ours, as_json, promise, read, tell, write},
 };
 use readings::NativeReadings;
 
 /// A site.
 #[napi]
-pub struct NativeSite(Arc<Held<Site>>);
+pub struct NativeSite(Held<Site>);
 
 /// Who calls a method, and with which rights.
 #[derive(Debug, Deserialize)]
@@ -55,17 +55,23 @@ struct Page<'a> {
 impl NativeSite {
     /// Calls one of MiningOS's methods; parameters and result are JSON.
     #[napi]
-    pub async fn call(&self, who: String, method: String, params: String) -> Result<String> {
+    pub fn call(&self, env: &Env, who: String, method: String, params: String) -> Result<AsyncBlock<String>> {
         let done = self.0.with(|site| async move {
             let who = principal(read("who", &who)?)?;
             write(&site.orchestrator().call(&who, &method, &params).await?)
         });
-        tell(done.await)
+        promise(env, done)
     }
 
     /// Registers things in a rack, JSON; gives for each its record or the error.
     #[napi]
-    pub async fn register(&self, rack: String, drafts: String, user: String) -> Result<String> {
+    pub fn register(
+        &self,
+        env: &Env,
+        rack: String,
+        drafts: String,
+        user: String,
+    ) -> Result<AsyncBlock<String>> {
         let done = self.0.with(|site| async move {
             let drafts: Vec<ThingDraft> = read("things", &drafts)?;
             let made = site.register_many(&RackId::new(&rack)?, drafts, &Caller::new(&user)).await?;
@@ -75,12 +81,18 @@ impl NativeSite {
             };
             write(&made.into_iter().map(told).collect::<Vec<_>>())
         });
-        tell(done.await)
+        promise(env, done)
     }
 
     /// Looks at a range of addresses and registers what is there; gives a report.
     #[napi]
-    pub async fn find(&self, range: String, options: String, user: String) -> Result<String> {
+    pub fn find(
+        &self,
+        env: &Env,
+        range: String,
+        options: String,
+        user: String,
+    ) -> Result<AsyncBlock<String>> {
         let done = self.0.with(|site| async move {
             let options: FindOptions = read("options", &options)?;
             let range: AddressRange = range.parse()?;
@@ -88,12 +100,12 @@ impl NativeSite {
             let by = Caller::new(&user);
             write(&report(&site.find_and_register(range, options.ports.ports(), &logins, &by).await?))
         });
-        tell(done.await)
+        promise(env, done)
     }
 
     /// Lists things by a query, JSON.
     #[napi]
-    pub async fn list(&self, query: String) -> Result<String> {
+    pub fn list(&self, env: &Env, query: String) -> Result<AsyncBlock<String>> {
         let done = self.0.with(|site| async move {
             let Partial { items: page, failed, .. } = site.list(&Query::parse_str(&query)?).await?;
             write(&Page {
@@ -103,18 +115,18 @@ impl NativeSite {
                 failed: failed.iter().map(|(rack, e)| json!({"rack": rack, "error": as_json(e)})).collect(),
             })
         });
-        tell(done.await)
+        promise(env, done)
     }
 
     /// All readings from now on; a reader that is slower is told how many it missed.
     #[napi]
     pub fn subscribe(&self, capacity: u32) -> Result<NativeReadings> {
-        tell(self.0.now(|site| NativeReadings::new(site.subscribe(capacity as usize))))
+        tell(|| self.0.now(|site| NativeReadings::new(site.subscribe(capacity as usize))))
     }
 
     /// One number of things over time, by a question in JSON; the answer is JSON.
     #[napi]
-    pub async fn series(&self, query: String) -> Result<String> {
+    pub fn series(&self, env: &Env, query: String) -> Result<AsyncBlock<String>> {
         let done = self.0.with(|site| async move {
             let query = SeriesQuery::from_json(&query)?;
             let telemetry = site.telemetry().cloned().ok_or_else(no_history)?;
@@ -124,42 +136,44 @@ impl NativeSite {
                 |e| Error::new(ErrorKind::Internal, "site.series", "reading came to a bad end").caused_by(e);
             read.await.map_err(ended)?
         });
-        tell(done.await)
+        promise(env, done)
     }
 
     /// Copies the site into an empty folder while it runs; gives what was copied, JSON.
     #[napi]
-    pub async fn backup(&self, folder: String) -> Result<String> {
+    pub fn backup(&self, env: &Env, folder: String) -> Result<AsyncBlock<String>> {
         let done = self.0.with(|site| async move { write(&site.backup(Path::new(&folder)).await?) });
-        tell(done.await)
+        promise(env, done)
     }
 
     /// How the collectors do, JSON.
     #[napi]
     pub fn counts(&self) -> Result<String> {
-        tell(self.0.now(|site| write(&counts(site))).and_then(|told| told))
+        tell(|| self.0.now(|site| write(&counts(site)))?)
     }
 
     /// Its id.
     #[napi]
     pub fn id(&self) -> Result<String> {
-        tell(self.0.now(|site| site.id().to_owned()))
+        tell(|| self.0.now(|site| site.id().to_owned()))
     }
 
     /// Ends it in order; gives what became of its work, JSON. `null` when that was done before.
-    #[napi]
-    pub async fn close(&self, within_ms: u32) -> Result<Option<String>> {
-        let Some(site) = self.0.take().await else { return Ok(None) };
-        let ended = site.shutdown(Duration::from_millis(within_ms.into())).await;
-        tell(ended.and_then(|ended| write(&ended).map(Some)))
+    #[napi(ts_return_type = "Promise<string | null>")]
+    pub fn close(&self, env: &Env, within_ms: u32) -> Result<AsyncBlock<Option<String>>> {
+        let taken = self.0.take();
+        let done = async move {
+            let Some(site) = taken.await else { return Ok(None) };
+            write(&site.shutdown(Duration::from_millis(within_ms.into())).await?).map(Some)
+        };
+        promise(env, done)
     }
 }
 
 /// Writes a backup into an empty folder, after all of it was verified; gives what was written, JSON.
 #[napi]
-pub async fn restore_site(from: String, to: String) -> Result<String> {
-    let written = Site::restore(Path::new(&from), Path::new(&to)).await;
-    tell(written.and_then(|written| write(&written)))
+pub fn restore_site(env: &Env, from: String, to: String) -> Result<AsyncBlock<String>> {
+    promise(env, async move { write(&Site::restore(Path::new(&from), Path::new(&to)).await?) })
 }
 
 fn no_history() -> Error {
@@ -175,7 +189,7 @@ pub async fn open(drivers: Registry, folder: &str, conf: &str, how: &str) -> Our
         "openOrCreate" => builder.open_or_create(&cx, folder).await?,
         _ => return Err(Error::invalid("site.open", "how", "takes open, create or openOrCreate")),
     };
-    Ok(NativeSite(Arc::new(Held::new(site))))
+    Ok(NativeSite(Held::new(site)))
 }
 
 fn principal(who: Who) -> Ours<Principal> {

@@ -50,6 +50,15 @@ test('a scan that is aborted says at once what it did not reach', async (t) => {
   assert.equal(events[0].report.not_reached, '127.46.0.1')
 })
 
+test('a scan whose loop is left asks nobody any more', async (t) => {
+  const first = await simulated(t, { base: '127.47.0.1', whatsminers: 1 })
+  const last = await simulated(t, { base: '127.47.0.30', whatsminers: 1 })
+  for await (const _ of discover('127.47.0.1-127.47.0.30', { ports: { simulated: true }, concurrency: 1 })) break
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  assert.notEqual(first.truth(0).requests, 0)
+  assert.equal(last.truth(0).requests, 0)
+})
+
 test('a wrong range is a typed error', async () => {
   await assert.rejects(async () => { for await (const _ of discover('10.0.0.0/99')) assert.fail() }, (e) => {
     assert(e instanceof HeadframeError)

@@ -34,7 +34,7 @@ export declare class NativeDevice {
   /** Carries out a write, JSON `{name, args}`, and gives what is known of it. */
   execute(command: string, withinMs: number): Promise<string>
   /** Ends its connections. */
-  close(): Promise<void>
+  close(): Promise<undefined>
 }
 
 /** The drivers of a program: those of the library, and its own. */
@@ -54,7 +54,7 @@ export declare class NativeReadings {
   /** Waits for a reading, and gives it with all that are there already; `null` at the end. */
   next(most: number): Promise<NativeBatch | null>
   /** Ends it; whoever waits for the next gets `null`. */
-  close(): Promise<void>
+  close(): Promise<undefined>
 }
 
 /** A scan under way. */
@@ -76,7 +76,7 @@ export declare class NativeSimulator {
   /** Ends what a device does wrong. */
   clear(index: number): void
   /** Closes all ports. */
-  close(): Promise<void>
+  close(): Promise<undefined>
 }
 
 /** A site. */
@@ -125,7 +125,7 @@ export declare class NativeWatch {
   /** The next change, JSON; `null` at the end. */
   next(): Promise<string | null>
   /** Ends it; whoever waits for the next gets `null`. */
-  close(): Promise<void>
+  close(): Promise<undefined>
 }
 
 /** Writes a backup into an empty folder, after all of it was verified; gives what was written, JSON. */

@@ -55,6 +55,8 @@ pub enum Bug {
     NoChecksum,
     /// A log of history is removed before its parts are whole.
     RemoveFirst,
+    /// A binding panics where a handle was closed, and nothing stands between the panic and its caller.
+    UnguardedPanic,
 }
 
 /// Whether this build holds `bug` and it is the chosen one.
@@ -86,6 +88,7 @@ pub fn planted(bug: Bug) -> bool {
         Bug::NoSync => "no-sync",
         Bug::NoChecksum => "no-checksum",
         Bug::RemoveFirst => "remove-first",
+        Bug::UnguardedPanic => "unguarded-panic",
     };
     std::env::var("HEADFRAME_PLANTED").is_ok_and(|chosen| chosen == name)
 }

@@ -6,8 +6,9 @@
 )]
 
 use std::{
-    io::Read,
-    process::{Child, Command, Stdio},
+    io::{self, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -36,26 +37,53 @@ impl Watch {
     }
 }
 
-/// Runs a program to its end, at most `limit` long; gives what it printed, and whether it ended well.
-pub fn output(command: &mut Command, limit: Duration) -> Result<(String, bool), String> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let name = command.get_program().to_string_lossy().into_owned();
-    let mut child = command.spawn().map_err(|e| format!("{name}: {e}"))?;
-    let out = child.stdout.take();
-    let reader = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        out.map_or(Ok(0), |mut out| out.read_to_end(&mut bytes)).map(|_| bytes)
-    });
-    let ended = end_within(&mut child, limit);
-    let bytes = reader.join().map_err(|_| "the reader ended".to_owned())?.map_err(|e| e.to_string())?;
-    Ok((String::from_utf8_lossy(&bytes).into_owned(), ended.ok_or(format!("{name} {LATE}"))?))
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it printed.
+    pub out: String,
+    /// What it printed as errors.
+    pub err: String,
+    /// Its status.
+    pub status: ExitStatus,
 }
 
-fn end_within(child: &mut Child, limit: Duration) -> Option<bool> {
+/// Runs a program to its end, at most `limit` long; gives what it printed, and whether it ended well.
+pub fn output(command: &mut Command, limit: Duration) -> Result<(String, bool), String> {
+    run(command.stderr(Stdio::null()), limit).map(|ended| (ended.out, ended.status.success()))
+}
+
+/// Runs a program to its end, at most `limit` long; gives what it printed, also as errors, and how it ended.
+pub fn ended(command: &mut Command, limit: Duration) -> Result<Ended, String> {
+    run(command.stderr(Stdio::piped()), limit)
+}
+
+fn run(command: &mut Command, limit: Duration) -> Result<Ended, String> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command.spawn().map_err(|e| format!("{name}: {e}"))?;
+    let (out, err) = (read(child.stdout.take()), read(child.stderr.take()));
+    let status = end_within(&mut child, limit);
+    let text = |reader: JoinHandle<io::Result<Vec<u8>>>| -> Result<String, String> {
+        let bytes = reader.join().map_err(|_| "the reader ended".to_owned())?.map_err(|e| e.to_string())?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let (out, err) = (text(out)?, text(err)?);
+    Ok(Ended { out, err, status: status.ok_or(format!("{name} {LATE}"))? })
+}
+
+fn read(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<io::Result<Vec<u8>>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes)).map(|_| bytes)
+    })
+}
+
+fn end_within(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let start = Instant::now();
     while start.elapsed() < limit {
         if let Ok(Some(status)) = child.try_wait() {
-            return Some(status.success());
+            return Some(status);
         }
         std::thread::sleep(LOOK_EVERY);
     }

@@ -24,6 +24,7 @@ const SOURCES: &[&str] = &[
     "examples",
     "test",
     "behaviour",
+    "trust",
 ];
 /// How long a program of the package may take.
 const WITHIN: Duration = Duration::from_secs(300);
@@ -36,14 +37,10 @@ pub enum Checked {
 
 /// Does all that the module says.
 pub fn check(ws: &Workspace) -> Result<Checked, String> {
-    if let Some(missing) =
-        ["node", "npm"].into_iter().find(|tool| capture(&mut ws.program(*tool, &["--version"])).is_err())
-    {
-        let why = format!("{missing} is not installed");
-        // Where everything has to be there, nothing is left out.
-        return if std::env::var_os("CI").is_some() { Err(why) } else { Ok(Checked::Skipped(why)) };
+    if let Some(why) = missing(ws)? {
+        return Ok(Checked::Skipped(why));
     }
-    let there = build(ws, Profile::Debug)?;
+    let there = build(ws, Profile::Debug, show)?;
     compare(ws, &there)?;
     let mut tests = npm(ws, &there, &["test"]);
     tests.env("HEADFRAME_BEHAVIOUR", ws.path("behaviour"));
@@ -57,9 +54,23 @@ pub fn check(ws: &Workspace) -> Result<Checked, String> {
     Ok(Checked::Noted(format!("{count} tests; the package has {} MiB", size >> 20)))
 }
 
+/// What is not there that it takes. Where everything has to be there, that is an error: nothing is left out.
+pub fn missing(ws: &Workspace) -> Result<Option<String>, String> {
+    let there = |tool: &str| capture(&mut ws.program(tool, &["--version"])).is_ok();
+    let Some(tool) = ["node", "npm"].into_iter().find(|tool| !there(tool)) else { return Ok(None) };
+    let why = format!("{tool} is not installed");
+    if std::env::var_os("CI").is_some() { Err(why) } else { Ok(Some(why)) }
+}
+
+/// Builds the package for a trust check, and gives its folder; says nothing on the standard output.
+pub fn package(ws: &Workspace, profile: Profile) -> Result<PathBuf, String> {
+    eprintln!("building the npm package in {}", profile.place());
+    build(ws, profile, |command| capture(command).map(drop))
+}
+
 /// Writes what is generated anew.
 pub fn write(ws: &Workspace) -> Result<(), String> {
-    let there = build(ws, Profile::Debug)?;
+    let there = build(ws, Profile::Debug, show)?;
     for name in GENERATED {
         let to = ws.path(PACKAGE).join(name);
         let _old = fs::remove_dir_all(&to);
@@ -70,38 +81,58 @@ pub fn write(ws: &Workspace) -> Result<(), String> {
 
 /// Builds the package as it is published, and lays that out.
 pub fn release(ws: &Workspace) -> Result<(), String> {
-    let there = build(ws, Profile::Release)?;
+    let there = build(ws, Profile::Release, show)?;
     layout(ws, &there).map(drop)
 }
 
 /// How the Rust part is built.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Profile {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
     Debug,
     Release,
+    /// With the bugs that trust checks plant, and a profile of Cargo's.
+    Planted(&'static str),
 }
 
-/// Builds the package in a folder below `target`, and gives that.
-fn build(ws: &Workspace, profile: Profile) -> Result<PathBuf, String> {
-    let place = if profile == Profile::Release { "target/node/release" } else { "target/node/package" };
-    let (from, there) = (ws.path(PACKAGE), ws.path(place));
+impl Profile {
+    const fn place(self) -> &'static str {
+        match self {
+            Self::Debug => "target/node/package",
+            Self::Release => "target/node/release",
+            Self::Planted(_) => "target/node/planted",
+        }
+    }
+}
+
+/// Builds the package in a folder below `target`, and gives that. Programs are run with `run`.
+fn build(
+    ws: &Workspace,
+    profile: Profile,
+    run: fn(&mut Command) -> Result<(), String>,
+) -> Result<PathBuf, String> {
+    let (from, there) = (ws.path(PACKAGE), ws.path(profile.place()));
     fs::create_dir_all(&there).map_err(|e| e.to_string())?;
     for name in SOURCES {
         let to = there.join(name);
         let _old = fs::remove_dir_all(&to);
         copy(&from.join(name), &to).map_err(|e| format!("{PACKAGE}/{name}: {e}"))?;
     }
-    show(&mut npm(ws, &there, &["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+    run(&mut npm(ws, &there, &["ci", "--no-audit", "--no-fund", "--loglevel=error"]))?;
     let manifest = from.join("Cargo.toml");
     let manifest = manifest.to_str().ok_or("the folder's name is no text")?;
     let napi = ["napi", "build", "--platform", "--manifest-path", manifest, "--output-dir", "."];
     let mut napi = npx(ws, &there, &napi);
-    if profile == Profile::Release {
-        napi.arg("--release");
+    match profile {
+        Profile::Debug => {}
+        Profile::Release => drop(napi.arg("--release")),
+        Profile::Planted(profile) => {
+            let target = ws.planted(&mut napi);
+            napi.args(["--profile", profile, "--target-dir"]).arg(target);
+        }
     }
-    show(napi.args(["--js", "native.js", "--dts", "native.d.ts"]))?;
+    run(napi.args(["--js", "native.js", "--dts", "native.d.ts"]))?;
     let _old = fs::remove_dir_all(there.join("types"));
-    show(&mut npm(ws, &there, &["run", "types"]))?;
+    run(&mut npm(ws, &there, &["run", "types"]))?;
     Ok(there)
 }
 

@@ -3,7 +3,10 @@
 
 use std::{process::Command, time::Duration};
 
-use crate::workspace::{self, Workspace, capture, show};
+use crate::{
+    node::{self, Profile},
+    workspace::{self, Workspace, capture, show},
+};
 
 /// What is run, in words for the help.
 pub const USAGE: &str = "trust NAME [--profile quick|ci|long] [--n N] [--seed S] [--control]";
@@ -13,8 +16,9 @@ const PACKAGE: &str = "headframe-trust";
 const OPTIONS: [&str; 3] = ["--profile", "--n", "--seed"];
 /// How long one program may take in CI, many times what the slowest takes: what hangs is named, and not the whole of CI.
 const QUICK_WITHIN: Duration = Duration::from_secs(600);
-/// Planted bugs are compiled into a folder of their own: two builds would throw away each other's work.
-const PLANTED_TARGET: &str = "target/planted";
+/// The check of packages for other languages, and the variable that tells it where the one of npm is.
+const BINDINGS: &str = "x-bindings";
+const NODE_PACKAGE: &str = "HEADFRAME_NODE_PACKAGE";
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,6 +88,15 @@ enum Build {
     Quick,
 }
 
+impl Build {
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Release | Self::Planted => "release",
+            Self::Quick => "trust",
+        }
+    }
+}
+
 /// Every check with its control, as small as it can be: the step of CI.
 pub fn quick(ws: &Workspace) -> Result<String, String> {
     let asked = Asked {
@@ -115,11 +128,20 @@ pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
     let (build, _) = asked.builds;
     let listed = capture(&mut program(ws, build, &["list"])).map_err(Failure::Failed)?;
     let known: Vec<(&str, &str)> = listed.lines().filter_map(|l| l.split_once(' ')).collect();
-    let wanted: Vec<_> =
+    let mut wanted: Vec<_> =
         known.iter().filter(|(name, _)| asked.name == "all" || asked.name == *name).copied().collect();
     if wanted.is_empty() {
         let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
         return Err(Failure::Unknown(format!("'{}' is not a check: {}", asked.name, names.join(", "))));
+    }
+    if wanted.iter().any(|(name, _)| *name == BINDINGS)
+        && let Some(why) = node::missing(ws).map_err(Failure::Failed)?
+    {
+        if asked.name == BINDINGS {
+            return Err(Failure::Failed(why));
+        }
+        eprintln!("{BINDINGS} is left out: {why}");
+        wanted.retain(|(name, _)| *name != BINDINGS);
     }
     let mut failed = Vec::new();
     for (name, bug) in &wanted {
@@ -127,6 +149,11 @@ pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
             asked.control.then(|| control(ws, asked, name, bug)).transpose().map_err(Failure::Failed)?;
         let mut command = program(ws, build, &["run", name]);
         command.args(&asked.options);
+        if *name == BINDINGS {
+            // In CI the step `node` built it a moment ago.
+            let profile = if build == Build::Quick { Profile::Debug } else { Profile::Release };
+            command.env(NODE_PACKAGE, node::package(ws, profile).map_err(Failure::Failed)?);
+        }
         if let Some(caught) = caught {
             command.args(["--control-caught", if caught { "true" } else { "false" }]);
         }
@@ -148,6 +175,9 @@ fn control(ws: &Workspace, asked: &Asked, name: &str, bug: &str) -> Result<bool,
     let (_, planted) = asked.builds;
     let mut command = program(ws, planted, &["run", name, "--planted"]);
     command.args(&asked.options).env("HEADFRAME_PLANTED", bug);
+    if name == BINDINGS {
+        command.env(NODE_PACKAGE, node::package(ws, Profile::Planted(planted.profile()))?);
+    }
     let output = workspace::output(&mut command, asked.within());
     let output = output.map_err(|e| format!("the control of {name}: {e}"))?;
     let line = String::from_utf8_lossy(&output.stdout);
@@ -163,13 +193,10 @@ fn control(ws: &Workspace, asked: &Asked, name: &str, bug: &str) -> Result<bool,
 
 /// The program, built for release where not said otherwise: what users run is what is tried.
 fn program(ws: &Workspace, build: Build, args: &[&str]) -> Command {
-    let profile = if build == Build::Quick { "trust" } else { "release" };
-    let mut command = ws.cargo(&["run", "--quiet", "--profile", profile, "--package", PACKAGE, "--"]);
+    let mut command = ws.cargo(&["run", "--quiet", "--profile", build.profile(), "--package", PACKAGE, "--"]);
     command.args(args).env_remove("HEADFRAME_PLANTED");
     if build != Build::Release {
-        let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-        command.env("RUSTFLAGS", format!("{flags} --cfg planted").trim_start());
-        command.env("CARGO_TARGET_DIR", ws.path(PLANTED_TARGET));
+        ws.planted(&mut command);
     }
     command
 }

@@ -57,6 +57,15 @@ impl Workspace {
         command
     }
 
+    /// Has a program that builds build the planted bugs in, into a folder of their own, which is given: two builds would
+    /// throw away each other's work.
+    pub fn planted(&self, command: &mut Command) -> PathBuf {
+        let (flags, target) = (std::env::var("RUSTFLAGS").unwrap_or_default(), self.path("target/planted"));
+        command.env("RUSTFLAGS", format!("{flags} --cfg planted").trim_start());
+        command.env("CARGO_TARGET_DIR", &target);
+        target
+    }
+
     /// Variables that point to reference material beside the repository, where it exists and they are not set.
     pub fn neighbours(&self) -> Vec<(&'static str, PathBuf)> {
         let Some(beside) = self.root.parent() else { return Vec::new() };

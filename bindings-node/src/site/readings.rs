@@ -6,14 +6,14 @@ use std::{
 
 use futures_core::Stream as _;
 use headframe::{rack::Event, site::Readings};
-use napi::Result;
+use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::{
     held::Held,
-    told::{tell, write},
+    told::{promise, tell, write},
 };
 
 /// A reader of readings.
@@ -33,18 +33,23 @@ impl NativeReadings {
 #[napi]
 impl NativeReadings {
     /// Waits for a reading, and gives it with all that are there already; `null` at the end.
-    #[napi]
-    pub async fn next(&self, most: u32) -> Option<NativeBatch> {
+    #[napi(ts_return_type = "Promise<NativeBatch | null>")]
+    pub fn next(&self, env: &Env, most: u32) -> Result<AsyncBlock<Option<NativeBatch>>> {
         let most = most.max(1) as usize;
-        let next = self.0.with(|readings| async move { Ok(batch(&mut *readings.lock().await, most).await) });
-        // It was closed, or the site has ended.
-        next.await.ok().flatten().map(NativeBatch)
+        let next =
+            self.0.with(move |readings| async move { Ok(batch(&mut *readings.lock().await, most).await) });
+        // An error says that it was closed.
+        promise(env, async move { Ok(next.await.ok().flatten().map(NativeBatch)) })
     }
 
     /// Ends it; whoever waits for the next gets `null`.
     #[napi]
-    pub async fn close(&self) {
-        drop(self.0.take().await);
+    pub fn close(&self, env: &Env) -> Result<AsyncBlock<()>> {
+        let taken = self.0.take();
+        promise(env, async move {
+            drop(taken.await);
+            Ok(())
+        })
     }
 }
 
@@ -91,18 +96,17 @@ impl NativeBatch {
     /// The snapshot, JSON.
     #[napi]
     pub fn snapshot(&self, at: u32) -> Result<Option<String>> {
-        let snapshot = self.0.get(at as usize).map(|event| event.reading.snapshot());
-        tell(snapshot.map(|snapshot| write(&*snapshot)).transpose())
+        tell(|| self.0.get(at as usize).map(|event| write(&*event.reading.snapshot())).transpose())
     }
 
     /// Number, link, how long the poll took, and the error, JSON.
     #[napi]
     pub fn about(&self, at: u32) -> Result<Option<String>> {
-        let about = self.0.get(at as usize).map(|Event { reading, .. }| {
+        let about = |Event { reading, .. }: &Event| {
             let error = reading.outcome.as_ref().err().map(|e| crate::told::as_json(e));
             let took = u64::try_from(reading.took.as_millis()).unwrap_or(u64::MAX);
             write(&json!({"seq": reading.seq, "link": reading.link, "tookMs": took, "error": error}))
-        });
-        tell(about.transpose())
+        };
+        tell(|| self.0.get(at as usize).map(about).transpose())
     }
 }

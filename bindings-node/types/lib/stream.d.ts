@@ -4,8 +4,8 @@
  *
  * @template T
  * @param {() => Promise<T | null>} next
- * @param {() => void} stop
+ * @param {() => Promise<void>} stop
  * @param {AbortSignal} [signal]
  * @returns {AsyncGenerator<T, void, void>}
  */
-export function stream<T>(next: () => Promise<T | null>, stop: () => void, signal?: AbortSignal): AsyncGenerator<T, void, void>;
+export function stream<T>(next: () => Promise<T | null>, stop: () => Promise<void>, signal?: AbortSignal): AsyncGenerator<T, void, void>;

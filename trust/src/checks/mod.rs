@@ -3,6 +3,7 @@
 mod audit;
 mod authz;
 mod bind;
+mod bindings;
 mod cut;
 mod eyes;
 mod failpoint;
@@ -110,6 +111,7 @@ pub const ALL: &[Check] = &[
     stop::CHECK,
     jumps::CHECK,
     kept::CHECK,
+    bindings::CHECK,
 ];
 
 /// The workloads that take turns in a check of the store.
