@@ -93,7 +93,7 @@ export declare class NativeSite {
    */
   change(id: string, how: string, why: string | undefined | null, by: string): Promise<string>
   /** Stops all writes, at once and without a vote. */
-  halt(why: string | undefined | null, by: string): Promise<void>
+  halt(why: string | undefined | null, by: string): Promise<undefined>
   /** One action with its targets, and what became of each; `null` when there is none. */
   action(id: string): Promise<string | null>
   /** What becomes of all actions from now on. */
