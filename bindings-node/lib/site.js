@@ -27,7 +27,7 @@ const { readings } = require('./readings.js')
  */
 
 /** Whoever holds the site may read all of it. */
-const READER = { user: 'headframe', permissions: ['*:r'] }
+const READER = JSON.stringify({ user: 'headframe', permissions: ['*:r'] })
 
 /**
  * A whole site in this process: racks that collect their things, history, and the action engine, the only way to write
@@ -157,8 +157,10 @@ class Site {
    * @returns {Promise<{items: any[], failed: {rackId: string, error: string}[]}>}
    */
   async statistics (query, options) {
-    const asked = { key: 'stat-5m', ...given('query', query), partial: true }
-    return await this.call(READER, 'tailLog', asked, options)
+    const { signal } = given('options', options)
+    const until = signalled(signal)
+    const asked = json('query', { key: 'stat-5m', ...given('query', query), partial: true })
+    return await told(this.#native.call(READER, 'tailLog', asked), until)
   }
 
   /**

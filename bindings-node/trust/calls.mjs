@@ -150,6 +150,7 @@ function sites (of, pick) {
     on('find', () => [range(), by(), { ports: PORTS, logins: logins(), signal: signal() }]),
     on('list', () => [{ query: {}, status: true, limit: pick(5) }, { signal: signal() }]),
     on('series', () => [series(), { signal: signal() }]),
+    on('statistics', () => [{ type: 'miner', tag: 't-miner', key: one('stat-rtd', 'stat-1m', 'none') }, { signal: signal() }]),
     on('counts', () => []),
     on('backup', () => [folder()]),
     ['site.id', () => site().id, () => []],
@@ -158,6 +159,11 @@ function sites (of, pick) {
     act('preview', () => [draft(), by()]),
     act('vote', () => [id(), { approve: one(true, false) }, by()]),
     act('cancel', () => [id(), by()]),
+    act('withdraw', () => [id(), by()]),
+    act('pause', () => [id(), by(), 'why']),
+    act('resume', () => [id(), by()]),
+    act('stop', () => [id(), by(), 'why']),
+    act('query', () => [one('voting', 'ready', 'executing', 'done', 'none'), { limit: pick(5), reverse: one(true, false) }]),
     act('get', () => [id()]),
     ['actions.watch', (...args) => glance(site().actions.watch(...args)), () => [{ signal: AbortSignal.timeout(pick(200)) }]]
   ]
@@ -260,7 +266,7 @@ function certain (of) {
     ['NotFound', () => open('none', {})],
     ['Conflict', () => Site.open(join(of.folder, 'site'), of.conf, { drivers: of.drivers })],
     ['Forbidden', () => of.site.call({ user: 'eve', permissions: [] }, 'setGlobalConfig', {})],
-    ['Unsupported', () => of.odd.execute({ name: 'reboot' }, { withinMs: WITHIN_MS })],
+    ['Unsupported', () => of.plain.execute({ name: 'reboot' }, { withinMs: WITHIN_MS })],
     ['Timeout', () => of.hung.snapshot({ withinMs: 20 })],
     ['AbortError', () => of.site.find(of.address, ANN, { ports: PORTS, signal: AbortSignal.abort() })]
   ]

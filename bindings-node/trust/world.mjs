@@ -37,9 +37,10 @@ export class Odd {
   static id = 'odd'
   static #asked = 0
 
-  static async open ({ odd, hangs }) {
+  static async open ({ odd, hangs, plain }) {
     const thing = new Odd()
     if (odd) thing.capability = { commands: 'none' }
+    if (plain) thing.snapshot = () => ({ success: true, stats: { status: 'mining', power_w: 1 } })
     if (hangs) thing.snapshot = () => new Promise(() => {})
     return thing
   }
@@ -95,11 +96,13 @@ export async function world (pick, folder) {
   const shut = await open('whatsminer', opts)
   const odd = await open('odd', { address: '127.0.0.1' }, { drivers })
   const hung = await open('odd', { address: '127.0.0.1', hangs: true }, { drivers })
+  // Nothing can be written to it.
+  const plain = await open('odd', { address: '127.0.0.1', plain: true }, { drivers })
   const things = ['x', 'y'].map((id) => ({ id, opts: { address: '127.0.0.1' }, info: {} }))
   await site.register('miner-wm-a', [{ id: 'm', opts, info: {} }], ANN)
   await site.register('miner-odd-b', things, ANN)
   await Promise.all([closed.close(), gone.close(), shut.close()])
-  return { folder, conf, drivers, site, closed, simulator, gone, device, shut, odd, hung, address, opts }
+  return { folder, conf, drivers, site, closed, simulator, gone, device, shut, odd, hung, plain, address, opts }
 }
 
 /**
