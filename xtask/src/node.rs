@@ -84,8 +84,10 @@ pub fn release(ws: &Workspace) -> Result<(), String> {
 pub enum Profile {
     Debug,
     Release,
-    /// With the bugs that trust checks plant, and a profile of Cargo's.
-    Planted(&'static str),
+    /// With the bugs that trust checks plant.
+    Planted {
+        release: bool,
+    },
 }
 
 impl Profile {
@@ -93,7 +95,7 @@ impl Profile {
         match self {
             Self::Debug => "target/node/package",
             Self::Release => "target/node/release",
-            Self::Planted(_) => "target/node/planted",
+            Self::Planted { .. } => "target/node/planted",
         }
     }
 }
@@ -116,13 +118,12 @@ fn build(
     let manifest = manifest.to_str().ok_or("the folder's name is no text")?;
     let napi = ["napi", "build", "--platform", "--manifest-path", manifest, "--output-dir", "."];
     let mut napi = npx(ws, &there, &napi);
-    match profile {
-        Profile::Debug => {}
-        Profile::Release => drop(napi.arg("--release")),
-        Profile::Planted(profile) => {
-            let target = ws.planted(&mut napi);
-            napi.args(["--profile", profile, "--target-dir"]).arg(target);
-        }
+    if let Profile::Planted { .. } = profile {
+        let target = ws.planted(&mut napi);
+        napi.arg("--target-dir").arg(target);
+    }
+    if matches!(profile, Profile::Release | Profile::Planted { release: true }) {
+        napi.arg("--release");
     }
     run(napi.args(["--js", "native.js", "--dts", "native.d.ts"]))?;
     let _old = fs::remove_dir_all(there.join("types"));

@@ -88,15 +88,6 @@ enum Build {
     Quick,
 }
 
-impl Build {
-    const fn profile(self) -> &'static str {
-        match self {
-            Self::Release | Self::Planted => "release",
-            Self::Quick => "trust",
-        }
-    }
-}
-
 /// Every check with its control, as small as it can be: the step of CI.
 pub fn quick(ws: &Workspace) -> Result<String, String> {
     let asked = Asked {
@@ -176,7 +167,8 @@ fn control(ws: &Workspace, asked: &Asked, name: &str, bug: &str) -> Result<bool,
     let mut command = program(ws, planted, &["run", name, "--planted"]);
     command.args(&asked.options).env("HEADFRAME_PLANTED", bug);
     if name == BINDINGS {
-        command.env(NODE_PACKAGE, node::package(ws, Profile::Planted(planted.profile()))?);
+        let profile = Profile::Planted { release: planted != Build::Quick };
+        command.env(NODE_PACKAGE, node::package(ws, profile)?);
     }
     let output = workspace::output(&mut command, asked.within());
     let output = output.map_err(|e| format!("the control of {name}: {e}"))?;
@@ -193,7 +185,8 @@ fn control(ws: &Workspace, asked: &Asked, name: &str, bug: &str) -> Result<bool,
 
 /// The program, built for release where not said otherwise: what users run is what is tried.
 fn program(ws: &Workspace, build: Build, args: &[&str]) -> Command {
-    let mut command = ws.cargo(&["run", "--quiet", "--profile", build.profile(), "--package", PACKAGE, "--"]);
+    let profile = if build == Build::Quick { "trust" } else { "release" };
+    let mut command = ws.cargo(&["run", "--quiet", "--profile", profile, "--package", PACKAGE, "--"]);
     command.args(args).env_remove("HEADFRAME_PLANTED");
     if build != Build::Release {
         ws.planted(&mut command);
