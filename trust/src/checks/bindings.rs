@@ -105,7 +105,7 @@ fn run(run: &mut Run) -> Result<(), String> {
         let (times, rounds) = match run.profile() {
             _ if run.is_control() => (1, 0),
             Profile::Quick => (1, 12),
-            Profile::Ci => (4, 45),
+            Profile::Ci => (4, 30),
             Profile::Long => (40, 450),
         };
         run.until(run.n(), |case| {
