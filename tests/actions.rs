@@ -4,13 +4,21 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
-#[cfg(feature = "history")]
 use async_trait::async_trait;
 use headframe::{
     ErrorKind, ThingId,
-    action::{ActionId, Ballot, Bucket, By, Engine, Person, RightsSource, StaticPrincipals, Status},
+    action::{
+        ActionId, Ballot, Bucket, By, Engine, EngineOptions, Person, Points, RightsSource, StaticPrincipals,
+        Status, policy::Rules,
+    },
     audit::{self, AuditKey, Log},
     auth::{Permissions, Principal},
     driver::Ports,
@@ -177,18 +185,34 @@ async fn nobody_writes_to_a_site_that_was_not_told_who_may() {
     fleet.stop().await;
 }
 
+/// Whether a call has begun.
+#[derive(Debug, Default)]
+struct Begun(AtomicBool);
+
+#[async_trait]
+impl Points for Begun {
+    async fn at(&self, name: &'static str) {
+        if name == "before_look" {
+            self.0.store(true, SeqCst);
+        }
+    }
+}
+
 /// A device that does not answer holds up neither the end of a site nor the next start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_is_broken_off_by_the_end_of_the_site_goes_on_with_the_next() {
     let (cx, folder) = (Ctx::system(), Folder::new("broken-off"));
     let fleet = fleet(&cx, 74, 1, 0).await;
-    let site = builder().rights(rights()).create(&cx, folder.path()).await.unwrap();
+    let begun = Arc::<Begun>::default();
+    let mut options = EngineOptions::new(Arc::new(Rules::safe()), rights());
+    options.points = Some(begun.clone());
+    let site = builder().actions(options).create(&cx, folder.path()).await.unwrap();
     register(&cx, &site, "127.74.0.1", 1).await;
     fleet.devices()[0].fault(Fault::Hang);
     // One miner is nobody else's business by the usual rules.
     let pushed = call(&site, "ann", "pushAction", sleep(&site)).await;
     let id = ActionId::new(pushed["id"].as_u64().unwrap());
-    until(&cx, "the action has begun", || status(site.actions(), id) != Status::Approved).await;
+    until(&cx, "its call has begun", || begun.0.load(SeqCst)).await;
     let view = site.actions().get(id).unwrap().unwrap().0;
     assert_eq!(status(site.actions(), id), Status::Executing, "{view:#}");
     let began = cx.clock.mono();

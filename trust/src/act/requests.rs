@@ -2,7 +2,7 @@
 
 use headframe_core::{
     Error, Result,
-    action::{ActionId, Ballot, By, Draft, Engine, Settled, Shed, StopScope},
+    action::{ActionId, ActionQuery, Ballot, Bucket, By, Draft, Engine, Settled, Shed, StopScope},
     io::Ctx,
     model::RackId,
     store::Space,
@@ -86,5 +86,16 @@ fn list(engine: &Engine) -> Result<Value> {
             "times": [Some(header.order.pushed_ms), header.decided_ms, header.begun_ms, header.ended_ms],
         }));
     }
+    let here = |id: ActionId| all.iter().any(|action| action["id"] == json!(id));
+    // Those that left the store for the archive.
+    let mut old = engine.query(&ActionQuery::new(Bucket::Done))?;
+    old.retain(|listed| !here(listed.id));
+    all.extend(old.into_iter().map(|listed| {
+        let view = listed.view;
+        json!({
+            "id": listed.id, "status": view["status"], "counts": view["counts"], "held": false,
+            "params": view["params"], "action": view["action"],
+        })
+    }));
     Ok(json!({"actions": all, "stopped": engine.stops().iter().count()}))
 }
