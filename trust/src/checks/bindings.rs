@@ -70,8 +70,9 @@ const CALLS: u64 = 250;
 /// How long a process may take: many times what it takes on a machine that is busy, and more than any call has.
 const WITHIN: Duration = Duration::from_secs(300);
 const WITHIN_EACH_ROUND: Duration = Duration::from_secs(20);
-/// What an allocator and a collector may keep back or give back at any moment, KiB.
-const NOISE_KIB: u64 = 8 * 1_024;
+/// What an allocator and a collector may keep back or give back at any moment, KiB: a process that is some rounds old still
+/// finds its size.
+const NOISE_KIB: u64 = 16 * 1_024;
 /// By how many threads and files two moments may differ: work of a pool is under way.
 const UNDER_WAY: u64 = 4;
 
@@ -200,7 +201,7 @@ mod tests {
         let well = |n| Held { kib: 90_000 + n % 2 * 3_000, threads: 20 + n % 3, files: 40 };
         assert_eq!(judge(&rounds(well)), Ok(()));
         for (leak, what) in [
-            (Held { kib: 2_000, threads: 0, files: 0 }, "KiB"),
+            (Held { kib: 6_000, threads: 0, files: 0 }, "KiB"),
             (Held { kib: 0, threads: 1, files: 0 }, "threads"),
             (Held { kib: 0, threads: 0, files: 1 }, "files"),
         ] {
