@@ -195,4 +195,4 @@ function ident (id) {
   throw invalid('id', 'takes the id of an action')
 }
 
-module.exports = { Actions }
+module.exports = { Actions, READER }

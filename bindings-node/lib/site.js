@@ -1,11 +1,5 @@
 'use strict'
 
-const native = require('./native.js')
-const { Actions } = require('./actions.js')
-const { registry } = require('./driver.js')
-const { given, json, now, raised, signalled, text, told, whole, written } = require('./error.js')
-const { readings } = require('./readings.js')
-
 /**
  * @typedef {{type: string, name: string, driver?: string, intervalMs?: number, deadlineMs?: number, tags?: string[],
  *   allowDuplicateIps?: boolean, config?: Record<string, any>, pools?: any[]}} RackSpec
@@ -26,8 +20,11 @@ const { readings } = require('./readings.js')
  *   shouldCalculateAvg?: boolean}} StatisticsQuery
  */
 
-/** Whoever holds the site may read all of it. */
-const READER = JSON.stringify({ user: 'headframe', permissions: ['*:r'] })
+const native = require('./native.js')
+const { Actions, READER } = require('./actions.js')
+const { registry } = require('./driver.js')
+const { given, json, now, raised, signalled, text, told, whole, written } = require('./error.js')
+const { readings } = require('./readings.js')
 
 /**
  * A whole site in this process: racks that collect their things, history, and the action engine, the only way to write

@@ -154,3 +154,5 @@ export class Actions {
     }): AsyncGenerator<Watched, void, void>;
     #private;
 }
+/** Whoever holds the site may read all of it. */
+export const READER: string;
