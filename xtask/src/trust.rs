@@ -1,7 +1,10 @@
 //! `cargo xtask trust`: runs the checks of the crate `headframe-trust`, and their controls in a build that holds planted
 //! bugs.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::{Command, Output},
+    time::Duration,
+};
 
 use crate::{
     node::{self, Profile},
@@ -148,17 +151,26 @@ pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
         if let Some(caught) = caught {
             command.args(["--control-caught", if caught { "true" } else { "false" }]);
         }
-        match workspace::status(&mut command, asked.within()) {
-            Ok(status) if status.success() => {}
-            Ok(_) => failed.push((*name).to_owned()),
-            Err(why) => failed.push(format!("{name} ({why})")),
+        match workspace::watched(&mut command, asked.within()) {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => failed.push((*name, said(&output))),
+            Err(why) => failed.push((*name, why)),
         }
     }
     let controls = if asked.control { "with their controls" } else { "without controls" };
     if failed.is_empty() {
         return Ok(format!("{} checks {controls}", wanted.len()));
     }
-    Err(Failure::Failed(format!("failed: {} of {} checks {controls}", failed.join(", "), wanted.len())))
+    // Said again where the end of a long log is looked at.
+    failed.iter().for_each(|(name, said)| eprintln!("{name} failed:\n{}", said.trim_end()));
+    let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
+    Err(Failure::Failed(format!("failed: {} of {} checks {controls}", names.join(", "), wanted.len())))
+}
+
+/// How a check ended, and what it printed.
+fn said(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes);
+    format!("{}\n{}{}", output.status, text(&output.stderr), text(&output.stdout))
 }
 
 /// Whether the check notices its planted bug. The control's own line goes to the error output.

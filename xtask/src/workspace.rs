@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
-    io::Read,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
@@ -102,17 +102,23 @@ pub fn capture(command: &mut Command) -> Result<String, String> {
     Err(format!("{} ended with {}\n{why}", line(command), output.status))
 }
 
-/// Runs a program with its output shown, and ends it when it takes longer than `within`.
-pub fn status(command: &mut Command, within: Option<Duration>) -> Result<ExitStatus, String> {
-    let mut child = command.spawn().map_err(|e| e.to_string())?;
-    end(&mut child, within)
+/// Runs a program with its output shown, and ends it when it takes longer than `within`. Gives what it printed too.
+pub fn watched(command: &mut Command, within: Option<Duration>) -> Result<Output, String> {
+    run(command, within, [|bytes| print(&mut io::stdout(), bytes), |bytes| print(&mut io::stderr(), bytes)])
 }
 
-/// The same, and gives what it printed.
+/// The same, with nothing shown.
 pub fn output(command: &mut Command, within: Option<Duration>) -> Result<Output, String> {
+    run(command, within, [|_| (), |_| ()])
+}
+
+/// What is done with a part of an output as it comes.
+type Echo = fn(&[u8]);
+
+fn run(command: &mut Command, within: Option<Duration>, [out, err]: [Echo; 2]) -> Result<Output, String> {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| e.to_string())?;
-    let (out, err) = (read(child.stdout.take()), read(child.stderr.take()));
+    let (out, err) = (read(child.stdout.take(), out), read(child.stderr.take(), err));
     let ended = end(&mut child, within);
     let bytes = |reader: thread::JoinHandle<Vec<u8>>| reader.join().unwrap_or_default();
     let (stdout, stderr) = (bytes(out), bytes(err));
@@ -121,13 +127,22 @@ pub fn output(command: &mut Command, within: Option<Duration>) -> Result<Output,
     Ok(Output { status, stdout, stderr })
 }
 
-fn read(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+fn read(pipe: Option<impl Read + Send + 'static>, echo: Echo) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+        let Some(mut pipe) = pipe else { return bytes };
         // What was read before an error is shown all the same.
-        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        while let Some(n) = pipe.read(&mut part).ok().filter(|n| *n > 0) {
+            echo(&part[..n]);
+            bytes.extend_from_slice(&part[..n]);
+        }
         bytes
     })
+}
+
+/// Shows a part of an output. Nobody is left to tell when that fails.
+fn print(to: &mut impl Write, bytes: &[u8]) {
+    let _ = to.write_all(bytes).and_then(|()| to.flush());
 }
 
 #[allow(clippy::disallowed_methods, reason = "it is real time that a hanging program takes")]
@@ -215,9 +230,13 @@ serde.workspace = true
         let told =
             output(command.args(["-c", "echo why >&2; exec sleep 60"]), Some(Duration::from_millis(300)));
         assert_eq!(told.unwrap_err(), "did not end within 0 s\nwhy\n");
-        let status =
-            status(Command::new("sh").args(["-c", "exit 3"]), Some(Duration::from_secs(60))).unwrap();
-        assert_eq!(status.code(), Some(3));
+        let mut command = Command::new("sh");
+        let command = command.args(["-c", "echo why; echo how >&2; exit 3"]);
+        let told = watched(command, Some(Duration::from_secs(60))).unwrap();
+        assert_eq!(
+            (told.status.code(), told.stdout, told.stderr),
+            (Some(3), b"why\n".into(), b"how\n".into())
+        );
         let told = output(Command::new("sh").args(["-c", "echo out"]), None).unwrap();
         assert_eq!(told.stdout, b"out\n");
     }
