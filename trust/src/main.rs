@@ -94,7 +94,7 @@ fn run(how: &args::How) -> Result<bool, Failure> {
     eprintln!("{}: {n} cases from the seed {seed}", check.name);
     let mut run = Run::new(check, n, seed, how.profile, how.planted);
     let watch = watch::Watch::start();
-    (check.run)(&mut run).map_err(Failure::Ended)?;
+    run.whole().map_err(Failure::Ended)?;
     let line = Line::new(&run, watch.seconds(), how.control_caught, PANICS.load(Ordering::Relaxed));
     println!("{}", serde_json::to_string(&line).map_err(|e| Failure::Ended(e.to_string()))?);
     Ok(line.is_well(how.planted))

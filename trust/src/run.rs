@@ -16,6 +16,8 @@ use crate::{
 /// A check ends when it found this many violations, and a control when it found a few.
 const ENOUGH: u64 = 100;
 const ENOUGH_OF_CONTROL: u64 = 3;
+/// How often as many cases are added to the few of the profile `quick` that missed a rare path by chance.
+const MORE: u64 = 3;
 /// How many violations are told in words.
 const TOLD: u64 = 10;
 
@@ -225,6 +227,20 @@ impl Run {
         &self.by_turn
     }
 
+    /// Runs the check.
+    pub fn whole(&mut self) -> Result<(), String> {
+        (self.check.run)(self)?;
+        let more = if self.profile == Profile::Quick && !self.control { MORE } else { 0 };
+        for _ in 0..more {
+            if self.violations > 0 || self.missed().is_empty() {
+                break;
+            }
+            eprintln!("{}: as many cases again for {:?}", self.check.name, self.missed());
+            (self.check.run)(self)?;
+        }
+        Ok(())
+    }
+
     /// Runs cases until `n` of what the check counts are done. The text of an error is a violation.
     pub fn until(&mut self, n: u64, mut work: impl FnMut(&mut Case) -> Result<(), String>) {
         let end = self.done + n;
@@ -283,5 +299,42 @@ impl Run {
         self.simulated += case.simulated;
         self.done += case.units.max(1);
         self.index += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reaches its rare path in the second case, or never.
+    static RARE: Check =
+        Check { name: "rare", bug: "none", ci: 1, long: 1, probes: &["rare"], run: |run| hit_at(run, 1) };
+    static NEVER: Check =
+        Check { name: "never", bug: "none", ci: 1, long: 1, probes: &["rare"], run: |run| hit_at(run, 9) };
+
+    fn hit_at(run: &mut Run, index: u64) -> Result<(), String> {
+        run.until(1, |case| {
+            case.hit_if(case.index == index, "rare");
+            Ok(())
+        });
+        Ok(())
+    }
+
+    fn whole(check: &'static Check, profile: Profile, control: bool) -> (u64, usize) {
+        let mut run = Run::new(check, 1, 7, profile, control);
+        run.whole().unwrap();
+        (run.done(), run.missed().len())
+    }
+
+    #[test]
+    fn few_cases_are_added_to_where_a_rare_path_was_missed() {
+        assert_eq!(whole(&RARE, Profile::Quick, false), (2, 0));
+        assert_eq!(whole(&NEVER, Profile::Quick, false), (1 + MORE, 1));
+    }
+
+    #[test]
+    fn many_cases_miss_nothing_by_chance() {
+        assert_eq!(whole(&RARE, Profile::Ci, false), (1, 1));
+        assert_eq!(whole(&RARE, Profile::Quick, true), (1, 1));
     }
 }

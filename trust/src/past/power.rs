@@ -10,6 +10,8 @@ const CALLS: u64 = 400;
 /// The same of an opening.
 const FIRST_CALLS: u64 = 40;
 const STEPS: usize = 80;
+/// Commits at the end of a life within which the power is cut: where it may go at any moment it seldom tears one.
+const TORN: usize = 5;
 
 /// One history that lives through several cuts.
 pub fn life(case: &mut Case) -> Result<(), String> {
@@ -21,6 +23,11 @@ pub fn life(case: &mut Case) -> Result<(), String> {
     for _ in 0..if busy { case.rng.usize(8..20) } else { case.rng.usize(2..9) } {
         past.round(case)?;
         case.unit();
+    }
+    for _ in 0..TORN {
+        past.cut_commit(case)?;
+        past.cut()?;
+        past.reopen(case)?;
     }
     past.ends(case)
 }
@@ -69,18 +76,24 @@ impl Past {
             }
             _ => {}
         }
-        self.history = None;
-        if self.disk.peak() > self.options.bound_bytes {
-            return Err(format!("{} bytes at most of {}", self.disk.peak(), self.options.bound_bytes));
-        }
-        self.disk = self.disk.cut();
-        self.planned = false;
+        self.cut()?;
         for _ in 0..3 {
             if case.rng.u8(..3) == 0 {
                 self.cut_again(case)?;
             }
         }
         self.reopen(case)
+    }
+
+    /// The power is cut; the bound was kept until then.
+    fn cut(&mut self) -> Result<(), String> {
+        self.history = None;
+        if self.disk.peak() > self.options.bound_bytes {
+            return Err(format!("{} bytes at most of {}", self.disk.peak(), self.options.bound_bytes));
+        }
+        self.disk = self.disk.cut();
+        self.planned = false;
+        Ok(())
     }
 
     /// The power goes within a commit, wherever it was to go before.
