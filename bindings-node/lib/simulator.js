@@ -5,8 +5,10 @@ const { json, now, raised, whole } = require('./error.js')
 
 /**
  * @typedef {{seed?: number, base?: string, byPort?: number, cold?: boolean, whatsminers?: number, antminers?: number}} FleetConf
- * @typedef {{kind: 'hang' | 'refuse' | 'garbage' | 'halfJson' | 'mute' | 'ignoreWrites' | 'overheat'}
- *   | {kind: 'cut', after: number} | {kind: 'slow', delayMs: number} | {kind: 'reboot', downMs: number}} Fault
+ * @typedef {{kind: 'hang' | 'refuse' | 'garbage' | 'halfJson' | 'flood' | 'mute' | 'ignoreWrites' | 'overheat' | 'poolsDead'}
+ *   | {kind: 'cut', after: number} | {kind: 'drip', bytes: number, everyMs: number} | {kind: 'oversized', bytes: number}
+ *   | {kind: 'slow', delayMs: number} | {kind: 'reboot', downMs: number} | {kind: 'drift', perHour: number}
+ *   | {kind: 'boardLost', slot: number} | {kind: 'fanFailed', fan: number}} Fault
  * @typedef {{index: number, family: 'whatsminer' | 'antminer', model: string, mac: string, serial: string, address: string,
  *   ports: {rpc: number | null, web: number | null, v3: number | null, side: number | null}}} SimulatedDevice
  */

@@ -19,32 +19,9 @@ use crate::told::{Ours, promise, read};
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct ScanOptions {
-    ports: PortsConf,
+    ports: Ports,
     deadline_ms: Option<u64>,
     concurrency: Option<usize>,
-}
-
-/// Ports in place of the usual ones; those of simulated devices with `simulated`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct PortsConf {
-    simulated: bool,
-    rpc: Option<u16>,
-    web: Option<u16>,
-    v3: Option<u16>,
-    side: Option<u16>,
-}
-
-impl PortsConf {
-    pub fn ports(&self) -> Ports {
-        let usual = if self.simulated { Ports::simulated() } else { Ports::default() };
-        let mut ports = usual;
-        ports.rpc = self.rpc.unwrap_or(usual.rpc);
-        ports.web = self.web.unwrap_or(usual.web);
-        ports.v3 = self.v3.unwrap_or(usual.v3);
-        ports.side = self.side.unwrap_or(usual.side);
-        ports
-    }
 }
 
 /// A scan under way.
@@ -137,8 +114,7 @@ pub fn start_scan(env: &Env, range: String, options: String) -> Result<AsyncBloc
 fn start(range: &str, options: &str) -> Ours<NativeScan> {
     let options: ScanOptions = read("options", options)?;
     let range: AddressRange = range.parse()?;
-    let mut scan =
-        Scan::new(Arc::new(headframe::registry()), Ctx::system(), range).ports(options.ports.ports());
+    let mut scan = Scan::new(Arc::new(headframe::registry()), Ctx::system(), range).ports(options.ports);
     if let Some(ms) = options.deadline_ms {
         scan = scan.deadline(Duration::from_millis(ms));
     }

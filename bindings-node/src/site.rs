@@ -9,7 +9,7 @@ use headframe::{
     Error, ErrorKind,
     auth::{Permissions, Principal},
     discover::AddressRange,
-    driver::Registry,
+    driver::{Ports, Registry},
     io::Ctx,
     query::{Cursor, Query, Row},
     rack::{Caller, Partial, RackId, ThingDraft},
@@ -23,7 +23,6 @@ use serde_json::{Value, json};
 
 use crate::{
     held::Held,
-    scan::PortsConf,
     told::{Ours, as_json, promise, read, tell, write},
 };
 use readings::NativeReadings;
@@ -98,7 +97,7 @@ impl NativeSite {
             let range: AddressRange = range.parse()?;
             let logins: Vec<Login> = options.logins.iter().map(LoginConf::login).collect();
             let by = Caller::new(&user);
-            write(&report(&site.find_and_register(range, options.ports.ports(), &logins, &by).await?))
+            write(&report(&site.find_and_register(range, options.ports, &logins, &by).await?))
         });
         promise(env, done)
     }
@@ -204,7 +203,7 @@ fn principal(who: Who) -> Ours<Principal> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct FindOptions {
-    ports: PortsConf,
+    ports: Ports,
     logins: Vec<LoginConf>,
 }
 

@@ -9,7 +9,6 @@ use headframe::{
     io::Ctx,
     model::ThingConf,
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -17,31 +16,9 @@ use super::{
     world::{Done, Failure, Handle, With, World, nobody},
 };
 
-/// Ports in place of the usual ones.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PortsConf {
-    simulated: bool,
-    rpc: Option<u16>,
-    web: Option<u16>,
-    v3: Option<u16>,
-    side: Option<u16>,
-}
-
-impl PortsConf {
-    pub fn ports(&self) -> Ports {
-        let mut ports = if self.simulated { Ports::simulated() } else { Ports::default() };
-        ports.rpc = self.rpc.unwrap_or(ports.rpc);
-        ports.web = self.web.unwrap_or(ports.web);
-        ports.v3 = self.v3.unwrap_or(ports.v3);
-        ports.side = self.side.unwrap_or(ports.side);
-        ports
-    }
-}
-
 pub async fn discover(with: &With) -> Done {
     let range: AddressRange = with.get::<String>("range")?.parse()?;
-    let ports = with.some::<PortsConf>("ports")?.unwrap_or_default().ports();
+    let ports = with.some::<Ports>("ports")?.unwrap_or_default();
     let mut scan = Scan::new(Arc::new(headframe::registry()), Ctx::system(), range).ports(ports);
     if let Some(ms) = with.some("deadlineMs")? {
         scan = scan.deadline(Duration::from_millis(ms));

@@ -10,6 +10,7 @@ use headframe::{
     Error, ErrorKind, ThingId,
     auth::{Permissions, Principal},
     discover::AddressRange,
+    driver::Ports,
     ork::Orchestrator,
     query::Query,
     rack::{Caller, RackId, ThingDraft},
@@ -20,7 +21,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    device::PortsConf,
     pattern, told,
     world::{Done, Failure, Handle, With, World, closed, nobody},
 };
@@ -107,7 +107,7 @@ async fn register(site: &Site, with: &With) -> Done {
 
 async fn find(site: &Site, with: &With) -> Done {
     let range: AddressRange = with.get::<String>("range")?.parse()?;
-    let ports = with.some::<PortsConf>("ports")?.unwrap_or_default().ports();
+    let ports = with.some::<Ports>("ports")?.unwrap_or_default();
     let logins = with.some::<Vec<LoginConf>>("logins")?.unwrap_or_default();
     let login = |conf: &LoginConf| {
         conf.opts.iter().fold(Login::new(&conf.driver), |login, (name, value)| login.with(name, value))

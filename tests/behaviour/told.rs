@@ -7,7 +7,6 @@ use headframe::{
     rack::{Event, Partial},
     site::{FindReport, Site},
 };
-use headframe_sim::{Device, Role};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -63,23 +62,5 @@ pub fn counts(site: &Site) -> Value {
     json!({
         "things": site.things().len(), "online": counts.online, "pollsDone": counts.polls_done,
         "pollsFailed": counts.polls_failed, "sinkDropped": counts.sink_dropped,
-    })
-}
-
-pub fn device(device: &Device) -> Value {
-    let port = |role| device.address(role).map(|at| at.port());
-    json!({
-        "index": device.index(), "family": format!("{:?}", device.family()).to_lowercase(),
-        "model": device.model().name, "mac": device.mac(), "serial": device.serial(), "address": device.ip(),
-        "ports": {"rpc": port(Role::Rpc), "web": port(Role::Web), "v3": port(Role::RpcV3), "side": port(Role::Side)},
-    })
-}
-
-pub fn truth(device: &Device) -> Value {
-    let truth = device.truth();
-    json!({
-        "ts": truth.at, "up": truth.up, "mining": truth.mining, "asleep": truth.asleep,
-        "power_w": truth.power_w, "nominal_mhs": truth.nominal_mhs, "executed": device.executed(),
-        "requests": device.requests(), "connections": device.connections(),
     })
 }

@@ -3,8 +3,8 @@
 use std::{path::Path, time::Duration};
 
 use headframe::{Error, ErrorKind, driver::Direct, io::Ctx, site::Site};
-use headframe_sim::{Device, Fault, Fleet, FleetBuilder};
-use serde::{Deserialize, de::DeserializeOwned};
+use headframe_sim::{Device, Fault, Fleet, FleetConf};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
@@ -132,14 +132,10 @@ impl World {
     }
 
     async fn start(&mut self, told: &Value) -> Result<(), String> {
-        let Devices { seed, whatsminers, antminers, cold } =
-            serde_json::from_value(told.clone()).map_err(|e| e.to_string())?;
+        let mut conf: FleetConf = serde_json::from_value(told.clone()).map_err(|e| e.to_string())?;
         let base = format!("{}.1", self.net).parse().map_err(|_| format!("{} is no block", self.net))?;
-        let mut fleet =
-            FleetBuilder::new().seed(seed).base(base).whatsminers(whatsminers).antminers(antminers);
-        if cold {
-            fleet = fleet.cold();
-        }
+        conf.base = Some(base);
+        let fleet = conf.builder().map_err(|e| e.to_string())?;
         self.fleet = Some(fleet.start(&self.cx).await.map_err(|e| e.to_string())?);
         Ok(())
     }
@@ -192,15 +188,15 @@ impl World {
     fn simulated(&self, verb: &str, with: &With) -> Done {
         let fleet = self.fleet.as_ref().ok_or_else(|| Failure::Case("the case has no devices".into()))?;
         if verb == "devices" {
-            return Ok(fleet.devices().iter().map(told::device).collect());
+            return Ok(fleet.devices().iter().map(Device::describe).collect());
         }
         let device: &Device = fleet
             .devices()
             .get(with.get::<usize>("index")?)
             .ok_or_else(|| Error::invalid("simulator", "index", "there is no such device"))?;
         match verb {
-            "truth" => return Ok(told::truth(device)),
-            "fault" => device.fault(with.get::<FaultConf>("fault")?.into()),
+            "truth" => return Ok(device.describe_truth()),
+            "fault" => device.fault(with.get::<Fault>("fault")?),
             "clear" => device.clear(),
             _ => return nobody(),
         }
@@ -264,46 +260,4 @@ impl<T> Handle<T> {
 /// What a handle says that was closed. In Rust nobody has one any more: the language sees to that.
 pub fn closed() -> Failure {
     Error::new(ErrorKind::Closed, "case", "it was closed").into()
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Devices {
-    seed: u64,
-    whatsminers: usize,
-    antminers: usize,
-    cold: bool,
-}
-
-/// The faults that cases have.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
-enum FaultConf {
-    Hang,
-    Refuse,
-    Garbage,
-    HalfJson,
-    Mute,
-    IgnoreWrites,
-    Overheat,
-    Cut { after: usize },
-    Slow { delay_ms: u64 },
-    Reboot { down_ms: u64 },
-}
-
-impl From<FaultConf> for Fault {
-    fn from(fault: FaultConf) -> Self {
-        match fault {
-            FaultConf::Hang => Self::Hang,
-            FaultConf::Refuse => Self::Refuse,
-            FaultConf::Garbage => Self::Garbage,
-            FaultConf::HalfJson => Self::HalfJson,
-            FaultConf::Mute => Self::Mute,
-            FaultConf::IgnoreWrites => Self::IgnoreWrites,
-            FaultConf::Overheat => Self::Overheat,
-            FaultConf::Cut { after } => Self::Cut { after },
-            FaultConf::Slow { delay_ms } => Self::Slow { delay: Duration::from_millis(delay_ms) },
-            FaultConf::Reboot { down_ms } => Self::Reboot { down: Duration::from_millis(down_ms) },
-        }
-    }
 }

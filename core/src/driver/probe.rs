@@ -21,8 +21,10 @@ pub enum PortRole {
 }
 
 /// The port of each role, for a thing and for a scan.
+///
+/// In JSON those that differ from the usual ones; `{"simulated": true}` makes those of simulated devices the usual ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "PortsConf")]
 pub struct Ports {
     /// cgminer-style API.
     pub rpc: u16,
@@ -32,6 +34,28 @@ pub struct Ports {
     pub v3: u16,
     /// Antminer's side port.
     pub side: u16,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PortsConf {
+    simulated: bool,
+    rpc: Option<u16>,
+    web: Option<u16>,
+    v3: Option<u16>,
+    side: Option<u16>,
+}
+
+impl From<PortsConf> for Ports {
+    fn from(PortsConf { simulated, rpc, web, v3, side }: PortsConf) -> Self {
+        let usual = if simulated { Self::simulated() } else { Self::default() };
+        Self {
+            rpc: rpc.unwrap_or(usual.rpc),
+            web: web.unwrap_or(usual.web),
+            v3: v3.unwrap_or(usual.v3),
+            side: side.unwrap_or(usual.side),
+        }
+    }
 }
 
 impl Default for Ports {
@@ -207,6 +231,18 @@ impl Match {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_are_read_from_those_that_differ() {
+        let read = |text: &str| serde_json::from_str::<Ports>(text);
+        assert_eq!(read("{}").unwrap(), Ports::default());
+        assert_eq!(read(r#"{"simulated":true}"#).unwrap(), Ports::simulated());
+        assert_eq!(read(r#"{"web":8080}"#).unwrap(), Ports { web: 8080, ..Ports::default() });
+        let own = Ports { v3: 1, ..Ports::simulated() };
+        assert_eq!(read(r#"{"simulated":true,"v3":1}"#).unwrap(), own);
+        assert_eq!(read(&serde_json::to_string(&own).unwrap()).unwrap(), own);
+        assert!(read(r#"{"ssh":22}"#).is_err() && read(r#"{"web":70000}"#).is_err());
+    }
 
     #[test]
     fn evidence_finds_needles_and_realms() {

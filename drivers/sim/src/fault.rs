@@ -1,7 +1,13 @@
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer};
+
 /// What goes wrong in a device. A device holds one fault of each kind; see [`Device::fault`](crate::Device::fault).
-#[derive(Debug, Clone, PartialEq)]
+///
+/// In JSON it is an object with `kind`, `{"kind": "ignoreWrites"}`, and its members, of which times are in milliseconds:
+/// `{"kind": "slow", "delayMs": 500}`. [`Lie`](Self::Lie) has no JSON.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Fault {
     /// Accepts and reads, never answers and never acts.
@@ -16,9 +22,11 @@ pub enum Fault {
         /// Bytes in a piece.
         bytes: usize,
         /// Pause before each piece.
+        #[serde(rename = "everyMs", deserialize_with = "millis")]
         every: Duration,
     },
     /// Reports well-formed values that are not true.
+    #[serde(skip)]
     Lie(Lie),
     /// Sends bytes without end instead of the reply.
     Flood,
@@ -31,6 +39,7 @@ pub enum Fault {
     /// was told not to mine still does not.
     Reboot {
         /// How long nothing listens.
+        #[serde(rename = "downMs", deserialize_with = "millis")]
         down: Duration,
     },
     /// Nothing listens: connections are refused, open ones are closed.
@@ -49,6 +58,7 @@ pub enum Fault {
     /// Answers after a pause.
     Slow {
         /// The pause.
+        #[serde(rename = "delayMs", deserialize_with = "millis")]
         delay: Duration,
     },
     /// Executes writes but closes without a reply.
@@ -67,6 +77,10 @@ pub enum Fault {
     },
     /// No pool answers: the device gets no work and hashes nothing.
     PoolsDead,
+}
+
+fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    u64::deserialize(from).map(Duration::from_millis)
 }
 
 impl Fault {
