@@ -1,9 +1,11 @@
 //! The open log: what was appended since the last parts were made.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use foldhash::HashMap;
 
 use super::{
     fault::{OP_APPEND, OP_COMMIT, OP_READ, bound, corrupt, failed},

@@ -102,11 +102,13 @@ impl History {
                 let picked = file.pick(&self.core.files, chunk, &[member], order)?;
                 let range = within(&picked.ts, span);
                 let values = picked.values.into_iter().next().flatten();
-                let value = |i: usize| values.as_ref().map_or(f64::NAN, |values| values[i]);
+                let values = values.unwrap_or_else(|| vec![f64::NAN; picked.ts.len()]);
+                let rows = picked.ts[range.clone()].iter().zip(&values[range.clone()]);
                 if order {
-                    recent.extend(range.map(|i| (picked.ts[i], picked.seq[i], value(i))));
+                    let rows = rows.zip(&picked.seq[range]);
+                    recent.extend(rows.map(|((ts, value), seq)| (*ts, *seq, *value)));
                 } else {
-                    points.extend(range.map(|i| (picked.ts[i], value(i))));
+                    points.extend(rows.map(|(ts, value)| (*ts, *value)));
                 }
             }
             recent.sort_unstable_by_key(|(ts, seq, _)| (*ts, *seq));

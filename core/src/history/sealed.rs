@@ -24,6 +24,8 @@ pub(super) const FORMAT: u32 = 1;
 pub(super) const HEADER_BYTES: usize = 32;
 pub(super) const TRAILER_BYTES: usize = 28;
 const MOST_SHAPES: usize = 256;
+/// Blocks of the index that are kept of a file: as many as there are likely to be readers.
+const MOST_BLOCKS: usize = 4;
 /// A footer larger than this is none.
 const MOST_FOOTER: u32 = 64 << 20;
 
@@ -47,6 +49,8 @@ pub(super) struct Info {
 pub(super) struct Head {
     pub fence: Vec<Fence>,
     shapes: Mutex<HashMap<u64, Arc<Shape>>>,
+    /// Blocks of the index that were read of late, by their place: who is asked for next nearly always stands in one of them.
+    blocks: Mutex<Vec<(u64, Arc<[u8]>)>>,
 }
 
 /// A part or a day.
@@ -158,7 +162,7 @@ pub(super) fn load(
     let place = place.filter(sound).ok_or_else(|| corrupt(name, "its end is not what was written"))?;
     let bytes = read_place(file, name, place)?;
     let (info, fence) = parse_footer(&bytes).ok_or_else(|| corrupt(name, "its footer makes no sense"))?;
-    Ok((info, Head { fence, shapes: Mutex::default() }))
+    Ok((info, Head { fence, shapes: Mutex::default(), blocks: Mutex::default() }))
 }
 
 fn read_place(file: &dyn DiskFile, name: &str, place: Place) -> Result<Vec<u8>> {
@@ -232,7 +236,22 @@ impl Sealed {
     fn read_block(&self, open: &OpenFile<Head>, block: usize) -> Result<Vec<Entry>> {
         let Some(Fence { place, .. }) = open.head.fence.get(block) else { return Ok(Vec::new()) };
         let bytes = read_place(&*open.file, self.name(), *place)?;
-        read_block(&bytes, place).ok_or_else(|| self.bad("its index makes no sense"))
+        read_block(&bytes).ok_or_else(|| self.bad("its index makes no sense"))
+    }
+
+    /// The bytes of a block of the index, whose checksum was compared.
+    fn block_bytes(&self, open: &OpenFile<Head>, place: Place) -> Result<Arc<[u8]>> {
+        let known = || open.head.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bytes)) = known().iter().find(|(at, _)| *at == place.at) {
+            return Ok(Arc::clone(bytes));
+        }
+        let bytes: Arc<[u8]> = read_place(&*open.file, self.name(), place)?.into();
+        let mut known = known();
+        if known.len() == MOST_BLOCKS {
+            known.remove(0);
+        }
+        known.push((place.at, Arc::clone(&bytes)));
+        Ok(bytes)
     }
 
     /// The chunks of an owner.
@@ -240,8 +259,8 @@ impl Sealed {
         self.with(files, |open| {
             let mut chunks = Vec::new();
             for Fence { place, .. } in &open.head.fence[blocks_of(&open.head.fence, owner)] {
-                let bytes = read_place(&*open.file, self.name(), *place)?;
-                let found = find_in_block(&bytes, place, owner, &mut chunks);
+                let bytes = self.block_bytes(open, *place)?;
+                let found = find_in_block(&bytes, owner, &mut chunks);
                 found.ok_or_else(|| self.bad("its index makes no sense"))?;
             }
             Ok(chunks)

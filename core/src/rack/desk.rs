@@ -2,11 +2,12 @@
 //! lets them be seen.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak},
     time::Duration,
 };
 
+use foldhash::HashMap;
 use tokio::sync::mpsc;
 
 use super::{

@@ -1,9 +1,11 @@
 //! What things said last.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use foldhash::HashMap;
 
 use crate::{
     ThingId,
@@ -53,10 +55,9 @@ impl Lasts {
     /// Takes a reading. One that is older than what is known changes nothing.
     pub fn put(&self, rack: &RackId, reading: &Arc<Reading>) {
         let mut racks = self.racks();
-        let Some(OfRack { things, instant, .. }) = racks.get_mut(rack) else {
-            let things = [(reading.thing.clone(), Said { last: Arc::clone(reading), before: None })].into();
-            racks.insert(rack.clone(), OfRack { things, ..OfRack::default() });
-            return;
+        let OfRack { things, instant, .. } = match racks.get_mut(rack) {
+            Some(of) => of,
+            None => racks.entry(rack.clone()).or_default(),
         };
         let Some(said) = things.get_mut(&reading.thing) else {
             things.insert(reading.thing.clone(), Said { last: Arc::clone(reading), before: None });

@@ -1,9 +1,8 @@
 //! Which things a rack has and had, and where each of them stood when.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
+
+use foldhash::HashMap;
 
 use super::look::Fact;
 use crate::{ThingId, io::Timestamp, rack::ThingRecord};

@@ -9,14 +9,17 @@ use super::{
 pub(super) struct List<'a> {
     pub of: Member<'a>,
     pub len: usize,
+    /// The last item.
+    pub last: Option<u32>,
     /// How much deeper its items are than what holds it.
     pub levels: usize,
 }
 
 impl List<'_> {
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Stopped> {
-        let node = self.of.trie.item(self.of.node, self.len);
+        let node = self.of.trie.item(self.of.node, self.last, self.len);
         self.len += 1;
+        self.last = Some(node);
         value.serialize(Member { trie: self.of.trie, found: self.of.found, node })
     }
 

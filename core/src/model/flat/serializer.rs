@@ -97,7 +97,7 @@ impl<'a> Member<'a> {
             return Err(no_object());
         }
         self.deeper()?;
-        Ok(List { of: self, len: 0, levels: 1 })
+        Ok(List { of: self, len: 0, last: None, levels: 1 })
     }
 
     fn object(mut self) -> Result<Object<'a>, Stopped> {

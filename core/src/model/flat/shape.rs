@@ -78,8 +78,7 @@ impl Shapes {
                 }
             }
             _ => {
-                let paths =
-                    nodes.iter().filter_map(|node| trie.node(*node)).map(|node| Arc::clone(&node.path));
+                let paths = nodes.iter().filter_map(|node| trie.path(*node)).cloned();
                 *shape = Shape(SHAPES.of(&paths.collect::<Vec<_>>()));
                 *place = Some((nodes.into(), shape.clone()));
             }

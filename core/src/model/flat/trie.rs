@@ -9,27 +9,39 @@ const MOST: usize = 1 << 16;
 /// No node.
 const NONE: u32 = u32::MAX;
 
+/// Where a place in a list stands, in place of a name: no text has this address.
+const ITEM: usize = usize::MAX;
+
 /// Which paths there are. Each member is a node, and remembers which sibling came after it the last time: as long as things
 /// say the same members in the same order, a member costs one comparison.
 #[derive(Debug)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
+    /// The rest of each node, which is asked for when something is new.
+    rest: Vec<Rest>,
 }
 
+/// What is asked of a member each time. Kept small: a snapshot passes through more than a hundred.
 #[derive(Debug)]
 pub(super) struct Node {
-    /// Its own name; empty for a place in a list.
-    name: Box<str>,
-    /// Where the name of a field stood the last time; 0 for none.
+    /// Where the name of a field stood the last time; 0 for none, [`ITEM`] for a place in a list.
     spot: usize,
-    /// Dotted, escaped.
-    pub path: Arc<str>,
     /// `"path":`, as JSON.
     pub label: Box<str>,
-    pub rule: Rule,
+    /// How long its name is.
+    len: u32,
     /// The child that came first, and the sibling that came next, the last time.
     first: u32,
     next: u32,
+    pub rule: Rule,
+}
+
+#[derive(Debug)]
+struct Rest {
+    /// Its own name; empty for a place in a list.
+    name: Box<str>,
+    /// Dotted, escaped.
+    path: Arc<str>,
     by_name: HashMap<Box<str>, u32>,
     by_index: Vec<u32>,
 }
@@ -47,24 +59,9 @@ pub(super) enum Rule {
 
 impl Default for Trie {
     fn default() -> Self {
-        Self { nodes: vec![Node::new("", "", Rule::Measured)] }
-    }
-}
-
-impl Node {
-    fn new(name: &str, path: &str, rule: Rule) -> Self {
-        let label = serde_json::Value::from(path).to_string() + ":";
-        Self {
-            name: name.into(),
-            spot: 0,
-            path: path.into(),
-            label: label.into(),
-            rule,
-            first: NONE,
-            next: NONE,
-            by_name: HashMap::new(),
-            by_index: Vec::new(),
-        }
+        let mut trie = Self { nodes: Vec::new(), rest: Vec::new() };
+        trie.push("", 0, "", Rule::Measured);
+        trie
     }
 }
 
@@ -77,13 +74,22 @@ impl Trie {
         self.nodes.get(usize::try_from(node).ok()?)
     }
 
+    fn rest(&self, node: u32) -> Option<&Rest> {
+        self.rest.get(usize::try_from(node).ok()?)
+    }
+
     pub fn rule(&self, node: u32) -> Rule {
         self.node(node).map_or(Rule::LeftOut, |node| node.rule)
     }
 
-    fn change(&mut self, node: u32, change: impl FnOnce(&mut Node)) {
-        if let Some(node) = usize::try_from(node).ok().and_then(|at| self.nodes.get_mut(at)) {
-            change(node);
+    pub fn path(&self, node: u32) -> Option<&Arc<str>> {
+        self.rest(node).map(|rest| &rest.path)
+    }
+
+    fn change(&mut self, node: u32, change: impl FnOnce(&mut Node, &mut Rest)) {
+        let Ok(at) = usize::try_from(node) else { return };
+        if let (Some(node), Some(rest)) = (self.nodes.get_mut(at), self.rest.get_mut(at)) {
+            change(node, rest);
         }
     }
 
@@ -91,7 +97,7 @@ impl Trie {
     #[inline]
     pub fn member(&mut self, parent: u32, last: Option<u32>, name: &str) -> u32 {
         match self.expected(parent, last) {
-            Some((at, node)) if &*node.name == name => at,
+            Some((at, node)) if node.spot != ITEM && self.is_named(at, name) => at,
             _ => self.search(parent, last, name),
         }
     }
@@ -101,12 +107,21 @@ impl Trie {
     pub fn field(&mut self, parent: u32, last: Option<u32>, name: &'static str) -> u32 {
         let spot = name.as_ptr().addr();
         match self.expected(parent, last) {
-            Some((at, node)) if node.spot == spot && node.name.len() == name.len() => at,
+            Some((at, node)) if node.spot == spot && usize::try_from(node.len) == Ok(name.len()) => at,
             _ => {
                 let at = self.member(parent, last, name);
-                self.change(at, |node| node.spot = spot);
+                self.change(at, |node, _| node.spot = spot);
                 at
             }
+        }
+    }
+
+    /// The place `index` of a list, which comes after the place `last`, or first.
+    #[inline]
+    pub fn item(&mut self, parent: u32, last: Option<u32>, index: usize) -> u32 {
+        match self.expected(parent, last) {
+            Some((at, node)) if node.spot == ITEM => at,
+            _ => self.find_item(parent, last, index),
         }
     }
 
@@ -119,38 +134,47 @@ impl Trie {
         Some((at, self.node(at)?))
     }
 
-    /// The place `index` of a list.
-    #[inline]
-    pub fn item(&mut self, parent: u32, index: usize) -> u32 {
-        if let Some(known) = self.node(parent).and_then(|node| node.by_index.get(index)) {
-            return *known;
-        }
-        // Places come in order, so the first that is unknown is the next.
-        let item = self.add(parent, "", &index.to_string());
-        self.change(parent, |node| node.by_index.push(item));
-        item
+    fn is_named(&self, node: u32, name: &str) -> bool {
+        self.rest(node).is_some_and(|rest| &*rest.name == name)
     }
 
     #[cold]
     fn search(&mut self, parent: u32, last: Option<u32>, name: &str) -> u32 {
-        let known = self.node(parent).and_then(|node| node.by_name.get(name).copied());
+        let known = self.rest(parent).and_then(|rest| rest.by_name.get(name).copied());
         let child = known.unwrap_or_else(|| {
-            let child = self.add(parent, name, &escaped(name));
-            self.change(parent, |node| {
-                node.by_name.insert(name.into(), child);
+            let child = self.add(parent, name, 0, &escaped(name));
+            self.change(parent, |_, rest| {
+                rest.by_name.insert(name.into(), child);
             });
             child
         });
-        match last {
-            Some(last) => self.change(last, |node| node.next = child),
-            None => self.change(parent, |node| node.first = child),
-        }
+        self.follows(parent, last, child);
         child
     }
 
-    fn add(&mut self, parent: u32, name: &str, segment: &str) -> u32 {
-        let Some(above) = self.node(parent) else { return NONE };
-        let mut path = String::from(&*above.path);
+    #[cold]
+    fn find_item(&mut self, parent: u32, last: Option<u32>, index: usize) -> u32 {
+        let known = self.rest(parent).and_then(|rest| rest.by_index.get(index).copied());
+        let item = known.unwrap_or_else(|| {
+            // Places come in order, so the first that is unknown is the next.
+            let item = self.add(parent, "", ITEM, &index.to_string());
+            self.change(parent, |_, rest| rest.by_index.push(item));
+            item
+        });
+        self.follows(parent, last, item);
+        item
+    }
+
+    fn follows(&mut self, parent: u32, last: Option<u32>, child: u32) {
+        match last {
+            Some(last) => self.change(last, |node, _| node.next = child),
+            None => self.change(parent, |node, _| node.first = child),
+        }
+    }
+
+    fn add(&mut self, parent: u32, name: &str, spot: usize, segment: &str) -> u32 {
+        let (Some(above), Some(rest)) = (self.node(parent), self.rest(parent)) else { return NONE };
+        let mut path = String::from(&*rest.path);
         if parent != ROOT {
             path.push('.');
         }
@@ -159,9 +183,20 @@ impl Trie {
             Rule::Measured => rule(&path),
             inherited => inherited,
         };
-        let node = Node::new(name, &path, rule);
+        self.push(name, spot, &path, rule)
+    }
+
+    fn push(&mut self, name: &str, spot: usize, path: &str, rule: Rule) -> u32 {
         let at = u32::try_from(self.nodes.len()).unwrap_or(NONE);
-        self.nodes.push(node);
+        let label = serde_json::Value::from(path).to_string() + ":";
+        let len = u32::try_from(name.len()).unwrap_or(NONE);
+        self.nodes.push(Node { spot, label: label.into(), len, first: NONE, next: NONE, rule });
+        self.rest.push(Rest {
+            name: name.into(),
+            path: path.into(),
+            by_name: HashMap::new(),
+            by_index: Vec::new(),
+        });
         at
     }
 }
