@@ -43,6 +43,8 @@ impl Filling {
     /// come in order; those with nothing in them can be left out.
     pub fn minute(&mut self, start: Timestamp, sets: Sets, ended: &mut Vec<Ended>) {
         self.advance(start, ended);
+        // What a site takes shows in its first minutes, not when the first of its longest windows is filled.
+        self.open.iter_mut().for_each(|open| open.sets.make_room(&sets));
         if let Some(open) = self.open.first_mut() {
             open.add(Window::M1, &sets);
         }
@@ -181,6 +183,18 @@ mod tests {
             expected.sort_unstable();
             expected.dedup();
             assert_eq!(told, expected, "{seed}");
+        }
+    }
+
+    #[test]
+    fn windows_have_room_from_the_first_minute_on() {
+        let mut rng = Rng::with_seed(3);
+        let (mut filling, mut ended) = (Filling::new(layout(), Timestamp(START)), Vec::new());
+        let minute = random(&mut rng);
+        let many = minute.iter().count();
+        for n in 0..40 {
+            filling.minute(Timestamp(START + n * MINUTE), minute.clone(), &mut ended);
+            assert!(filling.open.iter().all(|open| open.sets.room() == many), "minute {n}");
         }
     }
 

@@ -72,9 +72,25 @@ impl Sets {
         self.iter().next().is_none()
     }
 
-    /// All of them; none is left.
+    /// All of them; none is left, but room for as many.
     pub fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::new(self.layout))
+        let mut empty = Self::new(self.layout);
+        empty.make_room(self);
+        std::mem::replace(self, empty)
+    }
+
+    /// Makes room for as many sets as there are in `other`.
+    pub fn make_room(&mut self, other: &Self) {
+        let owners = other.owners.len().saturating_sub(self.owners.len());
+        self.rows.reserve(other.rows.len().saturating_sub(self.rows.len()));
+        self.owners.reserve(owners);
+        self.numbers.reserve_exact(owners * width(self.layout));
+    }
+
+    /// For how many sets there is room.
+    #[cfg(test)]
+    pub fn room(&self) -> usize {
+        self.numbers.capacity() / width(self.layout)
     }
 
     fn row(&self, row: usize) -> Kept<&[f64]> {
