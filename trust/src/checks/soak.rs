@@ -24,7 +24,7 @@ use crate::{
     args::Profile,
     rig::{Folder, needed, simulate},
     run::{Case, Run},
-    wire::resident_kib,
+    wire::{in_use_bytes, resident_kib},
 };
 
 pub const CHECK: Check = Check {
@@ -43,8 +43,10 @@ const START_MS: i64 = 1_764_028_800_000 - 120_000;
 /// What may come on top in an hour of 100,000 things that are polled once a minute; `trust.md`.
 const HOUR_POLLS: f64 = 6_000_000.0;
 const HOUR_KIB: f64 = 1_024.0;
-/// What an allocator may keep back or give back at any moment, KiB: far less than one byte for each poll of an hour.
-const NOISE_KIB: f64 = 1_536.0;
+/// By how much what is in use may differ from minute to minute, KiB: polls and blocks under way are not the same.
+const NOISE_KIB: f64 = 256.0;
+/// What an allocator may keep back for later, as a part of all that the process has.
+const KEPT_BACK: f64 = 0.02;
 /// Most bytes that a reading of a Whatsminer takes, where it is not sealed.
 const OPEN_BYTES: f64 = 450.0;
 /// How much one half may differ from the other in what it adds to the files.
@@ -64,12 +66,18 @@ struct Size {
     minutes: u64,
 }
 
+/// The least of a minute.
+#[derive(Debug, Clone, Copy, Default)]
+struct Memory {
+    in_use_kib: u64,
+    resident_kib: u64,
+}
+
 /// What a site holds at one moment.
 #[derive(Debug, Clone, Copy, Default)]
 struct Held {
     polls: u64,
-    /// The least in the last minute.
-    resident_kib: u64,
+    memory: Memory,
     files: usize,
     tasks: usize,
     /// Samples in the history of readings, and in that of statistics.
@@ -140,11 +148,12 @@ async fn soak(case: &mut Case, size: Size, simulated: bool) -> Result<(), String
     case.hit("nobody listened");
     let mut held = Vec::new();
     for minute in 0..size.minutes {
-        let resident_kib = least_in_minute(&cx).await?;
+        let memory = least_in_minute(&cx).await?;
         ask(&cx, &site).await?;
         case.hit("asked meanwhile");
         case.unit();
-        held.push(look(&site, &folder, resident_kib).map_err(|e| format!("minute {minute}: {e}"))?);
+        eprintln!("b-soak: minute {minute}: {memory:?}");
+        held.push(look(&site, &folder, memory).map_err(|e| format!("minute {minute}: {e}"))?);
     }
     let telemetry = site.telemetry().ok_or("there is no history")?;
     let kept = telemetry.readings().stats();
@@ -163,11 +172,13 @@ async fn soak(case: &mut Case, size: Size, simulated: bool) -> Result<(), String
 }
 
 /// Waits for a minute, and gives the least memory in it: blocks, polls and questions under way come and go.
-async fn least_in_minute(cx: &Ctx) -> Result<u64, String> {
-    let mut least = u64::MAX;
+async fn least_in_minute(cx: &Ctx) -> Result<Memory, String> {
+    let mut least = Memory { in_use_kib: u64::MAX, resident_kib: u64::MAX };
     for _ in 0..60 {
         cx.clock.sleep_until(cx.clock.mono() + Duration::from_secs(1)).await;
-        least = least.min(resident_kib().ok_or("nobody says how much memory there is")?);
+        let resident_kib = resident_kib().ok_or("nobody says how much memory there is")?;
+        least.in_use_kib = least.in_use_kib.min(in_use_bytes() / 1_024);
+        least.resident_kib = least.resident_kib.min(resident_kib);
     }
     Ok(least)
 }
@@ -252,7 +263,7 @@ async fn ask(cx: &Ctx, site: &Site) -> Result<(), String> {
 }
 
 /// What is held now.
-fn look(site: &Site, dir: &Path, resident_kib: u64) -> Result<Held, String> {
+fn look(site: &Site, dir: &Path, memory: Memory) -> Result<Held, String> {
     let telemetry = site.telemetry().ok_or("there is no history")?;
     let bytes = |dir: &Path| -> std::io::Result<u64> {
         let mut sum = 0;
@@ -264,7 +275,7 @@ fn look(site: &Site, dir: &Path, resident_kib: u64) -> Result<Held, String> {
     };
     Ok(Held {
         polls: site.counts().polls_done,
-        resident_kib,
+        memory,
         files: fs::read_dir("/proc/self/fd").map_err(|e| e.to_string())?.count(),
         tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         readings: telemetry.readings().stats().samples,
@@ -282,12 +293,7 @@ fn judge(held: &[Held], size: Size) -> Result<(), String> {
         return Err(format!("{} minutes are too few", held.len()));
     };
     eprintln!("b-soak: {} things: {start:?}, then {middle:?}, at last {end:?}", size.things);
-    let kib = median(second, |h| h.resident_kib) - median(first, |h| h.resident_kib);
-    let polls = median(second, |h| h.polls) - median(first, |h| h.polls);
-    let most = NOISE_KIB + HOUR_KIB * polls / HOUR_POLLS;
-    if kib > most {
-        return Err(format!("{kib} KiB of memory came on top in {polls} polls, {most:.0} may"));
-    }
+    memory(first, second)?;
     let files = (median(first, |h| h.files as u64), median(second, |h| h.files as u64));
     if files.1 > files.0 + READ_NOW {
         return Err(format!("{} files were open, then {}", files.0, files.1));
@@ -296,9 +302,10 @@ fn judge(held: &[Held], size: Size) -> Result<(), String> {
     if tasks.1 > tasks.0 + UNDER_WAY as f64 {
         return Err(format!("there were {} tasks, then {}", tasks.0, tasks.1));
     }
-    // One reading for each poll, but for those that are under way.
+    // One reading for each poll, but for those of the last second.
     let lost = end.polls.abs_diff(end.readings);
-    if lost > size.things as u64 / 50 + 16 {
+    let second = (size.things as f64 / size.interval.as_secs_f64()).ceil() as u64;
+    if lost > second + UNDER_WAY as u64 {
         return Err(format!("{} polls left {} readings", end.polls, end.readings));
     }
     let other = end.other_bytes.saturating_sub(start.other_bytes) as f64;
@@ -312,6 +319,27 @@ fn judge(held: &[Held], size: Size) -> Result<(), String> {
             "{bytes} bytes of history came of readings {} to {}",
             start.readings, end.readings
         ));
+    }
+    Ok(())
+}
+
+/// No more is in use in the second half than in the first, and little more is kept back. What is sealed from time to time
+/// comes and goes with it, so that the least of each half says what stays.
+fn memory(first: &[Held], second: &[Held]) -> Result<(), String> {
+    let polls = median(second, |h| h.polls) - median(first, |h| h.polls);
+    let least = |half: &[Held], of: fn(&Memory) -> u64| {
+        half.iter().map(|held| of(&held.memory)).min().unwrap_or(0) as f64
+    };
+    let in_use = least(second, |memory| memory.in_use_kib) - least(first, |memory| memory.in_use_kib);
+    let most = NOISE_KIB + HOUR_KIB * polls / HOUR_POLLS;
+    if in_use > most {
+        return Err(format!("{in_use} KiB more are in use after {polls} polls, {most:.0} may"));
+    }
+    let before = least(first, |memory| memory.resident_kib);
+    let resident = least(second, |memory| memory.resident_kib) - before;
+    let most = most.max(KEPT_BACK * before);
+    if resident > most {
+        return Err(format!("{resident} KiB of {before} came on top in what the process has, {most:.0} may"));
     }
     Ok(())
 }

@@ -1,6 +1,12 @@
-//! How much memory the process takes.
+//! How much memory the process takes, and how much of it is in use.
 
-use std::fs;
+use std::{alloc::System, fs};
+
+use cap::Cap;
+
+/// Counts what is in use: the system tells only what the process has, with all that its allocator keeps for later.
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
 /// What the process had before.
 #[derive(Debug)]
@@ -27,6 +33,11 @@ pub fn resident_kib() -> Option<u64> {
     field("VmRSS:")
 }
 
+/// Bytes that are allocated now and not given back.
+pub fn in_use_bytes() -> u64 {
+    ALLOCATOR.allocated() as u64
+}
+
 fn field(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -42,6 +53,7 @@ mod tests {
         let Some(memory) = Memory::watch() else { return };
         let large = vec![1_u8; 64 << 20];
         assert_eq!(large.iter().step_by(4096).map(|b| u64::from(*b)).sum::<u64>(), (64 << 20) / 4096);
+        assert!(in_use_bytes() >= 64 << 20, "{}", in_use_bytes());
         drop(large);
         assert!(memory.peak_growth_kib() > 48 << 10, "{}", memory.peak_growth_kib());
     }

@@ -10,7 +10,7 @@ mod stream;
 mod verdict;
 
 pub use act::{Act, End, Make, Reply, Request, Script};
-pub use memory::{Memory, resident_kib};
+pub use memory::{Memory, in_use_bytes, resident_kib};
 pub use plan::{Plan, Turn};
 pub use proxy::{Dial, Exchange};
 pub use site::{Generation, PASSWORD, Site, WRITING, generations};
