@@ -102,7 +102,7 @@ async function drained (site, look) {
       for (const reading of batch) sum += look(reading)
       seen += batch.length
       // The last batch of those that waited.
-      if (batch.length < 4_096) break
+      if (batch.length < 256) break
     }
     if (!(sum > 0) || seen < MINERS) throw new Error(`${seen} readings, and a sum of ${sum}`)
     rates.push(seen / (Number(process.hrtime.bigint() - start) / 1e9))

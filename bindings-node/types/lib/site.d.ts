@@ -187,8 +187,9 @@ export class Site {
         }[];
     }>;
     /**
-     * All readings of all racks from now on, in batches of those that are there. `capacity` are kept for a reader that is
-     * slower; each reading says how many were missed before it.
+     * All readings of all racks from now on, in batches of those that are there, `most` at a time: as long as a batch is
+     * held, so are its snapshots that were read. `capacity` are kept for a reader that is slower; each reading says how many
+     * were missed before it.
      *
      * @param {{capacity?: number, most?: number, signal?: AbortSignal}} [options]
      * @returns {AsyncGenerator<import('./readings.js').Reading[], void, void>}
