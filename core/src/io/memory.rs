@@ -1,3 +1,5 @@
+mod backlog;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
@@ -9,9 +11,11 @@ use tokio::{io::duplex, sync::mpsc};
 
 use super::{BoxStream, Datagram, Listener, Net, Rng};
 use crate::{Error, ErrorKind, Result};
+use backlog::Backlog;
 
 const PIPE_BYTES: usize = 64 * 1024;
-const BACKLOG: usize = 1024;
+/// Datagrams that wait at a socket; further ones are lost.
+const LETTERS: usize = 1024;
 const FIRST_FREE_PORT: u16 = 40_000;
 
 /// A network in memory: listeners, connections and datagrams between addresses of any kind, for tests and
@@ -22,16 +26,21 @@ pub struct MemNet {
     inner: Arc<Mutex<Inner>>,
 }
 
-type Call = (BoxStream, SocketAddr);
 type Letter = (Vec<u8>, SocketAddr);
 
 #[derive(Debug, Default)]
 struct Inner {
-    listeners: BTreeMap<SocketAddr, mpsc::Sender<Call>>,
+    listeners: BTreeMap<SocketAddr, Arc<Backlog>>,
     sockets: BTreeMap<SocketAddr, mpsc::Sender<Letter>>,
     silent: BTreeSet<IpAddr>,
     names: BTreeMap<String, IpAddr>,
     connections: u64,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.listeners.values().for_each(|listener| listener.close());
+    }
 }
 
 impl MemNet {
@@ -66,11 +75,12 @@ fn refused(op: &'static str, at: SocketAddr) -> Error {
 
 /// Of one that is closed the address is free again.
 fn free_port<T>(
-    taken: &BTreeMap<SocketAddr, mpsc::Sender<T>>,
+    taken: &BTreeMap<SocketAddr, T>,
+    is_closed: impl Fn(&T) -> bool,
     at: SocketAddr,
     op: &'static str,
 ) -> Result<SocketAddr> {
-    let is_free = |at: &SocketAddr| taken.get(at).is_none_or(mpsc::Sender::is_closed);
+    let is_free = |at: &SocketAddr| taken.get(at).is_none_or(&is_closed);
     let in_use = || Error::new(ErrorKind::Conflict, op, "address in use").with("address", at);
     if at.port() != 0 {
         return if is_free(&at) { Ok(at) } else { Err(in_use()) };
@@ -92,24 +102,26 @@ impl Net for MemNet {
         let listener = listener.ok_or_else(|| refused("net.tcp", at))?;
         let (ours, theirs) = duplex(PIPE_BYTES);
         let from = SocketAddr::new(IpAddr::from([127, 0, 0, 1]), FIRST_FREE_PORT);
-        listener.send((Box::new(theirs), from)).await.map_err(|_| refused("net.tcp", at))?;
-        Ok(Box::new(ours))
+        match listener.call((Box::new(theirs), from)).await {
+            true => Ok(Box::new(ours)),
+            false => Err(refused("net.tcp", at)),
+        }
     }
 
     async fn udp(&self, at: SocketAddr) -> Result<Box<dyn Datagram>> {
         let mut inner = self.lock();
-        let local = free_port(&inner.sockets, at, "net.udp")?;
-        let (sender, receiver) = mpsc::channel(BACKLOG);
+        let local = free_port(&inner.sockets, mpsc::Sender::is_closed, at, "net.udp")?;
+        let (sender, receiver) = mpsc::channel(LETTERS);
         inner.sockets.insert(local, sender);
         Ok(Box::new(MemDatagram { net: self.clone(), local, receiver: tokio::sync::Mutex::new(receiver) }))
     }
 
     async fn listen(&self, at: SocketAddr) -> Result<Box<dyn Listener>> {
         let mut inner = self.lock();
-        let local = free_port(&inner.listeners, at, "net.listen")?;
-        let (sender, receiver) = mpsc::channel(BACKLOG);
-        inner.listeners.insert(local, sender);
-        Ok(Box::new(MemListener { local, receiver }))
+        let local = free_port(&inner.listeners, |listener| listener.is_closed(), at, "net.listen")?;
+        let backlog = Arc::new(Backlog::default());
+        inner.listeners.insert(local, Arc::clone(&backlog));
+        Ok(Box::new(MemListener { local, backlog }))
     }
 
     async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>> {
@@ -126,7 +138,13 @@ impl Net for MemNet {
 #[derive(Debug)]
 struct MemListener {
     local: SocketAddr,
-    receiver: mpsc::Receiver<Call>,
+    backlog: Arc<Backlog>,
+}
+
+impl Drop for MemListener {
+    fn drop(&mut self) {
+        self.backlog.close();
+    }
 }
 
 #[async_trait]
@@ -137,7 +155,7 @@ impl Listener for MemListener {
 
     async fn accept(&mut self) -> Result<(BoxStream, SocketAddr)> {
         let gone = || Error::new(ErrorKind::Closed, "net.accept", "the network is gone");
-        self.receiver.recv().await.ok_or_else(gone)
+        self.backlog.next().await.ok_or_else(gone)
     }
 }
 
