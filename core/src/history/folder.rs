@@ -2,7 +2,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -50,6 +50,10 @@ impl FolderDisk {
         Self { path: path.into(), lock: Mutex::default(), read_only: true }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Option<File>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn at(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -67,9 +71,18 @@ fn options() -> OpenOptions {
     options
 }
 
+impl Drop for FolderDisk {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
 impl Disk for FolderDisk {
     fn release(&self) {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(file) = self.lock().take() else { return };
+        // A process that this one starts at the very moment has the lock too, until it is another program: whoever opens the
+        // history next would be refused. Closing gives it back in any case.
+        let _closing_does_it = file.unlock();
     }
 
     fn list(&self) -> io::Result<Vec<(String, u64)>> {
@@ -164,5 +177,21 @@ impl DiskFile for FolderFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_goes_with_the_folder_whoever_else_has_its_file() {
+        let dir = std::env::temp_dir().join(format!("headframe-folder-{}", std::process::id()));
+        let disk = FolderDisk::open(&dir).unwrap();
+        let _of_a_child = disk.lock().as_ref().map(|file| file.try_clone().unwrap());
+        assert_eq!(FolderDisk::open(&dir).unwrap_err().code(), code::LOCKED);
+        drop(disk);
+        FolderDisk::open(&dir).unwrap();
+        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -71,6 +71,14 @@ impl FileBackend {
     }
 }
 
+impl Drop for FileBackend {
+    /// A process that this one starts at the very moment has the file open too, until it is another program, and with it the
+    /// lock: whoever opens the store next would be refused. Closing gives the lock back in any case.
+    fn drop(&mut self) {
+        let _closing_does_it = self.lock().unlock();
+    }
+}
+
 impl Backend for FileBackend {
     fn size(&self) -> io::Result<u64> {
         Ok(self.lock().metadata()?.len())
@@ -293,6 +301,18 @@ mod tests {
         let mut found = [0; 4];
         file.read_kept(5_000, &mut found).unwrap();
         assert_eq!((&found, file.occupied()), (b"stop", 200_000));
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn the_lock_goes_with_the_store_whoever_else_has_its_file() {
+        let dir = folder("lock");
+        let path = dir.join("store");
+        let file = FileBackend::create(&path, None).unwrap();
+        let _of_a_child = file.lock().try_clone().unwrap();
+        assert_eq!(FileBackend::open(&path, None).unwrap_err().code(), code::LOCKED);
+        drop(file);
+        FileBackend::open(&path, None).unwrap();
         fs::remove_dir_all(&dir).unwrap();
     }
 
