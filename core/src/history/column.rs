@@ -8,6 +8,7 @@ use pco::{
 
 use super::{
     bytes::{Cursor, put_signed, put_varint, unzigzag},
+    line,
     number::{PLACES, decimal, undo},
 };
 
@@ -29,12 +30,16 @@ const RAW: u8 = 4;
 const PCO_INT: u8 = 5;
 const PCO_FLOAT: u8 = 6;
 const DELTA_OF_DELTA: u8 = 7;
+const LINE: u8 = 8;
 const KIND: u8 = 0x0f;
 const PLACES_SHIFT: u8 = 4;
 /// Some rows have no value.
 const GAPS: u8 = 0x80;
 const BITMAP: u8 = 0;
 const RUNS: u8 = 1;
+/// A line may be so many times as long as what pco makes: it is read several times as fast, and of a whole row's bytes
+/// times and sequence are few.
+const WORTH: usize = 2;
 /// Fewer values do not pay for pco's own header.
 const FEW: usize = 48;
 
@@ -47,9 +52,9 @@ pub(super) fn put_ints(codec: Codec, ints: &[i64], out: &mut Vec<u8>) -> u8 {
     }
     if let Codec::Dense(level) = codec
         && ints.len() >= FEW
-        && pack(level, ints, out)
+        && let Some(encoding) = put_dense(level, ints, out)
     {
-        return PCO_INT;
+        return encoding;
     }
     let (mut last, mut step) = (0_i64, 0_i64);
     for v in ints {
@@ -60,6 +65,21 @@ pub(super) fn put_ints(codec: Codec, ints: &[i64], out: &mut Vec<u8>) -> u8 {
     DELTA_OF_DELTA
 }
 
+/// As distances from a line, unless that is longer than [`WORTH`] columns of pco.
+fn put_dense(level: usize, ints: &[i64], out: &mut Vec<u8>) -> Option<u8> {
+    let start = out.len();
+    let line = line::put(ints, out).then(|| out.split_off(start));
+    let packed = pack(level, ints, out);
+    match line {
+        Some(line) if !packed || line.len() <= (out.len() - start) * WORTH => {
+            out.truncate(start);
+            out.extend_from_slice(&line);
+            Some(LINE)
+        }
+        _ => packed.then_some(PCO_INT),
+    }
+}
+
 /// Reads `n` whole numbers that are all of `bytes`.
 pub(super) fn take_ints(encoding: u8, bytes: &[u8], n: usize) -> Option<Vec<i64>> {
     let mut from = Cursor::new(bytes);
@@ -67,6 +87,7 @@ pub(super) fn take_ints(encoding: u8, bytes: &[u8], n: usize) -> Option<Vec<i64>
         NOTHING if n == 0 => Vec::new(),
         CONST_DECIMAL => vec![from.signed()?; n],
         PCO_INT => return unpack(bytes, n),
+        LINE => return line::take(bytes, n),
         DELTA_OF_DELTA => {
             let (mut last, mut step) = (0_i64, 0_i64);
             let next = |_| {

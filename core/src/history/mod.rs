@@ -38,6 +38,7 @@ mod handle;
 #[allow(clippy::module_inception, reason = "the type that the module is named after")]
 mod history;
 mod index;
+mod line;
 mod log;
 mod maintain;
 #[cfg(feature = "testkit")]

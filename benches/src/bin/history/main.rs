@@ -229,7 +229,7 @@ fn sum(args: &Args, history: &History, things: std::ops::Range<usize>, end: i64)
     for thing in things {
         let owner = format!("miner-{thing:05}");
         let points = history.series_with_gaps(&owner, POWER, Timestamp(START)..Timestamp(end))?.points;
-        let (mut step, mut step_end) = (0, START + STEP_MS);
+        let (mut step, mut step_end, mut held) = (0, START + STEP_MS, 0.0);
         for (i, (ts, value)) in points.iter().enumerate() {
             let next = points.get(i + 1).map_or(end, |(next, _)| *next);
             let until = next.min(ts + hold);
@@ -239,14 +239,16 @@ fn sum(args: &Args, history: &History, things: std::ops::Range<usize>, end: i64)
             let mut from = *ts;
             while from < until {
                 if from >= step_end {
+                    sums[step] += std::mem::take(&mut held);
                     step = usize::try_from((from - START) / STEP_MS).unwrap_or(0);
                     step_end = START + (step as i64 + 1) * STEP_MS;
                 }
                 let to = until.min(step_end);
-                sums[step] += value * (to - from) as f64;
+                held += value * (to - from) as f64;
                 from = to;
             }
         }
+        sums[step] += held;
     }
     sums.iter_mut().for_each(|sum| *sum /= STEP_MS as f64);
     Ok(sums)
