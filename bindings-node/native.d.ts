@@ -19,7 +19,7 @@ export declare class NativeBatch {
   ts(at: number): number | null
   /** How many readings were missed right before it. */
   missed(at: number): number
-  /** The snapshot, JSON. */
+  /** The snapshot, JSON: a list of the number of its form and its values, or of null and all of it. */
   snapshot(at: number): string | null
   /** Number, link, how long the poll took, and the error, JSON. */
   about(at: number): string | null
@@ -53,6 +53,8 @@ export declare class NativeDrivers {
 export declare class NativeReadings {
   /** Waits for a reading, and gives it with all that are there already; `null` at the end. */
   next(most: number): Promise<NativeBatch | null>
+  /** All readings that are there already; `null` when there is none, or somebody waits for one, or it was closed. */
+  ready(most: number): NativeBatch | null
   /** Ends it; whoever waits for the next gets `null`. */
   close(): Promise<undefined>
 }
@@ -127,6 +129,9 @@ export declare class NativeWatch {
   /** Ends it; whoever waits for the next gets `null`. */
   close(): Promise<undefined>
 }
+
+/** The JSON with the place of each text, number, boolean and null in the list in its stead, by its number. */
+export declare function form(number: number): string | null
 
 /** Writes a backup into an empty folder, after all of it was verified; gives what was written, JSON. */
 export declare function restoreSite(from: string, to: string): Promise<string>

@@ -843,6 +843,7 @@ module.exports.NativeScan = nativeBinding.NativeScan
 module.exports.NativeSimulator = nativeBinding.NativeSimulator
 module.exports.NativeSite = nativeBinding.NativeSite
 module.exports.NativeWatch = nativeBinding.NativeWatch
+module.exports.form = nativeBinding.form
 module.exports.restoreSite = nativeBinding.restoreSite
 module.exports.startScan = nativeBinding.startScan
 module.exports.startSimulator = nativeBinding.startSimulator

@@ -1,6 +1,9 @@
 'use strict'
 
+const { setImmediate: turned } = require('node:timers/promises')
+
 const { now, raised } = require('./error.js')
+const { whole } = require('./form.js')
 const { stream } = require('./stream.js')
 
 /**
@@ -51,7 +54,7 @@ class Reading {
    * @returns {any}
    */
   get snapshot () {
-    this.#snapshot ??= JSON.parse(/** @type {string} */ (now(() => this.#batch.snapshot(this.#at))))
+    this.#snapshot ??= whole(/** @type {string} */ (now(() => this.#batch.snapshot(this.#at))))
     return this.#snapshot
   }
 
@@ -68,8 +71,14 @@ class Reading {
  */
 function readings (reader, most, signal) {
   const next = async () => {
-    const batch = await raised(reader.next(most))
-    return batch === null ? null : Array.from({ length: batch.length }, (_, at) => new Reading(batch, at))
+    const ready = reader.ready(most)
+    // What is there is given at once, yet never without a turn for all else that waits.
+    const batch = ready === null ? await raised(reader.next(most)) : await turned(ready)
+    if (batch === null) return null
+    const { length } = batch
+    const list = []
+    for (let at = 0; at < length; at++) list.push(new Reading(batch, at))
+    return list
   }
   return stream(next, () => raised(reader.close()), signal)
 }

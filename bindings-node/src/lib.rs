@@ -9,6 +9,7 @@
 
 mod device;
 mod driver;
+mod form;
 mod held;
 mod scan;
 mod simulator;

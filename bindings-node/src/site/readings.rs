@@ -1,32 +1,54 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use futures_core::Stream as _;
 use headframe::{rack::Event, site::Readings};
-use napi::{Env, Result, bindgen_prelude::AsyncBlock};
+use napi::{
+    Env, Result,
+    bindgen_prelude::{AsyncBlock, within_runtime_if_available},
+};
 use napi_derive::napi;
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
+    form::parted,
     held::Held,
     told::{promise, tell, write},
 };
 
 /// A reader of readings.
 #[napi]
-pub struct NativeReadings(Held<Mutex<Readings>>);
+pub struct NativeReadings {
+    held: Held<Mutex<Readings>>,
+    runtime: Option<Handle>,
+}
 
 /// Readings that came together.
 #[napi]
-pub struct NativeBatch(Vec<Event>);
+pub struct NativeBatch {
+    events: Vec<Event>,
+    runtime: Option<Handle>,
+}
 
 impl NativeReadings {
     pub fn new(readings: Readings) -> Self {
-        Self(Held::new(Mutex::new(readings)))
+        let runtime = within_runtime_if_available(|| Handle::try_current().ok());
+        Self { held: Held::new(Mutex::new(readings)), runtime }
+    }
+}
+
+impl Drop for NativeBatch {
+    /// Gives memory back on another thread: these may be the last of thousands of pieces each, and that of JavaScript has
+    /// calls to answer.
+    fn drop(&mut self) {
+        let events = std::mem::take(&mut self.events);
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn_blocking(move || drop(events));
+        }
     }
 }
 
@@ -37,15 +59,31 @@ impl NativeReadings {
     pub fn next(&self, env: &Env, most: u32) -> Result<AsyncBlock<Option<NativeBatch>>> {
         let most = most.max(1) as usize;
         let next =
-            self.0.with(move |readings| async move { Ok(batch(&mut *readings.lock().await, most).await) });
+            self.held.with(move |readings| async move { Ok(batch(&mut *readings.lock().await, most).await) });
+        let runtime = self.runtime.clone();
         // An error says that it was closed.
-        promise(env, async move { Ok(next.await.ok().flatten().map(NativeBatch)) })
+        promise(
+            env,
+            async move { Ok(next.await.ok().flatten().map(|events| NativeBatch { events, runtime })) },
+        )
+    }
+
+    /// All readings that are there already; `null` when there is none, or somebody waits for one, or it was closed.
+    #[napi]
+    pub fn ready(&self, most: u32) -> Option<NativeBatch> {
+        let ready = |readings: &Mutex<Readings>| {
+            let (mut readings, mut batch) = (readings.try_lock().ok()?, Vec::new());
+            more(&mut readings, most as usize, &mut batch, &mut Context::from_waker(Waker::noop()));
+            Some(batch).filter(|batch| !batch.is_empty())
+        };
+        let events = self.held.now(ready).ok().flatten()?;
+        Some(NativeBatch { events, runtime: self.runtime.clone() })
     }
 
     /// Ends it; whoever waits for the next gets `null`.
     #[napi]
     pub fn close(&self, env: &Env) -> Result<AsyncBlock<()>> {
-        let taken = self.0.take();
+        let taken = self.held.take();
         promise(env, async move {
             drop(taken.await);
             Ok(())
@@ -55,16 +93,21 @@ impl NativeReadings {
 
 async fn batch(readings: &mut Readings, most: usize) -> Option<Vec<Event>> {
     let mut batch = vec![readings.next().await?];
-    let more = |cx: &mut Context<'_>| {
-        while batch.len() < most
-            && let Poll::Ready(Some(event)) = Pin::new(&mut *readings).poll_next(cx)
-        {
-            batch.push(event);
-        }
+    poll_fn(|cx| {
+        more(readings, most, &mut batch, cx);
         Poll::Ready(())
-    };
-    poll_fn(more).await;
+    })
+    .await;
     Some(batch)
+}
+
+/// Adds readings that are there already.
+fn more(readings: &mut Readings, most: usize, batch: &mut Vec<Event>, cx: &mut Context<'_>) {
+    while batch.len() < most
+        && let Poll::Ready(Some(event)) = Pin::new(&mut *readings).poll_next(cx)
+    {
+        batch.push(event);
+    }
 }
 
 #[napi]
@@ -72,31 +115,32 @@ impl NativeBatch {
     /// How many they are.
     #[napi(getter)]
     pub fn length(&self) -> u32 {
-        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.events.len()).unwrap_or(u32::MAX)
     }
 
     /// Whose a reading is.
     #[napi]
     pub fn thing(&self, at: u32) -> Option<&str> {
-        self.0.get(at as usize).map(|event| event.reading.thing.as_str())
+        self.events.get(at as usize).map(|event| event.reading.thing.as_str())
     }
 
     /// When its poll ended, ms since 1970.
     #[napi]
     pub fn ts(&self, at: u32) -> Option<i64> {
-        self.0.get(at as usize).map(|event| event.reading.ts.0)
+        self.events.get(at as usize).map(|event| event.reading.ts.0)
     }
 
     /// How many readings were missed right before it.
     #[napi]
     pub fn missed(&self, at: u32) -> u32 {
-        self.0.get(at as usize).map_or(0, |event| u32::try_from(event.missed).unwrap_or(u32::MAX))
+        self.events.get(at as usize).map_or(0, |event| u32::try_from(event.missed).unwrap_or(u32::MAX))
     }
 
-    /// The snapshot, JSON.
+    /// The snapshot, JSON: a list of the number of its form and its values, or of null and all of it.
     #[napi]
     pub fn snapshot(&self, at: u32) -> Result<Option<String>> {
-        tell(|| self.0.get(at as usize).map(|event| write(&*event.reading.snapshot())).transpose())
+        let snapshot = |event: &Event| parted(&*event.reading.snapshot());
+        tell(|| self.events.get(at as usize).map(snapshot).transpose())
     }
 
     /// Number, link, how long the poll took, and the error, JSON.
@@ -107,6 +151,6 @@ impl NativeBatch {
             let took = u64::try_from(reading.took.as_millis()).unwrap_or(u64::MAX);
             write(&json!({"seq": reading.seq, "link": reading.link, "tookMs": took, "error": error}))
         };
-        tell(|| self.0.get(at as usize).map(about).transpose())
+        tell(|| self.events.get(at as usize).map(about).transpose())
     }
 }
