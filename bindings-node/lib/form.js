@@ -22,12 +22,12 @@ const plans = []
  * @param {string} parted
  * @returns {any}
  */
-function whole (parted) {
+function joined (parted) {
   const list = JSON.parse(parted)
   const [number] = list
   if (number === null) return list[1]
   plans[number] ??= planned(JSON.parse(/** @type {string} */ (now(() => native.form(number)))))
-  return made(plans[number], list)
+  return filled(plans[number], list)
 }
 
 /**
@@ -44,21 +44,21 @@ function planned (form) {
  * @param {unknown[]} values
  * @returns {unknown}
  */
-function made (plan, values) {
+function filled (plan, values) {
   if (typeof plan === 'number') return values[plan]
   const { names, of } = plan
   if (names === null) {
     const list = []
-    for (const one of of) list.push(typeof one === 'number' ? values[one] : made(one, values))
+    for (const one of of) list.push(typeof one === 'number' ? values[one] : filled(one, values))
     return list
   }
   /** @type {Record<string, unknown>} */
   const object = {}
   for (let n = 0; n < of.length; n++) {
     const one = of[n]
-    object[names[n]] = typeof one === 'number' ? values[one] : made(one, values)
+    object[names[n]] = typeof one === 'number' ? values[one] : filled(one, values)
   }
   return object
 }
 
-module.exports = { whole, planned, made }
+module.exports = { joined, planned, filled }

@@ -3,7 +3,7 @@
 const { setImmediate: turned } = require('node:timers/promises')
 
 const { now, raised } = require('./error.js')
-const { whole } = require('./form.js')
+const { joined } = require('./form.js')
 const { stream } = require('./stream.js')
 
 /**
@@ -54,7 +54,7 @@ class Reading {
    * @returns {any}
    */
   get snapshot () {
-    this.#snapshot ??= whole(/** @type {string} */ (now(() => this.#batch.snapshot(this.#at))))
+    this.#snapshot ??= joined(/** @type {string} */ (now(() => this.#batch.snapshot(this.#at))))
     return this.#snapshot
   }
 
@@ -71,7 +71,7 @@ class Reading {
  */
 function readings (reader, most, signal) {
   const next = async () => {
-    const ready = reader.ready(most)
+    const ready = now(() => reader.ready(most))
     // What is there is given at once, yet never without a turn for all else that waits.
     const batch = ready === null ? await raised(reader.next(most)) : await turned(ready)
     if (batch === null) return null

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 
-const { made, planned, whole } = createRequire(import.meta.url)('../lib/form.js')
+const { filled, planned, joined } = createRequire(import.meta.url)('../lib/form.js')
 
 /** A form and values of a value, as the native part gives them. */
 function parted (value) {
@@ -22,27 +22,27 @@ test('a form and values make the object again', () => {
   for (const value of all) {
     const [plan, list] = parted(value)
     for (let turn = 0; turn < 2; turn++) {
-      assert.deepStrictEqual(made(plan, list), value)
-      assert.equal(JSON.stringify(made(plan, list)), JSON.stringify(value))
+      assert.deepStrictEqual(filled(plan, list), value)
+      assert.equal(JSON.stringify(filled(plan, list)), JSON.stringify(value))
     }
   }
 })
 
 test('names that are numbers, which JavaScript puts first, have their own values', () => {
   const plan = planned(JSON.parse('{"b":1,"19":2,"7":3}'))
-  assert.deepEqual(made(plan, ['number', 'of b', 'of 19', 'of 7']), { b: 'of b', 19: 'of 19', 7: 'of 7' })
+  assert.deepEqual(filled(plan, ['number', 'of b', 'of 19', 'of 7']), { b: 'of b', 19: 'of 19', 7: 'of 7' })
 })
 
 test('objects of one form are apart', () => {
   const plan = planned({ a: { b: 0 } })
-  const [one, two] = [made(plan, [1]), made(plan, [2])]
+  const [one, two] = [filled(plan, [1]), filled(plan, [2])]
   one.a.b = 7
   one.a.c = 8
   assert.deepEqual([one, two], [{ a: { b: 7, c: 8 } }, { a: { b: 2 } }])
 })
 
 test('what has no form comes whole', () => {
-  const all = whole('[null,{"__proto__":{"a":1}}]')
+  const all = joined('[null,{"__proto__":{"a":1}}]')
   assert.deepEqual(Object.keys(all), ['__proto__'])
   assert.equal(Object.getPrototypeOf(all), Object.prototype)
 })

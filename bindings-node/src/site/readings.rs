@@ -20,6 +20,9 @@ use crate::{
     told::{promise, tell, write},
 };
 
+/// So few readings are freed in less time than it takes to wake a thread for them.
+const FEW: usize = 16;
+
 /// A reader of readings.
 #[napi]
 pub struct NativeReadings {
@@ -46,7 +49,7 @@ impl Drop for NativeBatch {
     /// calls to answer.
     fn drop(&mut self) {
         let events = std::mem::take(&mut self.events);
-        if let Some(runtime) = &self.runtime {
+        if let Some(runtime) = self.runtime.as_ref().filter(|_| events.len() > FEW) {
             runtime.spawn_blocking(move || drop(events));
         }
     }
@@ -70,14 +73,14 @@ impl NativeReadings {
 
     /// All readings that are there already; `null` when there is none, or somebody waits for one, or it was closed.
     #[napi]
-    pub fn ready(&self, most: u32) -> Option<NativeBatch> {
+    pub fn ready(&self, most: u32) -> Result<Option<NativeBatch>> {
         let ready = |readings: &Mutex<Readings>| {
             let (mut readings, mut batch) = (readings.try_lock().ok()?, Vec::new());
             more(&mut readings, most as usize, &mut batch, &mut Context::from_waker(Waker::noop()));
             Some(batch).filter(|batch| !batch.is_empty())
         };
-        let events = self.held.now(ready).ok().flatten()?;
-        Some(NativeBatch { events, runtime: self.runtime.clone() })
+        let batch = |events| NativeBatch { events, runtime: self.runtime.clone() };
+        tell(|| Ok(self.held.now(ready).ok().flatten().map(batch)))
     }
 
     /// Ends it; whoever waits for the next gets `null`.

@@ -11,7 +11,7 @@ export type Plan = {
  * @param {string} parted
  * @returns {any}
  */
-export function whole(parted: string): any;
+export function joined(parted: string): any;
 /**
  * @param {object | number} form
  * @returns {Plan}
@@ -22,4 +22,4 @@ export function planned(form: object | number): Plan;
  * @param {unknown[]} values
  * @returns {unknown}
  */
-export function made(plan: Plan, values: unknown[]): unknown;
+export function filled(plan: Plan, values: unknown[]): unknown;
