@@ -101,6 +101,8 @@ struct Device {
 #[derive(Debug)]
 pub struct Devices {
     seed: u64,
+    /// One that loses its first request of every call: chance alone would leave some sites without any that does.
+    deaf: String,
     all: BTreeMap<String, Device>,
     /// By action and target.
     pub calls: BTreeMap<(u64, String), Truth>,
@@ -118,7 +120,8 @@ impl Devices {
         let mut rng = fastrand::Rng::with_seed(seed);
         let ids = RACKS.iter().flat_map(|rack| (0..things).map(move |n| thing(rack, n)));
         let all = ids.map(|id| (id, Device { mute: rng.u8(..4) == 0, state: String::new() })).collect();
-        Self { seed, all, calls: BTreeMap::new(), broken: Vec::new(), halted: false, received: 0 }
+        let deaf = thing(RACKS[rng.usize(..RACKS.len())], rng.u32(..things));
+        Self { seed, deaf, all, calls: BTreeMap::new(), broken: Vec::new(), halted: false, received: 0 }
     }
 
     /// Whether a device shows what it did.
@@ -128,6 +131,9 @@ impl Devices {
 
     /// How a device takes a call that brings `state` about.
     fn way(&self, target: &str, state: &str) -> Way {
+        if target == self.deaf {
+            return Way::LosesRequest;
+        }
         let mut hash = DefaultHasher::new();
         (self.seed, target, state).hash(&mut hash);
         Way::of(hash.finish())
