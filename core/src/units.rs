@@ -16,12 +16,29 @@ pub fn floor2(x: f64) -> f64 {
 
 /// Writes a number as JavaScript does: `26`, not `26.0`.
 pub fn serialize_number<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    #[allow(clippy::cast_possible_truncation, reason = "whole and within the exact range")]
-    if x.fract() == 0.0 && x.abs() < EXACT {
-        serializer.serialize_i64(*x as i64)
-    } else {
-        serializer.serialize_f64(*x)
+    match whole(*x) {
+        Some(whole) => serializer.serialize_i64(whole),
+        None => serializer.serialize_f64(*x),
     }
+}
+
+/// The whole number that it is. Without `fract`, which costs a call on processors of the oldest kind that is served.
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "compared with what it was")]
+fn whole(x: f64) -> Option<i64> {
+    let whole = x as i64;
+    (whole as f64 == x && x.abs() < EXACT).then_some(whole)
+}
+
+/// The float that is nearest to what JSON shows of `x`: 65.3, not 65.30000305175781.
+pub(crate) fn shortest(x: f32) -> f64 {
+    /// Adding and taking away 1.5 · 2^52 rounds to whole numbers, below 2^51.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let wide = f64::from(x);
+    let decimal = |scale: f64| ((wide * scale + ROUND) - ROUND) / scale;
+    #[allow(clippy::cast_possible_truncation, reason = "it is compared with what is meant")]
+    let is_it = |rounded: &f64| (*rounded as f32).to_bits() == x.to_bits();
+    let short = [1.0, 10.0, 100.0, 1000.0].into_iter().map(decimal).find(is_it).filter(|_| wide.abs() < 1e6);
+    short.unwrap_or_else(|| x.to_string().parse().unwrap_or(wide))
 }
 
 /// A finite number whose bits are never all zero, which leaves that pattern to `None`.

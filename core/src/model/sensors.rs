@@ -1,7 +1,9 @@
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
+
+use crate::units::{serialize_number, shortest};
 
 /// Sensors of a board that nearly every model has; more take room of their own.
 const USUAL: usize = 4;
@@ -32,18 +34,15 @@ impl fmt::Debug for Sensors {
 }
 
 impl Serialize for Sensors {
-    #[allow(clippy::cast_possible_truncation, reason = "whole and within the exact range")]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for t in &self.0 {
-            // As JavaScript writes numbers: 45, not 45.0.
-            if t.fract() == 0.0 && t.abs() < 1e7 {
-                list.serialize_element(&(*t as i64))?;
-            } else {
-                list.serialize_element(t)?;
+        /// As JavaScript writes numbers: 45, not 45.0.
+        struct Plain(f64);
+        impl Serialize for Plain {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serialize_number(&self.0, serializer)
             }
         }
-        list.end()
+        serializer.collect_seq(self.0.iter().map(|t| Plain(shortest(*t))))
     }
 }
 

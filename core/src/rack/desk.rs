@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,12 +42,14 @@ pub(super) struct Shared {
     pub cx: Ctx,
     pub store: ControlStore,
     state: RwLock<State>,
+    /// How many changes of records can be seen.
+    version: AtomicU64,
     followers: Mutex<BTreeMap<RackId, Weak<dyn Follow>>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Each reading looks its thing up: that has to be quick, and the order stands in `racks`.
+    /// Looked up often: that has to be quick, and the order stands in `racks`.
     things: HashMap<ThingId, Arc<ThingRecord>>,
     /// The same records by rack, so that a question walks over them without looking each up.
     racks: BTreeMap<RackId, BTreeMap<ThingId, Arc<ThingRecord>>>,
@@ -70,11 +75,16 @@ pub(super) type Done = Box<dyn FnOnce(Result<(), &Error>) + Send>;
 
 impl Shared {
     pub fn new(cx: Ctx, store: ControlStore) -> Self {
-        Self { cx, store, state: RwLock::default(), followers: Mutex::default() }
+        Self { cx, store, state: RwLock::default(), version: AtomicU64::new(0), followers: Mutex::default() }
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was looked up after this was read is as it was then for as long as this stays the same.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     pub fn get(&self, id: &ThingId) -> Option<Arc<ThingRecord>> {
@@ -123,6 +133,8 @@ impl Shared {
             {
                 things.remove(id);
             }
+            // After the change: whoever reads the new one finds the new record.
+            self.version.fetch_add(1, Ordering::Release);
             old
         };
         let Some(rack) = new.as_ref().or(old.as_ref()).map(|record| &record.rack) else { return };

@@ -51,6 +51,12 @@ impl Things {
         Ok(Arc::new(Self { shared, requests, addressing: tokio::sync::Mutex::default() }))
     }
 
+    /// Goes up with every change of a record: what was [looked up](Self::get) after it was read is still so for as long as
+    /// it stays the same.
+    pub fn version(&self) -> u64 {
+        self.shared.version()
+    }
+
     /// One thing's record.
     pub fn get(&self, id: &ThingId) -> Option<Arc<ThingRecord>> {
         self.shared.get(id)

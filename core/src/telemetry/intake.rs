@@ -2,16 +2,15 @@ use std::sync::{Arc, atomic::Ordering};
 
 use async_trait::async_trait;
 
-use super::Inner;
+use super::{Inner, last::began};
 use crate::{
-    Result, ThingId, history,
-    io::Timestamp,
+    Result, history,
     model::{
         RackId,
         flat::{Flattener, Shape},
     },
     planted::{Bug, planted},
-    rack::{Reading, SnapshotSink, ThingRecord},
+    rack::{Reading, SnapshotSink},
 };
 
 /// Shapes of late; things of a few kinds share them.
@@ -36,60 +35,51 @@ pub(super) struct RackSink {
 impl SnapshotSink for RackSink {
     async fn put(&self, batch: &[Arc<Reading>]) {
         for reading in batch {
-            let of_rack = |thing: &Arc<ThingRecord>| thing.rack == self.rack;
-            let Some(thing) = self.inner.things.get(&reading.thing).filter(of_rack) else {
-                self.inner.of_gone.fetch_add(1, Ordering::Relaxed);
-                continue;
-            };
-            if let Err(error) = self.inner.take(&self.rack, &thing, reading) {
+            if let Err(error) = self.inner.take(&self.rack, reading) {
                 self.inner.dropped.fetch_add(1, Ordering::Relaxed);
                 // Its texts may be those that changed.
                 if let Some(stats) = self.inner.racks().get_mut(&self.rack) {
                     stats.members.forget_texts();
                 }
-                tracing::warn!(%error, thing = %thing.id, "a reading is not kept");
+                tracing::warn!(%error, thing = %reading.thing, "a reading is not kept");
             }
-            self.inner.lasts.put(&self.rack, reading);
         }
     }
 }
 
 impl Inner {
-    fn take(&self, rack: &RackId, thing: &Arc<ThingRecord>, reading: &Reading) -> Result<()> {
-        let snapshot = reading.snapshot();
-        let took = i64::try_from(reading.took.as_millis()).unwrap_or(i64::MAX);
-        let began = Timestamp(reading.ts.0.saturating_sub(took));
+    fn take(&self, rack: &RackId, reading: &Arc<Reading>) -> Result<()> {
+        let (snapshot, began) = (reading.snapshot(), began(reading));
         let mut intake = self.intake();
         let Intake { flattener, shapes, texts } = &mut *intake;
-        let flat = flattener.flatten(&snapshot)?;
-        let shape = shape_of(shapes, flat.shape)?;
+        let flat = flattener.flatten(&snapshot).and_then(|flat| Ok((shape_of(shapes, flat.shape)?, flat)));
         // Held until it is appended: a commit in between would say nothing of this reading, and a rebuild not find it.
         let mut racks = self.racks();
         let Some(stats) = racks.get_mut(rack) else { return Ok(()) };
+        if !stats.hear(&self.things, reading, began) {
+            self.of_gone.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        let (shape, flat) = flat?;
         if planted(Bug::WallDeadline) && reading.ts < stats.until.ended {
             return Ok(());
         }
-        let taken = stats.take(thing, reading, &snapshot, &flat, began)?;
+        let taken = stats.take(reading, &snapshot, &flat, began)?;
         stats.comes(reading.ts, began);
         let said = taken.texts.then(|| with_error(flat.texts, reading, texts));
-        self.keep(&thing.id, began, &shape, flat.values, said)?;
+        let sample = history::Sample {
+            owner: reading.thing.as_str(),
+            ts: began,
+            shape: &shape,
+            values: flat.values,
+            texts: said,
+        };
+        self.raw.append(&[sample])?;
         stats.until.ended = stats.until.ended.max(reading.ts);
         if let Some(late) = taken.late {
             stats.dirty.mark_late(late);
         }
         Ok(())
-    }
-
-    fn keep(
-        &self,
-        thing: &ThingId,
-        ts: Timestamp,
-        shape: &Arc<history::Shape>,
-        values: &[f64],
-        texts: Option<&str>,
-    ) -> Result<()> {
-        let sample = history::Sample { owner: thing.as_str(), ts, shape, values, texts };
-        self.raw.append(&[sample]).map(drop)
     }
 }
 

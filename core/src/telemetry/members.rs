@@ -4,8 +4,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use foldhash::HashMap;
 
-use super::look::Fact;
-use crate::{ThingId, io::Timestamp, rack::ThingRecord};
+use super::{last::Last, look::Fact};
+use crate::{
+    ThingId,
+    io::Timestamp,
+    rack::{Reading, ThingRecord},
+};
 
 /// Changes of its place that are remembered of a thing.
 const MOST_STANDS: usize = 8;
@@ -25,19 +29,29 @@ pub(super) struct Stand {
 #[derive(Debug)]
 pub(super) struct Slot {
     pub number: u32,
-    pub record: Arc<ThingRecord>,
+    record: Arc<ThingRecord>,
+    /// Of all records, when its own was looked up.
+    version: Option<u64>,
     /// By time, never none; the last is where it stands.
     stands: Vec<Stand>,
     /// What was kept last of its texts, and on which day that was.
     texts: Option<TextsKept>,
     /// The greatest time of a sample.
     newest: Timestamp,
+    last: Last,
 }
 
 /// Texts by their hash, the code of the error beside them, and a day.
 type TextsKept = (u64, Option<Box<str>>, i64);
 
 impl Slot {
+    /// It stood where it did first at `ts` already: what the rack itself read is its own, however late it comes.
+    fn stood_at(&mut self, ts: Timestamp) {
+        if let Some(first) = self.stands.first_mut() {
+            first.since = first.since.min(ts);
+        }
+    }
+
     /// Where it stands.
     pub fn stand(&self) -> Option<&Stand> {
         self.stands.last()
@@ -82,6 +96,8 @@ pub(super) struct Members {
     slots: HashMap<ThingId, Slot>,
     free: Vec<u32>,
     gone: VecDeque<Subject>,
+    /// Somebody will ask what things had said by then.
+    instant: Option<Timestamp>,
 }
 
 impl Members {
@@ -92,11 +108,43 @@ impl Members {
     /// A thing that is known by this very record, as one that came to the rack at `ts` or before.
     pub fn placed(&mut self, record: &Arc<ThingRecord>, ts: Timestamp) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(&record.id)?;
-        if let Some(first) = slot.stands.first_mut() {
-            // What the rack itself read is its own, however late it comes.
-            first.since = first.since.min(ts);
-        }
+        slot.stood_at(ts);
         Arc::ptr_eq(&slot.record, record).then_some(slot)
+    }
+
+    /// A reading comes of a thing that is known by its record of this version of all: it is what the thing said last.
+    /// `false` for any other.
+    pub fn hear(&mut self, reading: &Arc<Reading>, version: u64, began: Timestamp) -> bool {
+        let Some(slot) = self.slots.get_mut(&reading.thing).filter(|slot| slot.version == Some(version))
+        else {
+            return false;
+        };
+        slot.stood_at(began);
+        slot.last.put(reading, self.instant);
+        true
+    }
+
+    /// The record by which a thing is known is that of this version of all.
+    pub fn checked(&mut self, id: &ThingId, version: u64) {
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.version = Some(version);
+        }
+    }
+
+    /// What a thing said last.
+    pub fn last(&self, id: &ThingId) -> Option<&Arc<Reading>> {
+        self.slots.get(id)?.last.get()
+    }
+
+    /// What it had said last at an instant that was [expected](Self::expect).
+    pub fn last_by(&self, id: &ThingId, at: Timestamp) -> Option<&Arc<Reading>> {
+        self.slots.get(id)?.last.by(at)
+    }
+
+    /// Says for which instant will be asked next.
+    pub fn expect(&mut self, instant: Timestamp) {
+        self.instant = Some(instant);
+        self.slots.values_mut().for_each(|slot| slot.last.expect(instant));
     }
 
     /// A thing stands in a cell from `since` on, by its record.
@@ -107,8 +155,16 @@ impl Members {
             let number = self.free.pop().unwrap_or(next);
             let record = Arc::clone(record);
             let id = record.id.clone();
-            let newest = Timestamp(i64::MIN);
-            self.slots.insert(id, Slot { number, record, stands: vec![stand], texts: None, newest });
+            let slot = Slot {
+                number,
+                record,
+                version: None,
+                stands: vec![stand],
+                texts: None,
+                newest: Timestamp(i64::MIN),
+                last: Last::default(),
+            };
+            self.slots.insert(id, slot);
             return;
         };
         slot.record = Arc::clone(record);

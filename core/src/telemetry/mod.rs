@@ -10,7 +10,7 @@ mod filling;
 mod holds;
 mod intake;
 mod kept;
-mod lasts;
+mod last;
 mod logs;
 mod look;
 mod members;
@@ -78,7 +78,6 @@ struct Inner {
     rows: History,
     racks: Mutex<BTreeMap<RackId, RackStats>>,
     intake: Mutex<Intake>,
-    lasts: lasts::Lasts,
     /// Rows as MiningOS stores them, where they are wanted.
     mos: Option<mos::Mos>,
     dropped: AtomicU64,
@@ -131,7 +130,6 @@ impl Telemetry {
             rows,
             racks: Mutex::default(),
             intake: Mutex::default(),
-            lasts: lasts::Lasts::default(),
             mos,
             dropped: AtomicU64::new(0),
             of_gone: AtomicU64::new(0),
@@ -161,10 +159,10 @@ impl Telemetry {
             let e = Error::new(ErrorKind::Conflict, OP, "the rack's readings are kept already");
             return Err(e.with("rack", &rack));
         }
-        racks.insert(rack.clone(), stats);
         if let Some(mos) = &inner.mos {
-            mos.begin(&info, now, &inner.lasts);
+            stats.members.expect(mos.begin(&info, now));
         }
+        racks.insert(rack.clone(), stats);
         Ok(Arc::new(RackSink { inner: Arc::clone(inner), rack }))
     }
 

@@ -16,7 +16,7 @@ use crate::{
     Result, ThingId,
     io::Timestamp,
     model::{Snapshot, flat::Flat},
-    rack::{RackInfo, Reading, ThingRecord},
+    rack::{RackInfo, Reading, ThingRecord, Things},
     stats::{
         Plan, Seen, families,
         live::{Engine, Fate, Late, Options, Said, View, Window},
@@ -83,6 +83,8 @@ pub(super) struct RackStats {
     /// Samples that came too late for the minute that they belong to.
     pub late: u64,
     pub until: Until,
+    /// When things without a device were counted last.
+    counted: Option<Timestamp>,
 }
 
 /// Up to when readings of a rack have come, and are durable.
@@ -113,30 +115,37 @@ impl RackStats {
             dirty: Dirty::default(),
             late: 0,
             until: Until::default(),
+            counted: None,
             plan: Arc::new(plan),
             facts,
         })
     }
 
-    /// Takes a reading.
+    /// A reading comes: it is what its thing said last. `false` when the rack has no such thing (any more).
+    pub fn hear(&mut self, things: &Things, reading: &Arc<Reading>, began: Timestamp) -> bool {
+        // Read before any record is looked up: one that changes meanwhile is looked up again.
+        let version = things.version();
+        if self.members.hear(reading, version, began) {
+            return true;
+        }
+        let is_here = |record: &Arc<ThingRecord>| record.rack == self.facts.info.id;
+        let Some(record) = things.get(&reading.thing).filter(is_here) else { return false };
+        self.place(&record, began);
+        self.members.checked(&record.id, version);
+        self.members.hear(reading, version, began)
+    }
+
+    /// Takes a reading of a thing that [is known](Self::place).
     pub fn take(
         &mut self,
-        record: &Arc<ThingRecord>,
         reading: &Reading,
         snapshot: &Snapshot,
         flat: &Flat<'_>,
         began: Timestamp,
     ) -> Result<Taken> {
         let holds = self.holds();
-        let slot = match self.members.placed(record, began) {
-            Some(slot) => slot,
-            None => {
-                self.place(record, began);
-                let Some(slot) = self.members.slot(&record.id) else {
-                    return Ok(Taken { texts: false, late: None });
-                };
-                slot
-            }
+        let Some(slot) = self.members.slot(&reading.thing) else {
+            return Ok(Taken { texts: false, late: None });
         };
         let error = reading.outcome.as_ref().err().map(|error| error.code());
         let texts = slot.has_new_texts(began, flat.texts_hash, error, began.0.div_euclid(DAY_MS));
@@ -194,6 +203,15 @@ impl RackStats {
         let owners = self.sorting.owners(&document, record.tags.iter().map(|tag| tag.as_str()));
         let cell = self.owners.cell(owners);
         self.members.place(record, since, cell, facts);
+    }
+
+    /// Whether things without a device are to be counted again: once in so many ms.
+    pub fn counts(&mut self, now: Timestamp, every: i64) -> bool {
+        let is_due = self.counted.is_none_or(|last| last.0.saturating_add(every) <= now.0 || last > now);
+        if is_due {
+            self.counted = Some(now);
+        }
+        is_due
     }
 
     /// Lets go of things that are not the rack's any more.

@@ -96,7 +96,6 @@ impl Inner {
         let now = self.cx.clock.wall();
         for (rack, stats) in self.racks().iter_mut() {
             let here = |id: &crate::ThingId| self.things.get(id).is_some_and(|thing| thing.rack == *rack);
-            self.lasts.retain(rack, here);
             if let Err(error) = stats.sweep(now, here) {
                 self.failed(&error, "statistics");
             }

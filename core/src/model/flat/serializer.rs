@@ -7,6 +7,7 @@ use super::{
     compound::{List, Object},
     trie::{Rule, Trie},
 };
+use crate::units::shortest;
 
 /// Whole numbers up to this size survive a 64-bit float unchanged.
 const EXACT: u64 = 1 << 53;
@@ -115,19 +116,6 @@ impl<'a> Member<'a> {
 
 fn no_object() -> Stopped {
     Stopped("its JSON is not an object".into())
-}
-
-/// The float that is nearest to what JSON shows of `x`: 65.3, not 65.30000305175781.
-fn shortest(x: f32) -> f64 {
-    let wide = f64::from(x);
-    for scale in [1.0, 10.0, 100.0, 1000.0] {
-        let rounded = (wide * scale).round() / scale;
-        #[allow(clippy::cast_possible_truncation, reason = "it is compared with what is meant")]
-        if (rounded as f32).to_bits() == x.to_bits() && rounded.abs() < 1e6 {
-            return rounded;
-        }
-    }
-    x.to_string().parse().unwrap_or(wide)
 }
 
 impl<'a> Serializer for Member<'a> {

@@ -5,20 +5,36 @@ use super::{
     place,
 };
 
-/// A filter whose paths are looked up already.
+/// Tests of what was looked up; conditions share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tests(Vec<(usize, Cmp)>);
+
+impl Tests {
+    /// Whether each holds, in `out`.
+    pub fn hold(&self, seen: &[Seen<'_>], out: &mut Vec<bool>) {
+        let holds = |(look, cmp): &(usize, Cmp)| {
+            cmp.holds(seen.get(*look).copied().unwrap_or(Seen::Absent), Semantics::Corrected)
+        };
+        out.clear();
+        out.extend(self.0.iter().map(holds));
+    }
+}
+
+/// A filter whose tests were made already.
 #[derive(Debug, Clone)]
 pub(super) enum Cond {
     All(Vec<Self>),
     Any(Vec<Self>),
-    Test(usize, Cmp),
+    /// By its place among the tests.
+    Test(usize),
 }
 
 impl Cond {
     /// The condition and its text, which is the same for the same condition in every release.
-    pub fn of(filter: &Filter, looks: &mut Vec<(Of, Path)>) -> (String, Self) {
+    pub fn of(filter: &Filter, looks: &mut Vec<(Of, Path)>, tests: &mut Tests) -> (String, Self) {
         let mut each = |list: &[Filter], sign: &str| {
             let (texts, conds): (Vec<String>, Vec<Self>) =
-                list.iter().map(|filter| Self::of(filter, looks)).unzip();
+                list.iter().map(|filter| Self::of(filter, looks, tests)).unzip();
             (format!("({})", texts.join(sign)), conds)
         };
         match filter {
@@ -33,18 +49,18 @@ impl Cond {
             Filter::Test(of, path, cmp) => {
                 let from = if *of == Of::Ext { "ext:" } else { "" };
                 let text = format!("{from}{}{}", path.text(), sign(cmp));
-                (text, Self::Test(place(looks, (*of, path.clone())), cmp.clone()))
+                let test = (place(looks, (*of, path.clone())), cmp.clone());
+                (text, Self::Test(place(&mut tests.0, test)))
             }
         }
     }
 
-    pub fn holds(&self, seen: &[Seen<'_>]) -> bool {
+    /// Whether it holds where these tests do.
+    pub fn holds(&self, tests: &[bool]) -> bool {
         match self {
-            Self::All(each) => each.iter().all(|cond| cond.holds(seen)),
-            Self::Any(each) => each.iter().any(|cond| cond.holds(seen)),
-            Self::Test(look, cmp) => {
-                cmp.holds(seen.get(*look).copied().unwrap_or(Seen::Absent), Semantics::Corrected)
-            }
+            Self::All(each) => each.iter().all(|cond| cond.holds(tests)),
+            Self::Any(each) => each.iter().any(|cond| cond.holds(tests)),
+            Self::Test(at) => tests.get(*at).copied().unwrap_or(false),
         }
     }
 }

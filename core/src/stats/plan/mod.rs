@@ -11,7 +11,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use cond::Cond;
+use cond::{Cond, Tests};
 pub use row::{Member, Named, Totalled};
 
 use super::{Filter, Group, Kind, Of, Op, Path, Seen, Spec, live::Layout};
@@ -21,6 +21,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Plan {
     looks: Vec<(Of, Path)>,
+    tests: Tests,
     conds: Vec<(String, Cond)>,
     values: Vec<Column>,
     counts: Vec<Option<usize>>,
@@ -60,6 +61,7 @@ pub struct Columns {
     pub predicates: u64,
     /// One number per column of maxima; NaN for unknown.
     pub maxes: Vec<f64>,
+    tests: Vec<bool>,
     holds: Vec<bool>,
 }
 
@@ -73,6 +75,7 @@ impl Plan {
     pub fn of(spec: &Spec) -> Result<Self> {
         let mut plan = Self {
             looks: Vec::new(),
+            tests: Tests::default(),
             conds: Vec::new(),
             values: Vec::new(),
             counts: Vec::new(),
@@ -138,7 +141,7 @@ impl Plan {
     }
 
     fn cond(&mut self, filter: &Filter) -> usize {
-        let (text, cond) = Cond::of(filter, &mut self.looks);
+        let (text, cond) = Cond::of(filter, &mut self.looks, &mut self.tests);
         match self.conds.iter().position(|(known, _)| *known == text) {
             Some(at) => at,
             None => {
@@ -171,8 +174,9 @@ impl Plan {
     /// The columns of a thing of which `seen` was looked up.
     pub fn read(&self, seen: &[Seen<'_>], out: &mut Columns) {
         let at = |look: usize| seen.get(look).copied().unwrap_or(Seen::Absent);
+        self.tests.hold(seen, &mut out.tests);
         out.holds.clear();
-        out.holds.extend(self.conds.iter().map(|(_, cond)| cond.holds(seen)));
+        out.holds.extend(self.conds.iter().map(|(_, cond)| cond.holds(&out.tests)));
         let holds = |when: Option<usize>, holds: &[bool]| {
             when.is_none_or(|when| holds.get(when).copied().unwrap_or(false))
         };

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Inner, Telemetry, code, holds::Holds, lasts::began, look::document, mos::said, read::unknown};
+use super::{Inner, Telemetry, code, holds::Holds, last::began, look::document, mos::said, read::unknown};
 use crate::{
     Result,
     io::Timestamp,
@@ -79,7 +79,7 @@ impl Telemetry {
         };
         if let Some(each) = self.0.each(rack, query, true)? {
             let now = self.0.cx.clock.wall();
-            let readings = self.0.lasts.of(rack, &each.things);
+            let readings = self.0.lasts(rack, &each.things);
             let mut tally = Tally::new(&each.spec);
             for (record, reading) in each.things.iter().zip(&readings) {
                 let Some(reading) = reading.as_deref().filter(|reading| is_fresh(reading, each.holds, now))

@@ -26,7 +26,7 @@ impl Inner {
             of_parts.map(|(rack, stats)| (rack.clone(), every(stats.facts.interval))).collect()
         };
         for (rack, every) in racks {
-            if !self.lasts.counts(&rack, now, every) {
+            if !self.racks().get_mut(&rack).is_some_and(|stats| stats.counts(now, every)) {
                 continue;
             }
             for thing in self.things.of_rack(&rack) {
@@ -51,7 +51,10 @@ impl Inner {
         let Intake { flattener, .. } = &mut *intake;
         let flat = flattener.flatten(&snapshot)?;
         match self.racks().get_mut(rack) {
-            Some(stats) => stats.take(thing, &reading, &snapshot, &flat, now).map(drop),
+            Some(stats) => {
+                stats.place(thing, now);
+                stats.take(&reading, &snapshot, &flat, now).map(drop)
+            }
             None => Ok(()),
         }
     }

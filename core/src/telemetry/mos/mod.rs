@@ -20,12 +20,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    Inner,
-    lasts::{Lasts, began},
-    look::document,
-    name,
-};
+use super::{Inner, last::began, look::document, name};
 use crate::{
     Result, ThingId,
     history::{Sample, Shape},
@@ -85,14 +80,14 @@ impl Mos {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to store rows of a rack, from the next end of a window on.
-    pub fn begin(&self, info: &RackInfo, now: Timestamp, lasts: &Lasts) {
+    /// Begins to store rows of a rack, from the next end of a window on, which it gives.
+    pub fn begin(&self, info: &RackInfo, now: Timestamp) -> Timestamp {
         let family: Arc<str> = info.thing_type.split('-').next().unwrap_or_default().into();
         let spec = families::mos_spec(&info.thing_type).unwrap_or_default();
         let due = due(&family, now);
-        lasts.expect(&info.id, due);
         let how = How { spec, family };
         self.racks().insert(info.id.clone(), OfRack { how, due, since: now, before_start: HashMap::new() });
+        due
     }
 
     fn how(&self, rack: &RackId) -> Option<How> {
@@ -130,7 +125,7 @@ impl Inner {
         for (rack, how, ends) in mos.ended(now) {
             let things = self.things.of_rack(&rack);
             for (end, windows) in ends {
-                let readings = self.lasts.by(&rack, &things, end);
+                let readings = self.lasts_by(&rack, &things, end);
                 let rows = self.fold_tags(mos, &rack, &how, &things, &readings);
                 if readings.iter().all(Option::is_some) {
                     mos.forget_before_start(&rack);
@@ -145,7 +140,9 @@ impl Inner {
                     }
                 }
             }
-            self.lasts.expect(&rack, due(&how.family, now));
+            if let Some(stats) = self.racks().get_mut(&rack) {
+                stats.members.expect(due(&how.family, now));
+            }
         }
     }
 

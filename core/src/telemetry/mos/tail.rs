@@ -56,7 +56,7 @@ impl Inner {
             return Vec::new();
         }
         let things = self.things.of_rack(rack);
-        let readings = self.lasts.of(rack, &things);
+        let readings = self.lasts(rack, &things);
         let mut rows = self.fold_tags(mos, rack, how, &things, &readings);
         rows.remove(tag).map(Value::Object).into_iter().collect()
     }
