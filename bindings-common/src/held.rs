@@ -1,4 +1,4 @@
-//! Something that JavaScript holds until it is closed.
+//! Something that another language holds until it is closed.
 
 use std::{future::Future, sync::Arc};
 
@@ -8,7 +8,7 @@ use tokio::sync::{RwLock, watch};
 
 /// A thing that can be closed while calls are under way: those end at once, as closed.
 ///
-/// Calls own their part of it. A thread of JavaScript that is ended gives back what it holds at once, in the middle of its
+/// Calls own their part of it. A thread that is ended (a worker of Node) gives back what it holds at once, in the middle of its
 /// calls, and they end as closed too.
 #[derive(Debug)]
 pub struct Held<T>(Arc<Inner<T>>);
@@ -20,12 +20,16 @@ struct Inner<T> {
 }
 
 impl<T: Send + Sync + 'static> Held<T> {
+    /// Holds it.
     pub fn new(value: T) -> Self {
         let value = RwLock::new(Some(Arc::new(value)));
         Self(Arc::new(Inner { value, closing: watch::Sender::new(false) }))
     }
 
     /// Does `work` with it.
+    ///
+    /// # Errors
+    /// Those of the work, and [`Closed`](ErrorKind::Closed); one that was closed under way may have done its work.
     pub fn with<R, F, W>(&self, work: W) -> impl Future<Output = Result<R>> + use<T, R, F, W>
     where
         F: Future<Output = Result<R>>,
@@ -45,6 +49,9 @@ impl<T: Send + Sync + 'static> Held<T> {
     }
 
     /// What it says without waiting.
+    ///
+    /// # Errors
+    /// [`Closed`](ErrorKind::Closed).
     pub fn now<R>(&self, look: impl FnOnce(&T) -> R) -> Result<R> {
         let value = self.0.value.try_read().map_err(|_| closed())?;
         value.as_deref().map(look).ok_or_else(closed)
@@ -70,7 +77,7 @@ impl<T> Drop for Held<T> {
 
 fn closed() -> Error {
     assert!(!planted(Bug::UnguardedPanic), "it was closed");
-    Error::new(ErrorKind::Closed, "node", "it was closed")
+    Error::new(ErrorKind::Closed, "handle", "it was closed")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ const { stream } = require('./stream.js')
 
 /**
  * @typedef {{event: 'device', address: string, driver: string, make: string, model: string | null,
- *   firmware: string | null, mac: string | null, opts: Record<string, any>}} FoundDevice
+ *   firmware: string | null, mac: string | null, stock: boolean, opts: Record<string, any>}} FoundDevice
  * @typedef {{event: 'unknown', address: string, answers: any[], reason: string | null}} UnknownHost
  * @typedef {{event: 'summary', report: any}} ScanSummary
  */

@@ -39,7 +39,7 @@ function made (error) {
   const text = error instanceof Error ? error.message : String(error)
   try {
     const told = JSON.parse(text)
-    return new HeadframeError(told.text, told)
+    return new HeadframeError(told.message, told)
   } catch {
     return new HeadframeError(text, { cause: error })
   }

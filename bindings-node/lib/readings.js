@@ -42,7 +42,7 @@ class Reading {
   /**
    * Its number among those of the thing, how the thing stood, how long the poll took, and the error when it failed.
    *
-   * @returns {{seq: number, link: string, tookMs: number, error: {code: string, kind: string, message: string} | null}}
+   * @returns {{seq: number, link: string, tookMs: number, error: import('./site.js').ErrorRow | null}}
    */
   get about () {
     return JSON.parse(/** @type {string} */ (now(() => this.#batch.about(this.#at))))

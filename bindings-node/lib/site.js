@@ -7,7 +7,8 @@
  *   claims?: boolean, history?: boolean, mosCompatible?: boolean, globalConfig?: Record<string, any>}} SiteConf
  * @typedef {{user: string, permissions: string[], gateway?: boolean}} Principal
  * @typedef {{driver: string, opts?: Record<string, string>}} Login
- * @typedef {{code: string, kind: string, message: string}} ErrorRow
+ * @typedef {{code: string, kind: string, op: string, message: string, sent: 'no' | 'maybe', retryable: boolean,
+ *   context: Record<string, string>}} ErrorRow
  * @typedef {{query?: Record<string, any>, fields?: Record<string, any>, sort?: Record<string, 1 | -1>, offset?: number,
  *   limit?: number, cursor?: string, status?: boolean}} Query
  * @typedef {{things: {ids: string[]} | {tag: string} | {query: Record<string, any>}, metric: string, from: number, to: number,
@@ -184,7 +185,13 @@ class Site {
     return await told(native.restoreSite(text('from', from), text('to', to)))
   }
 
-  /** @returns {{things: number, online: number, pollsDone: number, pollsFailed: number, sinkDropped: number}} */
+  /**
+   * How the collectors of all racks do, summed up; of latenesses the worst.
+   *
+   * @returns {{things: number, online: number, offline: number, error: number, stale: number, never: number, slow: number,
+   *   inFlight: number, waiting: number, pollsDone: number, pollsFailed: number, pollsLate: number, pollsCut: number,
+   *   ticksMissed: number, sinkDropped: number, eventsMissed: number, latenessP50Ms: number, latenessP99Ms: number}}
+   */
   counts () {
     return JSON.parse(now(() => this.#native.counts()))
   }

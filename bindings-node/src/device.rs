@@ -1,25 +1,23 @@
 //! One device, outside any site.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use headframe::{
-    ThingId,
-    driver::{Direct, Registry},
-    io::Ctx,
-    model::{Members, ThingConf},
-};
+use headframe::{driver::Direct, io::Ctx};
+use headframe_binding::{asked::read, held::Held};
 use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
-use serde_json::Value;
 
-use crate::{
-    held::Held,
-    told::{Ours, promise, read, tell, write},
-};
+use crate::told::{promise, tell, write};
 
 /// An opened device.
 #[napi]
 pub struct NativeDevice(Held<Direct>);
+
+impl NativeDevice {
+    pub fn new(device: Direct) -> Self {
+        Self(Held::new(device))
+    }
+}
 
 #[napi]
 impl NativeDevice {
@@ -60,13 +58,6 @@ impl NativeDevice {
         };
         promise(env, done)
     }
-}
-
-pub async fn open(drivers: &Registry, driver: &str, opts: &str) -> Ours<NativeDevice> {
-    let mut conf = ThingConf::new(ThingId::new("direct")?, driver);
-    conf.opts = read::<Members<Value>>("opts", opts)?;
-    let driver = Arc::clone(drivers.driver(driver)?);
-    Ok(NativeDevice(Held::new(Direct::open(&*driver, &Ctx::system(), &conf).await?)))
 }
 
 fn within(ms: u32) -> Ctx {

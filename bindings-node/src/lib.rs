@@ -10,7 +10,6 @@
 mod device;
 mod driver;
 mod form;
-mod held;
 mod scan;
 mod simulator;
 mod site;

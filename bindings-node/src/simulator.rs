@@ -1,14 +1,12 @@
 //! Simulated devices, for the tests of those who use the package.
 
 use headframe::{Error, io::Ctx};
+use headframe_binding::{asked::read, held::Held};
 use headframe_sim::{Device, Fault, Fleet, FleetConf};
 use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
 
-use crate::{
-    held::Held,
-    told::{Ours, promise, read, tell, write},
-};
+use crate::told::{Ours, promise, tell, write};
 
 /// Simulated devices on real sockets.
 #[napi]

@@ -3,7 +3,9 @@
 //! [`ErrorKind`] tells the caller what to do, [`Sent`] whether a device or the store may have been changed, `code` is
 //! stable text for machines. The message is for people and is not part of the API.
 
-use std::{error::Error as StdError, fmt};
+use std::{collections::BTreeMap, error::Error as StdError, fmt};
+
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 /// Result with Headframe's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -11,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 type Source = Box<dyn StdError + Send + Sync + 'static>;
 
 /// What the caller can do about an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An argument, a configuration or a range is wrong: correct it. The field is named in the context.
@@ -86,7 +88,8 @@ impl ErrorKind {
 }
 
 /// Whether a write may have taken effect before the error: reached the device, or become durable in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Sent {
     /// Certainly not: the device or the store is as it was, and the write can be tried again.
     No,
@@ -97,7 +100,8 @@ pub enum Sent {
 /// What failed, on which thing, and what to do.
 ///
 /// `Display` reads `op: kind: message (key=value, …)`; sources follow through
-/// [`std::error::Error::source`].
+/// [`std::error::Error::source`]. Its JSON is `{code, kind, op, message, sent, retryable, context}` in every language;
+/// `message` is there all that `Display` shows.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -233,6 +237,21 @@ impl fmt::Debug for Error {
     }
 }
 
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let context: BTreeMap<_, _> = self.context().collect();
+        let mut told = serializer.serialize_struct("Error", 7)?;
+        told.serialize_field("code", self.code())?;
+        told.serialize_field("kind", &self.kind())?;
+        told.serialize_field("op", self.op())?;
+        told.serialize_field("message", &format_args!("{self}"))?;
+        told.serialize_field("sent", &self.sent())?;
+        told.serialize_field("retryable", &self.retryable())?;
+        told.serialize_field("context", &context)?;
+        told.end()
+    }
+}
+
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|s| s as &(dyn StdError + 'static))
@@ -272,6 +291,21 @@ mod tests {
         let io = std::io::Error::other("broken pipe");
         let e = Error::new(ErrorKind::Unreachable, "net.tcp", "no route").caused_by(io);
         assert_eq!(format!("{e:?}"), "net.tcp: unreachable: no route [ERR_OFFLINE] caused by: broken pipe");
+    }
+
+    #[test]
+    fn its_json_says_all_but_the_cause() {
+        let e = Error::new(ErrorKind::BadReply, "net.tcp", "cut")
+            .with("address", "10.0.0.7:4028")
+            .with("after", 3)
+            .maybe_sent()
+            .caused_by(std::io::Error::other("broken pipe"));
+        let told = serde_json::json!({
+            "code": "ERR_BAD_REPLY", "kind": "BadReply", "op": "net.tcp", "sent": "maybe", "retryable": false,
+            "message": "net.tcp: bad reply: cut (address=10.0.0.7:4028, after=3) [it may have taken effect]",
+            "context": {"address": "10.0.0.7:4028", "after": "3"},
+        });
+        assert_eq!(serde_json::to_value(&e).unwrap(), told);
     }
 
     #[test]

@@ -29,14 +29,12 @@ pub async fn discover(with: &With) -> Done {
     let mut events = scan.start()?;
     let (mut devices, mut unknown) = (Vec::new(), Vec::new());
     while let Some(event) = events.next().await {
-        match event {
-            ScanEvent::Found(found) => devices.push((found.host, told::found(&found))),
-            ScanEvent::Unknown { host, unknown: what, .. } => {
-                unknown
-                    .push((host, json!({"address": host, "answers": what.answers, "reason": what.reason})));
-            }
-            _ => {}
-        }
+        let of = match event {
+            ScanEvent::Found(_) => &mut devices,
+            ScanEvent::Unknown { .. } => &mut unknown,
+            _ => continue,
+        };
+        of.push((event.host(), told::plain(&event)));
     }
     let [devices, unknown] = [devices, unknown].map(|mut found| {
         found.sort_by_key(|(host, _)| *host);

@@ -62,11 +62,11 @@ pub async fn answer(world: &mut World, verb: &str, with: &With) -> Done {
     match verb {
         "register" => register(site, with).await,
         "find" => find(site, with).await,
-        "list" => Ok(told::page(site.list(&Query::parse_str(&with.json("query", "{}"))?).await?)),
+        "list" => Ok(told::plain(&site.list(&Query::parse_str(&with.json("query", "{}"))?).await?)),
         "series" => series(site, with),
         "readings" => readings(site, with).await,
         "call" => call(site.orchestrator(), with).await,
-        "counts" => Ok(told::counts(site)),
+        "counts" => Ok(told::plain(&site.counts())),
         "backup" => Ok(told::plain(&site.backup(Path::new(&with.get::<String>("folder")?)).await?)),
         _ => nobody(),
     }
@@ -101,7 +101,7 @@ async fn register(site: &Site, with: &With) -> Done {
     let made = site.register_many(&rack, things, &Caller::new(&with.get::<String>("by")?)).await?;
     Ok(made
         .into_iter()
-        .map(|made| made.map_or_else(|e| json!({"error": told::row(&e)}), |record| json!({"thing": record})))
+        .map(|made| made.map_or_else(|e| json!({"error": e}), |record| json!({"thing": record})))
         .collect())
 }
 
@@ -117,7 +117,7 @@ async fn find(site: &Site, with: &With) -> Done {
     let mut report = site.find_and_register(range, ports, &logins, &by).await?;
     report.known.sort_unstable();
     report.refused.sort_by_key(|(host, _)| *host);
-    Ok(told::report(&report))
+    Ok(told::plain(&report))
 }
 
 async fn call(orchestrator: &Orchestrator, with: &With) -> Done {
@@ -146,7 +146,7 @@ async fn readings(site: &Site, with: &With) -> Done {
     let mut enough = BTreeSet::new();
     while enough.len() < things {
         let event = reader.next().await.ok_or_else(closed)?;
-        let told = told::reading(&event);
+        let told = told::plain(&event);
         if pattern::differences(&wanted, &told).is_empty() {
             got.push(told);
             let thing = event.reading.thing.clone();

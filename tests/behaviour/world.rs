@@ -147,8 +147,8 @@ impl World {
         let answer = match (self.answer(&step.verb, &step.with).await, refused) {
             (Err(Failure::Case(why)), _) => return Err(why),
             (Ok(answer), Some(refused)) => return Err(format!("should be the error {refused}, is {answer}")),
-            (Err(Failure::Told(e)), None) => return Err(format!("the error {}", told::error(&e))),
-            (Err(Failure::Told(e)), Some(refused)) => return like(&refused, &told::error(&e)),
+            (Err(Failure::Told(e)), None) => return Err(format!("the error {}", told::plain(&e))),
+            (Err(Failure::Told(e)), Some(refused)) => return like(&refused, &told::plain(&e)),
             (Ok(answer), None) => answer,
         };
         expected.map_or(Ok(()), |expected| like(&expected, &answer))?;

@@ -1,15 +1,14 @@
-use headframe::{
-    Error, ErrorKind,
-    action::{ActionId, Ballot, By, Draft, Engine, Person, Watch, Watched},
+use headframe::action::{Engine, Watch};
+use headframe_binding::{
+    actions::{self, person},
+    held::Held,
 };
 use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
-use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::NativeSite;
-use crate::held::Held;
-use crate::told::{Ours, promise, read, tell, write};
+use crate::told::{Ours, promise, tell, write};
 
 /// A reader of what becomes of actions.
 #[napi]
@@ -20,15 +19,9 @@ impl NativeWatch {
     /// The next change, JSON; `null` at the end.
     #[napi(ts_return_type = "Promise<string | null>")]
     pub fn next(&self, env: &Env) -> Result<AsyncBlock<Option<String>>> {
-        let next = self.0.with(|watch| async move { Ok(watch.lock().await.next().await) });
-        let done = async move {
-            let told = match next.await.ok().flatten() {
-                Some(Watched::Changed(summary)) => write(&summary)?,
-                Some(Watched::Missed(missed)) => write(&json!({"missed": missed}))?,
-                Some(_) | None => return Ok(None),
-            };
-            Ok(Some(told))
-        };
+        let next = self.0.with(|watch| async move { Ok(actions::next(&mut *watch.lock().await).await) });
+        // An error says that it was closed.
+        let done = async move { next.await.ok().transpose()?.flatten().map(|told| write(&told)).transpose() };
         promise(env, done)
     }
 
@@ -48,32 +41,22 @@ impl NativeSite {
     /// Proposes a write, JSON; gives `{id, errors}`.
     #[napi]
     pub fn push(&self, env: &Env, draft: String, by: String) -> Result<AsyncBlock<String>> {
-        let done = self.engine(|engine| async move {
-            let draft = Draft::from_body(&read::<Value>("draft", &draft)?)?;
-            write(&engine.push(draft, &person(&by)?).await?)
-        });
+        let done = self.engine(|engine| async move { write(&actions::push(&engine, &draft, &by).await?) });
         promise(env, done)
     }
 
     /// What a push would do, JSON; nothing is stored.
     #[napi]
     pub fn preview(&self, env: &Env, draft: String, by: String) -> Result<AsyncBlock<String>> {
-        let done = self.engine(|engine| async move {
-            let draft = Draft::from_body(&read::<Value>("draft", &draft)?)?;
-            write(&engine.preview(draft, &person(&by)?).await?)
-        });
+        let done = self.engine(|engine| async move { write(&actions::preview(&engine, &draft, &by).await?) });
         promise(env, done)
     }
 
     /// Votes on an action; gives it.
     #[napi]
     pub fn vote(&self, env: &Env, id: String, ballot: String, by: String) -> Result<AsyncBlock<String>> {
-        let done = self.engine(|engine| async move {
-            let id: ActionId = id.parse()?;
-            let ballot = Ballot::from_body(&read::<Value>("ballot", &ballot)?)?;
-            engine.vote(id, ballot, &person(&by)?).await?;
-            view(&engine, id)
-        });
+        let done =
+            self.engine(|engine| async move { write(&actions::vote(&engine, &id, &ballot, &by).await?) });
         promise(env, done)
     }
 
@@ -89,16 +72,7 @@ impl NativeSite {
         by: String,
     ) -> Result<AsyncBlock<String>> {
         let done = self.engine(|engine| async move {
-            let (id, by, why): (ActionId, By, _) = (id.parse()?, person(&by)?, why.as_deref());
-            match how.as_str() {
-                "cancel" => engine.cancel(id, &by).await?,
-                "withdraw" => engine.withdraw(id, &by).await?,
-                "pause" => engine.pause(id, why, &by).await?,
-                "resume" => engine.resume(id, &by).await?,
-                "stop" => engine.stop(id, why, &by).await?,
-                _ => return Err(Error::invalid("action.change", "how", "is no change of an action")),
-            };
-            view(&engine, id)
+            write(&actions::change(&engine, &id, &how, why.as_deref(), &by).await?)
         });
         promise(env, done)
     }
@@ -113,10 +87,8 @@ impl NativeSite {
     /// One action with its targets, and what became of each; `null` when there is none.
     #[napi(ts_return_type = "Promise<string | null>")]
     pub fn action(&self, env: &Env, id: String) -> Result<AsyncBlock<Option<String>>> {
-        let done = self.engine(|engine| async move {
-            let view = engine.get(id.parse()?)?;
-            view.map(|view| write(&view.0)).transpose()
-        });
+        let done = self
+            .engine(|engine| async move { actions::get(&engine, &id)?.map(|view| write(&view)).transpose() });
         promise(env, done)
     }
 
@@ -135,14 +107,4 @@ impl NativeSite {
     {
         self.0.with(|site| work(site.actions().clone()))
     }
-}
-
-fn person(name: &str) -> Ours<By> {
-    Ok(By::new(Person::from_text(name)?))
-}
-
-fn view(engine: &Engine, id: ActionId) -> Ours<String> {
-    let view = engine.get(id)?;
-    let gone = || Error::new(ErrorKind::Internal, "action", "an action is gone").with("action", id);
-    write(&view.ok_or_else(gone)?.0)
 }

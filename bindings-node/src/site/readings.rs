@@ -1,11 +1,5 @@
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    task::{Context, Poll, Waker},
-};
-
-use futures_core::Stream as _;
 use headframe::{rack::Event, site::Readings};
+use headframe_binding::{held::Held, readings};
 use napi::{
     Env, Result,
     bindgen_prelude::{AsyncBlock, within_runtime_if_available},
@@ -16,7 +10,6 @@ use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
     form::parted,
-    held::Held,
     told::{promise, tell, write},
 };
 
@@ -61,8 +54,9 @@ impl NativeReadings {
     #[napi(ts_return_type = "Promise<NativeBatch | null>")]
     pub fn next(&self, env: &Env, most: u32) -> Result<AsyncBlock<Option<NativeBatch>>> {
         let most = most.max(1) as usize;
-        let next =
-            self.held.with(move |readings| async move { Ok(batch(&mut *readings.lock().await, most).await) });
+        let next = self
+            .held
+            .with(move |reader| async move { Ok(readings::next(&mut *reader.lock().await, most).await) });
         let runtime = self.runtime.clone();
         // An error says that it was closed.
         promise(
@@ -74,11 +68,7 @@ impl NativeReadings {
     /// All readings that are there already; `null` when there is none, or somebody waits for one, or it was closed.
     #[napi]
     pub fn ready(&self, most: u32) -> Result<Option<NativeBatch>> {
-        let ready = |readings: &Mutex<Readings>| {
-            let (mut readings, mut batch) = (readings.try_lock().ok()?, Vec::new());
-            more(&mut readings, most as usize, &mut batch, &mut Context::from_waker(Waker::noop()));
-            Some(batch).filter(|batch| !batch.is_empty())
-        };
+        let ready = |reader: &Mutex<Readings>| readings::ready(&mut *reader.try_lock().ok()?, most as usize);
         let batch = |events| NativeBatch { events, runtime: self.runtime.clone() };
         tell(|| Ok(self.held.now(ready).ok().flatten().map(batch)))
     }
@@ -91,25 +81,6 @@ impl NativeReadings {
             drop(taken.await);
             Ok(())
         })
-    }
-}
-
-async fn batch(readings: &mut Readings, most: usize) -> Option<Vec<Event>> {
-    let mut batch = vec![readings.next().await?];
-    poll_fn(|cx| {
-        more(readings, most, &mut batch, cx);
-        Poll::Ready(())
-    })
-    .await;
-    Some(batch)
-}
-
-/// Adds readings that are there already.
-fn more(readings: &mut Readings, most: usize, batch: &mut Vec<Event>, cx: &mut Context<'_>) {
-    while batch.len() < most
-        && let Poll::Ready(Some(event)) = Pin::new(&mut *readings).poll_next(cx)
-    {
-        batch.push(event);
     }
 }
 
@@ -150,7 +121,7 @@ impl NativeBatch {
     #[napi]
     pub fn about(&self, at: u32) -> Result<Option<String>> {
         let about = |Event { reading, .. }: &Event| {
-            let error = reading.outcome.as_ref().err().map(|e| crate::told::as_json(e));
+            let error = reading.outcome.as_ref().err();
             let took = u64::try_from(reading.took.as_millis()).unwrap_or(u64::MAX);
             write(&json!({"seq": reading.seq, "link": reading.link, "tookMs": took, "error": error}))
         };

@@ -16,6 +16,7 @@ export type FoundDevice = {
     model: string | null;
     firmware: string | null;
     mac: string | null;
+    stock: boolean;
     opts: Record<string, any>;
 };
 export type UnknownHost = {
@@ -35,7 +36,7 @@ export type ScanSummary = {
  */
 /**
  * @typedef {{event: 'device', address: string, driver: string, make: string, model: string | null,
- *   firmware: string | null, mac: string | null, opts: Record<string, any>}} FoundDevice
+ *   firmware: string | null, mac: string | null, stock: boolean, opts: Record<string, any>}} FoundDevice
  * @typedef {{event: 'unknown', address: string, answers: any[], reason: string | null}} UnknownHost
  * @typedef {{event: 'summary', report: any}} ScanSummary
  */

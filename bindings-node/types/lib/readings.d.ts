@@ -16,17 +16,13 @@ export class Reading {
     /**
      * Its number among those of the thing, how the thing stood, how long the poll took, and the error when it failed.
      *
-     * @returns {{seq: number, link: string, tookMs: number, error: {code: string, kind: string, message: string} | null}}
+     * @returns {{seq: number, link: string, tookMs: number, error: import('./site.js').ErrorRow | null}}
      */
     get about(): {
         seq: number;
         link: string;
         tookMs: number;
-        error: {
-            code: string;
-            kind: string;
-            message: string;
-        } | null;
+        error: import("./site.js").ErrorRow | null;
     };
     /**
      * The snapshot, under MiningOS's keys. What is not known is absent, and `missing` says why.
@@ -39,11 +35,7 @@ export class Reading {
         seq: number;
         link: string;
         tookMs: number;
-        error: {
-            code: string;
-            kind: string;
-            message: string;
-        } | null;
+        error: import("./site.js").ErrorRow | null;
         thing: string;
         ts: number;
         missed: number;

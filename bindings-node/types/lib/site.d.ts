@@ -30,7 +30,11 @@ export type Login = {
 export type ErrorRow = {
     code: string;
     kind: string;
+    op: string;
     message: string;
+    sent: "no" | "maybe";
+    retryable: boolean;
+    context: Record<string, string>;
 };
 export type Query = {
     query?: Record<string, any>;
@@ -255,13 +259,32 @@ export class Site {
         samples: number;
         leftOut: [string, string][];
     }>;
-    /** @returns {{things: number, online: number, pollsDone: number, pollsFailed: number, sinkDropped: number}} */
+    /**
+     * How the collectors of all racks do, summed up; of latenesses the worst.
+     *
+     * @returns {{things: number, online: number, offline: number, error: number, stale: number, never: number, slow: number,
+     *   inFlight: number, waiting: number, pollsDone: number, pollsFailed: number, pollsLate: number, pollsCut: number,
+     *   ticksMissed: number, sinkDropped: number, eventsMissed: number, latenessP50Ms: number, latenessP99Ms: number}}
+     */
     counts(): {
         things: number;
         online: number;
+        offline: number;
+        error: number;
+        stale: number;
+        never: number;
+        slow: number;
+        inFlight: number;
+        waiting: number;
         pollsDone: number;
         pollsFailed: number;
+        pollsLate: number;
+        pollsCut: number;
+        ticksMissed: number;
         sinkDropped: number;
+        eventsMissed: number;
+        latenessP50Ms: number;
+        latenessP99Ms: number;
     };
     /**
      * Ends it in order: calls of actions and polls under way have `withinMs` to end, and everything collected is durable

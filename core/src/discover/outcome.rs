@@ -151,28 +151,35 @@ impl Progress {
     }
 }
 
-/// One outcome of a scan, as it comes.
-#[derive(Debug, Clone, PartialEq)]
+/// One outcome of a scan, as it comes. Its JSON says `event`: `device`, `unknown` or `silent`, and the `address`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ScanEvent {
     /// A device was recognised.
+    #[serde(rename = "device")]
     Found(FoundDevice),
     /// A host answered, but no driver knows it.
     Unknown {
         /// Its address.
+        #[serde(rename = "address")]
         host: Ipv4Addr,
         /// What answered.
+        #[serde(flatten)]
         unknown: UnknownHost,
         /// How far the scan was then.
+        #[serde(skip)]
         progress: Progress,
     },
     /// Nothing listens there. Streamed on request only, see [`Scan::silent_events`](super::Scan::silent_events).
     Silent {
         /// The address.
+        #[serde(rename = "address")]
         host: Ipv4Addr,
         /// A host is there and refused.
         refused: bool,
         /// How far the scan was then.
+        #[serde(skip)]
         progress: Progress,
     },
 }
@@ -206,16 +213,20 @@ impl ScanEvent {
 }
 
 /// A device found by a scan.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FoundDevice {
     /// Its address.
+    #[serde(rename = "address")]
     pub host: Ipv4Addr,
     /// The ports it was asked on.
+    #[serde(skip)]
     pub ports: Ports,
     /// What it is.
+    #[serde(flatten)]
     pub device: Match,
     /// How far the scan was then.
+    #[serde(skip)]
     pub progress: Progress,
 }
 

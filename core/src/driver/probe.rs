@@ -193,7 +193,7 @@ fn contains_ignoring_case(haystack: &[u8], needle: &str) -> bool {
 }
 
 /// A recognised device.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Match {
     /// The driver that opens it.

@@ -1,7 +1,7 @@
 use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 use serde_json::{Map, Value};
 
 use super::{
@@ -12,7 +12,7 @@ pub use crate::model::RackId;
 use crate::{
     Error, Result, ThingId,
     model::Members,
-    query::{Filter, Query, QueryPage},
+    query::{Filter, Query, QueryPage, Row},
 };
 
 /// What a rack is.
@@ -238,6 +238,27 @@ impl<T> Partial<T> {
     /// An answer that nobody failed.
     pub const fn whole(items: T) -> Self {
         Self { items, failed: Vec::new() }
+    }
+}
+
+/// `{items, matched, next, failed}`: documents, how many pass the filter, the cursor of the next page, and of each rack that
+/// failed `{rack, error}`.
+impl Serialize for Partial<QueryPage> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Failed<'p> {
+            rack: &'p RackId,
+            error: &'p Error,
+        }
+        let Self { items: page, failed } = self;
+        let items: Vec<&Row> = page.items.iter().map(|item| &item.value).collect();
+        let failed: Vec<Failed<'_>> = failed.iter().map(|(rack, error)| Failed { rack, error }).collect();
+        let mut told = serializer.serialize_struct("Partial", 4)?;
+        told.serialize_field("items", &items)?;
+        told.serialize_field("matched", &page.matched)?;
+        told.serialize_field("next", &page.next)?;
+        told.serialize_field("failed", &failed)?;
+        told.end()
     }
 }
 

@@ -1,5 +1,6 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::Site;
@@ -42,7 +43,7 @@ impl std::fmt::Debug for Login {
 }
 
 /// What [`Site::find_and_register`] did.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct FindReport {
     /// The scan.
@@ -53,8 +54,18 @@ pub struct FindReport {
     pub known: Vec<Ipv4Addr>,
     /// Things whose device was found at another address, which is theirs now.
     pub moved: Vec<Arc<ThingRecord>>,
-    /// Devices that were refused, with the reason.
+    /// Devices that were refused, with the reason; in JSON each is `{address, error}`.
+    #[serde(serialize_with = "each_refused")]
     pub refused: Vec<(Ipv4Addr, Error)>,
+}
+
+fn each_refused<S: Serializer>(refused: &[(Ipv4Addr, Error)], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Refused<'r> {
+        address: Ipv4Addr,
+        error: &'r Error,
+    }
+    serializer.collect_seq(refused.iter().map(|(address, error)| Refused { address: *address, error }))
 }
 
 impl Site {

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 /// What a collector has and did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Counts {
     /// Things there are: the sum of the next five.
@@ -37,9 +40,15 @@ pub struct Counts {
     /// Readings that subscribers did not get because they read too slowly, over all subscribers.
     pub events_missed: u64,
     /// Half of the recent polls of healthy things began at most this long after they were due.
+    #[serde(rename = "latenessP50Ms", serialize_with = "as_millis")]
     pub lateness_p50: Duration,
     /// 99 % of the recent polls of healthy things began at most this long after they were due.
+    #[serde(rename = "latenessP99Ms", serialize_with = "as_millis")]
     pub lateness_p99: Duration,
+}
+
+fn as_millis<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Counts {

@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures_core::Stream;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use tokio::task::JoinSet;
 
 use super::reading::Reading;
@@ -46,6 +47,23 @@ pub struct Event {
     pub reading: Arc<Reading>,
     /// How many readings this subscriber missed just before this one, because it read too slowly.
     pub missed: u64,
+}
+
+/// `{thing, ts, missed, seq, link, tookMs, error, snapshot}`, the snapshot [in MiningOS's form](Reading::snapshot).
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { reading, missed } = self;
+        let mut told = serializer.serialize_struct("Event", 8)?;
+        told.serialize_field("thing", &reading.thing)?;
+        told.serialize_field("ts", &reading.ts)?;
+        told.serialize_field("missed", missed)?;
+        told.serialize_field("seq", &reading.seq)?;
+        told.serialize_field("link", &reading.link)?;
+        told.serialize_field("tookMs", &u64::try_from(reading.took.as_millis()).unwrap_or(u64::MAX))?;
+        told.serialize_field("error", &reading.outcome.as_ref().err())?;
+        told.serialize_field("snapshot", &reading.snapshot())?;
+        told.end()
+    }
 }
 
 /// A reader of all readings from now on. Its buffer is its own: when it is full the oldest reading is dropped, and
