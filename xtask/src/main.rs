@@ -4,6 +4,7 @@ mod deps;
 mod fuzz;
 mod imports;
 mod node;
+mod python;
 mod source;
 mod test;
 mod trust;
@@ -21,6 +22,8 @@ cargo xtask COMMAND
   imports        only the steps imports and deps
   trust NAME     run a trust check, or all; --profile quick|ci|long, --n N, --seed S, --control
   node           write what is generated of the npm package anew; node release builds it as it is published
+  python         write what is generated of the Python package anew
+  wheel          make the wheel of this platform, in target/wheels; wheel installed puts it into target/python/release
   fuzz TARGET    run a fuzz target, or all, under libFuzzer; --minutes N; needs a nightly compiler
   fixture store  make the store of this release that later ones have to open
   help           show this text
@@ -41,8 +44,13 @@ fn main() -> ExitCode {
         "imports" if rest.is_empty() => run(&["imports".into(), "deps".into()]),
         "imports" => usage("imports takes no arguments"),
         "docs" if rest.is_empty() => docs(),
-        "node" if rest.is_empty() => node(node::write),
-        "node" if rest == ["release"] => node(node::release),
+        "node" if rest.is_empty() => work(node::write),
+        "node" if rest == ["release"] => work(node::release),
+        "python" if rest.is_empty() => work(python::write),
+        "python" => usage("python takes no arguments"),
+        "wheel" if rest.is_empty() => work(python::wheel),
+        "wheel" if rest == ["installed"] => work(python::installed),
+        "wheel" => usage("wheel takes nothing, or installed"),
         "node" => usage("node takes nothing, or release"),
         "docs" => usage("docs takes no arguments"),
         "trust" => trust(rest),
@@ -77,7 +85,7 @@ fn docs() -> ExitCode {
     if written.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn node(work: fn(&Workspace) -> Result<(), String>) -> ExitCode {
+fn work(work: fn(&Workspace) -> Result<(), String>) -> ExitCode {
     match Workspace::find().and_then(|ws| work(&ws)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use crate::{
-    deps, imports, node, trust,
+    deps, imports, node, python, trust,
     workspace::{self, Workspace, capture, show},
 };
 
@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
         about: "the npm package: built, tested, packed, used from an empty folder",
         run: node_package,
     },
+    Step { name: "python", about: "the Python package: built, tested, type-checked", run: python_package },
     Step {
         name: "trust",
         about: "every trust check with its control, few cases",
@@ -134,6 +135,13 @@ fn node_package(ws: &Workspace) -> Result<Done, String> {
     Ok(match node::check(ws)? {
         node::Checked::Noted(text) => Done::Noted(text),
         node::Checked::Skipped(why) => Done::Skipped(why),
+    })
+}
+
+fn python_package(ws: &Workspace) -> Result<Done, String> {
+    Ok(match python::check(ws)? {
+        python::Checked::Noted(text) => Done::Noted(text),
+        python::Checked::Skipped(why) => Done::Skipped(why),
     })
 }
 

@@ -1,0 +1,1 @@
+"""The package for asyncio. The synchronous one is generated from it."""

@@ -1,0 +1,167 @@
+"""Drivers that are written in Python."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import json
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from . import _headframe as native
+from ._errors import BadReply, HeadframeError, NotFound, Unsupported, invalid
+
+Answer = Callable[[str], None]
+
+
+class Driver(Protocol):
+    """A driver of one's own: a class, or any object with these members. ``id`` is what racks and things name it by.
+
+    ``open(opts)`` gives a thing, which has ``snapshot()`` and, to be written to, ``capability``, ``observe(action)`` and
+    ``execute(action, params)``; ``close()`` ends it. All may be coroutines. What a thing does not answer before the deadline of its
+    poll costs that poll, and nothing else. It raises what went wrong; a HeadframeError says with its class and ``sent`` what to do
+    about it.
+    """
+
+    id: str
+
+    def open(self, opts: dict[str, Any]) -> Any: ...
+
+
+def registry(drivers: Iterable[Driver] | None) -> native.NativeDrivers:
+    """The library's drivers, and those of one's own."""
+    everything = native.NativeDrivers()
+    if drivers is not None and not isinstance(drivers, Iterable):
+        raise invalid("drivers", f"takes drivers, not {type(drivers).__name__}")
+    for driver in drivers or ():
+        name = getattr(driver, "id", None)
+        if not isinstance(name, str) or not callable(getattr(driver, "open", None)):
+            raise invalid("drivers", "takes drivers, each with an id and open()")
+        kind, make = getattr(driver, "kind", "miner"), getattr(driver, "make", name)
+        everything.add(name, kind, make, _Served(driver).ask)
+    return everything
+
+
+def _own_loop(served: _Served) -> asyncio.AbstractEventLoop:
+    """An event loop in a thread of its own, for as long as something is served."""
+    begun: concurrent.futures.Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = concurrent.futures.Future()
+
+    async def live() -> None:
+        ended = asyncio.Event()
+        begun.set_result((asyncio.get_running_loop(), ended))
+        await ended.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(live())
+        except Exception as e:
+            if begun.done():
+                raise
+            begun.set_exception(e)
+
+    threading.Thread(target=run, name="headframe-drivers", daemon=True).start()
+    loop, ended = begun.result()
+    # Sites end in order with the interpreter, and close their things then.
+    weakref.finalize(served, _end, loop, ended).atexit = False
+    return loop
+
+
+def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    # The driver may have ended it.
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(ended.set)
+
+
+class _Served:
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = _own_loop(self)
+        self._things: dict[int, Any] = {}
+        self._last = 0
+        self._tasks: set[asyncio.Task[str]] = set()
+
+    def ask(self, op: str, thing: int, question: str, answer: Answer) -> None:
+        """Asks it, from any thread."""
+        self._loop.call_soon_threadsafe(self._begin, op, thing, question, answer)
+
+    def _begin(self, op: str, thing: int, question: str, answer: Answer) -> None:
+        task = self._loop.create_task(self._answered(op, thing, question))
+        self._tasks.add(task)
+        # What is cancelled has no answer, and letting go of it says so.
+        task.add_done_callback(lambda done: self._tell(done, answer))
+
+    def _tell(self, done: asyncio.Task[str], answer: Answer) -> None:
+        self._tasks.discard(done)
+        if not done.cancelled() and done.exception() is None:
+            answer(done.result())
+
+    async def _answered(self, op: str, thing: int, question: str) -> str:
+        try:
+            return json.dumps({"ok": await self._asked(op, thing, json.loads(question))}, allow_nan=False)
+        except Exception as e:
+            return json.dumps({"error": _told(op, e)})
+
+    async def _asked(self, op: str, at: int, question: Any) -> Any:
+        if op == "open":
+            thing = await _awaited(self._driver.open(question["opts"]))
+            if thing is None:
+                raise BadReply("the driver opened nothing")
+            self._last += 1
+            self._things[self._last] = thing
+            return {"thing": self._last, "capability": getattr(thing, "capability", None)}
+        thing = self._things.get(at)
+        if thing is None:
+            raise NotFound("the thing was closed", code="ERR_CLOSED")
+        if op == "close":
+            del self._things[at]
+        method = getattr(thing, op, None)
+        if method is None:
+            if op == "close":
+                return None
+            raise Unsupported(f"the driver has no {op}")
+        if op == "snapshot":
+            return await _awaited(method())
+        if op == "observe":
+            return await _awaited(method(question))
+        if op == "execute":
+            return await _awaited(method(question["action"], question["params"])) or {}
+        await _awaited(method())
+        return None
+
+
+async def _awaited(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+def _told(op: str, e: Exception) -> dict[str, str]:
+    # Of a write that failed in a way that the driver does not tell nobody knows whether the device has it.
+    sent = "maybe" if op == "execute" else "no"
+    if isinstance(e, HeadframeError):
+        said = _text(e.sent)
+        return {
+            "kind": _text(e.kind),
+            "code": _text(e.code),
+            "message": _text(e),
+            "sent": said if said in ("no", "maybe") else sent,
+        }
+    kind = "Unreachable" if isinstance(e, OSError) else "BadReply"
+    # They are two before Python 3.11.
+    if isinstance(e, (TimeoutError, asyncio.TimeoutError)):
+        kind = "Timeout"
+    name = type(e).__name__
+    return {"kind": kind, "code": _text(name), "message": _text(e) or _text(name), "sent": sent}
+
+
+def _text(value: object) -> str:
+    """Whatever it is, as a text that JSON has."""
+    try:
+        return str(value).encode("utf-8", "replace").decode()
+    except Exception:
+        return "the driver raised what cannot be told"

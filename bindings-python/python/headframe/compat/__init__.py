@@ -1,0 +1,1 @@
+"""Shapes of other libraries over Headframe's drivers, for programs that were written for those."""

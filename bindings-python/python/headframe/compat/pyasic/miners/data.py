@@ -1,0 +1,5 @@
+"""Names of what can be asked for."""
+
+from headframe.compat.pyasic._options import DataOptions
+
+__all__ = ["DataOptions"]

@@ -1,0 +1,5 @@
+"""Networks of miners."""
+
+from headframe.compat.pyasic._network import MinerNetwork
+
+__all__ = ["MinerNetwork"]

@@ -1,0 +1,147 @@
+//! Calls: one native method serves `await` and whoever waits.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use headframe::{Result, io::Ctx};
+use headframe_binding::guard::settled;
+use pyo3::{
+    exceptions::{PyRuntimeError, PyStopIteration},
+    prelude::*,
+};
+
+use crate::{
+    process::{ended, not_forked, runtime},
+    told::{Give, raise},
+};
+
+/// How often whoever waits looks whether a signal came.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+type Given = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+type Work = Pin<Box<dyn Future<Output = Result<Given>> + Send>>;
+
+/// A call, which is done already where it could be answered from memory. It is awaited, or waited for, once.
+#[pyclass(frozen, module = "headframe._headframe")]
+pub struct Call(Mutex<State>);
+
+enum State {
+    Done(PyResult<Py<PyAny>>),
+    Waits(Work),
+    Taken,
+}
+
+impl Call {
+    /// Begins a call: it runs until it has to wait for something.
+    pub fn new<T: Give>(py: Python<'_>, work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        let mut work: Work = Box::pin(async move {
+            let given = settled(work).await?;
+            Ok(Box::new(move |py: Python<'_>| given.give(py)) as Given)
+        });
+        if let Err(e) = not_forked() {
+            return Self(Mutex::new(State::Done(Err(raise(py, &e)))));
+        }
+        let first = py.detach(|| {
+            let _entered = runtime().enter();
+            work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        });
+        Self(Mutex::new(match first {
+            Poll::Ready(done) => State::Done(given(py, done)),
+            Poll::Pending => State::Waits(work),
+        }))
+    }
+
+    fn take(&self) -> PyResult<State> {
+        let state =
+            std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), State::Taken);
+        match state {
+            State::Taken => Err(PyRuntimeError::new_err("the call was awaited already")),
+            state => Ok(state),
+        }
+    }
+}
+
+fn given(py: Python<'_>, done: Result<Given>) -> PyResult<Py<PyAny>> {
+    done.map_err(|e| raise(py, &e)).and_then(|given| given(py))
+}
+
+#[pymethods]
+impl Call {
+    fn __await__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        let py = slf.py();
+        let work = match slf.get().take()? {
+            // It answers as its own iterator.
+            done @ State::Done(_) => {
+                *slf.get().0.lock().unwrap_or_else(PoisonError::into_inner) = done;
+                return Ok(slf.into_any());
+            }
+            State::Waits(work) => work,
+            State::Taken => return Err(PyRuntimeError::new_err("the call was awaited already")),
+        };
+        let future = pyo3_async_runtimes::tokio::future_into_py(py, async move {
+            tokio::select! {
+                biased;
+                done = work => Ok(Answer(done)),
+                // Nobody can be told any more.
+                () = ended() => std::future::pending().await,
+            }
+        })?;
+        future.call_method0("__await__")
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self) -> PyResult<Py<PyAny>> {
+        match self.take()? {
+            State::Done(Ok(value)) => Err(PyStopIteration::new_err((value,))),
+            State::Done(Err(e)) => Err(e),
+            State::Waits(_) | State::Taken => Err(PyRuntimeError::new_err("the call has to be awaited")),
+        }
+    }
+
+    /// Waits for it in this thread. A signal, such as Ctrl-C, ends the wait and the call.
+    fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let mut work = match self.take()? {
+            State::Done(done) => return done,
+            State::Waits(work) => work,
+            State::Taken => return Err(PyRuntimeError::new_err("the call was awaited already")),
+        };
+        loop {
+            let waited = py.detach(|| runtime().block_on(within(&mut work)));
+            match waited {
+                Some(done) => return given(py, done),
+                None => py.check_signals()?,
+            }
+        }
+    }
+}
+
+/// What it gives, if that is soon.
+async fn within(work: &mut Work) -> Option<Result<Given>> {
+    let clock = Ctx::system().clock;
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = clock.sleep_until(clock.mono() + LOOK_EVERY) => None,
+    }
+}
+
+/// What a future of Python gets.
+struct Answer(Result<Given>);
+
+impl<'py> IntoPyObject<'py> for Answer {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        given(py, self.0).map(|value| value.into_bound(py))
+    }
+}

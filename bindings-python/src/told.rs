@@ -1,0 +1,75 @@
+//! Errors and values on their way to Python.
+
+use headframe::{Error, ErrorKind};
+use headframe_binding::guard::guarded;
+use pyo3::{PyClass, prelude::*, pyclass_init::PyClassInitializer, sync::PyOnceLock};
+use serde::Serialize;
+
+/// An error of the package, as its `_errors.made` makes it of ours.
+pub fn raise(py: Python<'_>, e: &Error) -> PyErr {
+    static MADE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let raised = MADE.import(py, "headframe._errors", "made").and_then(|made| made.call1((plain(py, e)?,)));
+    match raised {
+        Ok(raised) => PyErr::from_value(raised),
+        Err(other) => other,
+    }
+}
+
+/// What a call gives at once.
+pub fn tell<T>(py: Python<'_>, call: impl FnOnce() -> headframe::Result<T>) -> PyResult<T> {
+    guarded(|| {
+        crate::process::not_forked()?;
+        call()
+    })
+    .map_err(|e| raise(py, &e))
+}
+
+/// Dicts, lists, texts and numbers.
+pub fn plain<'py>(py: Python<'py>, value: &(impl Serialize + ?Sized)) -> PyResult<Bound<'py, PyAny>> {
+    pythonize::pythonize(py, value).map_err(PyErr::from)
+}
+
+/// The JSON of a value.
+pub fn json(py: Python<'_>, value: &impl Serialize) -> PyResult<String> {
+    serde_json::to_string(value).map_err(|e| {
+        let e = Error::new(ErrorKind::Internal, "python.write", "it cannot be written as JSON").caused_by(e);
+        raise(py, &e)
+    })
+}
+
+/// What becomes a value of Python once its thread is there.
+pub trait Give: Send + 'static {
+    fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>>;
+}
+
+/// A value that is made of plain ones.
+#[derive(Debug)]
+pub struct Plain<T>(pub T);
+
+impl<T: Serialize + Send + 'static> Give for Plain<T> {
+    fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        plain(py, &self.0).map(Bound::unbind)
+    }
+}
+
+impl Give for () {
+    fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(py.None())
+    }
+}
+
+impl<T: Give> Give for Option<T> {
+    fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.map_or_else(|| Ok(py.None()), |value| value.give(py))
+    }
+}
+
+/// A class of ours.
+#[derive(Debug)]
+pub struct Class<T>(pub T);
+
+impl<T: PyClass + Into<PyClassInitializer<T>> + Send + 'static> Give for Class<T> {
+    fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(Py::new(py, self.0)?.into_any())
+    }
+}

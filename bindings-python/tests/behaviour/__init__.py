@@ -1,0 +1,1 @@
+"""Runs the cases of the behaviour suite over the package, on either of its faces."""

@@ -1,0 +1,134 @@
+"""The programs that a newcomer copies, run as they stand."""
+
+from __future__ import annotations
+
+import csv
+import http.server
+import io
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+from typing import IO
+
+from headframe.sync import Simulator, Site
+
+HERE = pathlib.Path(__file__).parent.parent
+EXAMPLES = HERE / "examples"
+WITHIN = 60.0
+
+
+def ran(program: str, *args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / program), *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN)
+
+
+def begun(program: str, *args: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(EXAMPLES / program), *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def line_with(lines: IO[str] | None, part: str) -> str:
+    """The first line with a part; fails at the end of the output."""
+    assert lines is not None
+    for line in lines:
+        if part in line:
+            return line
+    raise AssertionError(f"no line has {part}")
+
+
+class Examples(unittest.TestCase):
+    def folder(self) -> str:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return os.path.join(folder.name, "site")
+
+    def simulator(self, base: str, miners: int) -> Simulator:
+        simulator = Simulator.start(base=base, whatsminers=miners)
+        self.addCleanup(simulator.close)
+        return simulator
+
+    def ends(self, program: subprocess.Popen[str]) -> None:
+        program.kill()
+        program.communicate()
+
+    def test_the_first_program_of_the_readme_finds_three_miners(self) -> None:
+        readme = (HERE / "README.md").read_text(encoding="utf-8")
+        program = readme.split("```python\n")[1].split("```")[0]
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=WITHIN)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(done.stdout.count("'event': 'device'"), 3)
+        self.assertLessEqual(len(program.strip().splitlines()), 5)
+
+    def test_quickstart_reads_what_it_finds(self) -> None:
+        done = ran("quickstart.py")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout.count(" W, mining"), 2)
+
+    def test_a_scan_becomes_csv(self) -> None:
+        self.simulator("127.108.1.1", 3)
+        done = ran("scan_to_csv.py", "127.108.1.1-127.108.1.4", "--simulated")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        self.assertEqual({row["address"] for row in rows}, {f"127.108.1.{n}" for n in (1, 2, 3)})
+        self.assertTrue(all(row["make"] == "WhatsMiner" or row["driver"] == "whatsminer" for row in rows))
+
+    def test_miners_are_watched(self) -> None:
+        self.simulator("127.108.2.1", 2)
+        program = begun("watch.py", "127.108.2.1-127.108.2.2", self.folder(), "--simulated")
+        try:
+            self.assertIn("2 new", line_with(program.stdout, "new"))
+            self.assertRegex(line_with(program.stdout, "online"), r"online, [0-9.]+ W")
+        finally:
+            self.ends(program)
+
+    def test_a_driver_of_ones_own_is_polled(self) -> None:
+        class Heater(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps({"watts": 1234}).encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Heater)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        done = ran("driver.py", f"127.0.0.1:{server.server_port}", self.folder())
+        self.assertEqual((done.returncode, done.stdout), (0, "kitchen 1234 W\n"), done.stderr)
+
+    def test_what_miners_do_is_exported(self) -> None:
+        self.simulator("127.108.3.1", 2)
+        folder = self.folder()
+        conf = {
+            "racks": [{"type": "miner-wm-m50s", "name": "hall", "driver": "whatsminer", "intervalMs": 1_000}],
+            "people": {"ann@site": ["miner:rw"]},
+        }
+        with Site.open(folder, conf, how="create") as site:
+            report = site.find("127.108.3.1-127.108.3.2", "ann@site", ports={"simulated": True})
+            self.assertEqual(len(report["registered"]), 2)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        program = begun("exporter.py", folder, str(port))
+        try:
+            until, page = time.monotonic() + WITHIN, ""
+            while page.count("headframe_miner_power_watts{") < 2 and time.monotonic() < until:
+                time.sleep(0.2)
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                        page = answer.read().decode()
+                except OSError:
+                    continue
+            self.assertEqual(page.count("headframe_miner_power_watts{"), 2, page)
+        finally:
+            self.ends(program)
