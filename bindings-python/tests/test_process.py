@@ -7,7 +7,6 @@ import json
 import os
 import threading
 import unittest
-from typing import Any
 
 import headframe
 from headframe import sync
