@@ -71,7 +71,8 @@ impl UnderWay {
         if let Some(event) = event(held.as_mut()?, self.stop.subscribe()).await {
             return Some(Told::Event(event));
         }
-        let report = held.take()?.finish().await;
+        // It has ended: nothing waits from here on, so that whoever gives up loses nothing.
+        let report = held.take()?.report()?.clone();
         Some(Told::Summary(Summary { report }))
     }
 }

@@ -15,8 +15,10 @@ use pyo3::{
     prelude::*,
 };
 
+use tokio::task::AbortHandle;
+
 use crate::{
-    process::{ended, not_forked, runtime},
+    process::{not_forked, runtime, tell_python},
     told::{Give, raise},
 };
 
@@ -83,15 +85,7 @@ impl Call {
             State::Waits(work) => work,
             State::Taken => return Err(PyRuntimeError::new_err("the call was awaited already")),
         };
-        let future = pyo3_async_runtimes::tokio::future_into_py(py, async move {
-            tokio::select! {
-                biased;
-                done = work => Ok(Answer(done)),
-                // Nobody can be told any more.
-                () = ended() => std::future::pending().await,
-            }
-        })?;
-        future.call_method0("__await__")
+        promised(py, work)?.call_method0("__await__")
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -133,15 +127,52 @@ async fn within(work: &mut Work) -> Option<Result<Given>> {
     }
 }
 
-/// What a future of Python gets.
-struct Answer(Result<Given>);
+/// A future of the event loop that runs here; the work goes on beside it, and is given up with it.
+fn promised<'py>(py: Python<'py>, work: Work) -> PyResult<Bound<'py, PyAny>> {
+    let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
+    let future = event_loop.call_method0("create_future")?;
+    let told = (event_loop.unbind(), future.clone().unbind());
+    let task = runtime().spawn(async move {
+        let done = work.await;
+        tell_python(move |py| {
+            let (event_loop, future) = told;
+            // A loop that was closed meanwhile has nobody who waits.
+            let _closed =
+                event_loop.call_method1(py, "call_soon_threadsafe", (Answer(Mutex::new(Some(done))), future));
+        });
+    });
+    future.call_method1("add_done_callback", (GivenUp(task.abort_handle()),))?;
+    Ok(future)
+}
 
-impl<'py> IntoPyObject<'py> for Answer {
-    type Target = PyAny;
-    type Output = Bound<'py, PyAny>;
-    type Error = PyErr;
+/// Tells a future of Python what became of its call, in the thread of its event loop.
+#[pyclass(frozen)]
+struct Answer(Mutex<Option<Result<Given>>>);
 
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        given(py, self.0).map(|value| value.into_bound(py))
+#[pymethods]
+impl Answer {
+    fn __call__(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = future.py();
+        let done = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(done) = done else { return Ok(()) };
+        if future.call_method0("done")?.is_truthy()? {
+            return Ok(());
+        }
+        match given(py, done) {
+            Ok(value) => future.call_method1("set_result", (value,)),
+            Err(e) => future.call_method1("set_exception", (e.into_value(py),)),
+        }
+        .map(drop)
+    }
+}
+
+/// Ends the work of a future that nobody waits for any more.
+#[pyclass(frozen)]
+struct GivenUp(AbortHandle);
+
+#[pymethods]
+impl GivenUp {
+    fn __call__(&self, _future: &Bound<'_, PyAny>) {
+        self.0.abort();
     }
 }

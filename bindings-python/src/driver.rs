@@ -3,7 +3,7 @@
 use std::{
     fmt,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::{
     call::Call,
     device::NativeDevice,
-    process::{ended, runtime},
+    process::{runtime, tell_python, with_python},
     site::NativeSite,
     told::{Class, tell},
 };
@@ -35,12 +35,12 @@ impl NativeDrivers {
         tell(py, || Ok(Self(Mutex::new(headframe::registry()))))
     }
 
-    /// Adds one: `ask(op, thing, json, answer)` is asked `open`, `snapshot`, `observe`, `execute` and `close`, from any thread, and
-    /// calls `answer` with JSON.
+    /// Adds one: `ask(op, thing, json, answer)` is asked `open`, `snapshot`, `observe`, `execute` and `close`, from any
+    /// thread, and calls `answer` with JSON, which says whether anybody waits for it. It gives what takes the question back.
     fn add(&self, py: Python<'_>, id: &str, kind: &str, make: &str, ask: Py<PyAny>) -> PyResult<()> {
         tell(py, || {
             let mut drivers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            driver::add(&mut drivers, id, kind, make, Loop(ask));
+            driver::add(&mut drivers, id, kind, make, Loop(Arc::new(ask)));
             Ok(())
         })
     }
@@ -71,7 +71,7 @@ impl NativeDrivers {
 }
 
 /// The event loop that a driver lives on.
-struct Loop(Py<PyAny>);
+struct Loop(Arc<Py<PyAny>>);
 
 impl fmt::Debug for Loop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,10 +85,46 @@ struct Reply(Mutex<Option<oneshot::Sender<String>>>);
 
 #[pymethods]
 impl Reply {
-    fn __call__(&self, json: String) {
-        if let Some(reply) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Whoever asked may have given up.
-            let _gone = reply.send(json);
+    /// Whether somebody still waits for it.
+    fn __call__(&self, json: String) -> bool {
+        let reply = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        reply.is_some_and(|reply| reply.send(json).is_ok())
+    }
+}
+
+/// How a question is taken back. The loop is told when whoever asked has given up.
+#[derive(Default)]
+struct Question(Arc<Mutex<Asked>>);
+
+#[derive(Default)]
+enum Asked {
+    #[default]
+    Begins,
+    /// What takes it back.
+    Open(Py<PyAny>),
+    Over,
+}
+
+impl Question {
+    fn is_open(asked: &Mutex<Asked>, take_back: Py<PyAny>) -> Option<Py<PyAny>> {
+        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*asked, Asked::Over) {
+            return Some(take_back);
+        }
+        *asked = Asked::Open(take_back);
+        None
+    }
+
+    fn end(&self) -> Asked {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), Asked::Over)
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if let Asked::Open(take_back) = self.end() {
+            // A loop that has ended has nothing to take back.
+            tell_python(move |py| drop(take_back.call0(py)));
         }
     }
 }
@@ -97,26 +133,27 @@ impl Reply {
 impl Foreign for Loop {
     async fn ask(&self, op: &'static str, thing: u32, with: String) -> Result<String, String> {
         let (reply, answer) = oneshot::channel();
-        let ask = Python::try_attach(|py| self.0.clone_ref(py)).ok_or("the interpreter has ended")?;
-        // It may have to wait for the interpreter: not on a thread that polls.
-        let asked = runtime().spawn_blocking(move || {
-            Python::try_attach(|py| {
+        let (question, driver) = (Question::default(), Arc::clone(&self.0));
+        let asked = Arc::clone(&question.0);
+        let begun = runtime().spawn_blocking(move || {
+            with_python(|py| {
                 let reply = Py::new(py, Reply(Mutex::new(Some(reply))))?;
-                ask.call1(py, (op, thing, with, reply)).map(drop)
+                let take_back = driver.call1(py, (op, thing, with, reply))?;
+                // Whoever asked may have given up already.
+                match Question::is_open(&asked, take_back) {
+                    Some(take_back) => take_back.call0(py).map(drop),
+                    None => Ok(()),
+                }
             })
         });
-        let answered = async {
-            match asked.await {
-                Ok(Some(Ok(()))) => answer.await.map_err(|_| "the driver's event loop has ended".to_owned()),
-                Ok(Some(Err(e))) => Err(format!("the driver's event loop cannot be asked: {e}")),
-                Ok(None) => Err("the interpreter has ended".to_owned()),
-                Err(e) => Err(format!("the driver could not be asked: {e}")),
-            }
-        };
-        tokio::select! {
-            biased;
-            answered = answered => answered,
-            () = ended() => Err("the interpreter ends".to_owned()),
+        match begun.await {
+            Ok(Some(Ok(()))) => {}
+            Ok(Some(Err(e))) => return Err(format!("the driver's event loop cannot be asked: {e}")),
+            Ok(None) => return Err("the interpreter ends".to_owned()),
+            Err(e) => return Err(format!("the driver could not be asked: {e}")),
         }
+        let answered = answer.await;
+        question.end();
+        answered.map_err(|_| "the driver's event loop has ended".to_owned())
     }
 }

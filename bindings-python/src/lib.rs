@@ -4,6 +4,7 @@
 //! It converts and nothing else. `python/headframe/` makes the classes of the package of it.
 
 mod actions;
+mod ahead;
 mod call;
 mod device;
 mod driver;

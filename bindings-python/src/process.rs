@@ -4,7 +4,7 @@ use std::{
     ops::Deref,
     process,
     sync::{
-        Arc, LazyLock, OnceLock,
+        Arc, LazyLock, PoisonError, RwLock,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -12,12 +12,19 @@ use std::{
 
 use headframe::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::runtime::{Builder, Runtime};
 
 /// The process that loaded the library. A child that was forked has none of its threads.
 static OWNER: AtomicU32 = AtomicU32::new(0);
-/// Set when the interpreter ends: nobody is told anything any more.
-static ENDING: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+/// Whether the interpreter can be asked. Whoever does holds it for that time.
+static GATE: RwLock<Gate> = RwLock::new(Gate::Open);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Gate {
+    Open,
+    Closed,
+}
+
 /// How long the end of the interpreter waits for sites to end in order.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -35,7 +42,8 @@ pub fn end(py: Python<'_>) {
     }
     py.detach(|| {
         runtime().block_on(crate::site::end_all(ENDED_WITHIN));
-        ENDING.send_replace(true);
+        // It waits for those who ask now: a thread that came later would find half an interpreter.
+        *GATE.write().unwrap_or_else(PoisonError::into_inner) = Gate::Closed;
     });
 }
 
@@ -53,16 +61,23 @@ pub fn not_forked() -> Result<()> {
     Err(Error::new(ErrorKind::Closed, "process", why).code_as("ERR_FORKED"))
 }
 
-/// Returns when the interpreter ends.
-pub async fn ended() {
-    // It is never dropped.
-    let mut ending = ENDING.subscribe();
-    let _ended = ending.wait_for(|ending| *ending).await;
+/// Asks the interpreter from a thread of ours; `None` once it ends.
+pub fn with_python<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    let gate = GATE.read().unwrap_or_else(PoisonError::into_inner);
+    (*gate == Gate::Open).then(|| Python::attach(work))
+}
+
+/// Asks it beside the threads that poll: it may have to be waited for.
+pub fn tell_python(work: impl FnOnce(Python<'_>) + Send + 'static) {
+    runtime().spawn_blocking(move || with_python(work));
 }
 
 pub fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<&'static Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(pyo3_async_runtimes::tokio::get_runtime)
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        #[allow(clippy::expect_used, reason = "without threads nothing of the package can work")]
+        Builder::new_multi_thread().enable_all().thread_name("headframe").build().expect("threads")
+    });
+    &RUNTIME
 }
 
 /// Something that a child that was forked leaves as it is: its locks and files are the parent's.

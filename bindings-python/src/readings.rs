@@ -2,49 +2,54 @@ use std::sync::Arc;
 
 use headframe::{model, rack::Event, site::Readings};
 use headframe_binding::{held::Held, readings};
-use pyo3::{exceptions::PyKeyError, prelude::*, types::PyList};
+use pyo3::{exceptions::PyKeyError, prelude::*};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::{
+    ahead::Ahead,
     call::Call,
     process::Owned,
-    told::{Give, json, plain, tell},
+    told::{json, plain, tell},
 };
 
 /// A reader of readings.
 #[pyclass(frozen, module = "headframe._headframe")]
-pub struct NativeReadings(Owned<Held<Mutex<Readings>>>);
+pub struct NativeReadings(Owned<Held<Mutex<Reader>>>);
+
+type Reader = Ahead<Readings, Vec<Event>>;
 
 impl NativeReadings {
     pub fn new(readings: Readings) -> Self {
-        Self(Owned::new(Held::new(Mutex::new(readings))))
-    }
-}
-
-/// Readings that came together.
-struct Batch(Vec<Event>);
-
-impl Give for Batch {
-    fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let readings = self.0.into_iter().map(|event| Py::new(py, Reading(event)));
-        Ok(PyList::new(py, readings.collect::<PyResult<Vec<_>>>()?)?.into_any().unbind())
+        Self(Owned::new(Held::new(Mutex::new(Ahead::new(readings)))))
     }
 }
 
 #[pymethods]
 impl NativeReadings {
-    /// Waits for a reading, and gives it with all that are there already; None at the end.
-    fn next(&self, py: Python<'_>, most: usize) -> Call {
-        let most = most.max(1);
-        let next = self
-            .0
-            .with(move |reader| async move { Ok(readings::next(&mut *reader.lock().await, most).await) });
+    /// Waits for a reading; False at the end. Nothing is taken: a wait that is given up loses nothing.
+    fn ready(&self, py: Python<'_>) -> Call {
+        let ready = self.0.with(|reader| async move {
+            Ok(reader.lock().await.ready(async |readings| readings::next(readings, 1).await).await)
+        });
         // An error says that it was closed.
-        Call::new(py, async move { Ok(next.await.ok().flatten().map(Batch)) })
+        Call::new(py, async move { Ok(ready.await.unwrap_or(false)) })
     }
 
-    /// Ends it; whoever waits for the next gets None.
+    /// All readings that are there, `most` at a time; None when there is none, or somebody else waits.
+    fn take(&self, py: Python<'_>, most: usize) -> PyResult<Option<Vec<Reading>>> {
+        let take = |reader: &Mutex<Reader>| {
+            let mut reader = reader.try_lock().ok()?;
+            let mut batch = reader.take().unwrap_or_default();
+            let more = most.saturating_sub(batch.len());
+            batch.extend(readings::ready(&mut reader.source, more).unwrap_or_default());
+            Some(batch).filter(|batch| !batch.is_empty())
+        };
+        let taken = tell(py, || Ok(self.0.now(take).ok().flatten()))?;
+        Ok(taken.map(|batch| batch.into_iter().map(Reading).collect()))
+    }
+
+    /// Ends it; whoever waits for the next is told of the end.
     fn close(&self, py: Python<'_>) -> Call {
         let taken = self.0.take();
         Call::new(py, async move {

@@ -2,36 +2,54 @@
 
 use std::sync::Arc;
 
-use headframe_binding::{asked::read, scan::UnderWay};
+use headframe_binding::{
+    asked::read,
+    scan::{Told, UnderWay},
+};
 use pyo3::prelude::*;
+use tokio::sync::Mutex;
 
 use crate::{
+    ahead::Ahead,
     call::Call,
-    process::Owned,
-    told::{Class, Plain},
+    process::{Owned, is_forked},
+    told::{Class, plain},
 };
 
 /// A scan under way.
 #[pyclass(frozen, module = "headframe._headframe")]
-pub struct NativeScan(Owned<Arc<UnderWay>>);
+pub struct NativeScan {
+    scan: Owned<Arc<UnderWay>>,
+    events: Arc<Mutex<Ahead<Arc<UnderWay>, Told>>>,
+}
 
 #[pymethods]
 impl NativeScan {
-    /// The next event: a device, an unknown host, or at last the summary; None after that.
-    fn next(&self, py: Python<'_>) -> Call {
-        let scan = Arc::clone(&self.0);
-        Call::new(py, async move { Ok(scan.next().await.map(Plain)) })
+    /// Waits for an event; False after the summary. Nothing is taken: a wait that is given up loses nothing.
+    fn ready(&self, py: Python<'_>) -> Call {
+        let events = Arc::clone(&self.events);
+        Call::new(py, async move {
+            Ok(events.lock().await.ready(async |scan: &mut Arc<UnderWay>| scan.next().await).await)
+        })
+    }
+
+    /// The event that is there: a device, an unknown host, or at last the summary; None when there is none.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let taken = self.events.try_lock().ok().and_then(|mut events| events.take());
+        taken.map(|told| plain(py, &told)).transpose()
     }
 
     /// Ends it early: the summary comes next.
     fn stop(&self) {
-        self.0.stop();
+        if !is_forked() {
+            self.scan.stop();
+        }
     }
 }
 
 impl Drop for NativeScan {
     fn drop(&mut self) {
-        self.0.stop();
+        self.stop();
     }
 }
 
@@ -39,7 +57,8 @@ impl Drop for NativeScan {
 #[pyfunction]
 pub fn start_scan(py: Python<'_>, range: String, options: String) -> Call {
     Call::new(py, async move {
-        let scan = UnderWay::start(&range, &read("options", &options)?)?;
-        Ok(Class(NativeScan(Owned::new(Arc::new(scan)))))
+        let scan = Arc::new(UnderWay::start(&range, &read("options", &options)?)?);
+        let events = Arc::new(Mutex::new(Ahead::new(Arc::clone(&scan))));
+        Ok(Class(NativeScan { scan: Owned::new(scan), events }))
     })
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use headframe::{action::Engine, io::Ctx, query::Query, site::Site};
+use headframe::{Error, ErrorKind, action::Engine, io::Ctx, query::Query, site::Site};
 use headframe_binding::{
     actions::{self, person},
     asked::{Who, read},
@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use crate::{
     actions::NativeWatch,
     call::Call,
-    process::Owned,
+    process::{Owned, runtime},
     readings::NativeReadings,
     table,
     told::{Class, Plain, plain, tell},
@@ -152,9 +152,16 @@ impl NativeSite {
     /// Ends it in order; gives what became of its work, or None when that was done before.
     fn close(&self, py: Python<'_>, within_ms: u32) -> Call {
         let taken = self.0.take();
-        Call::new(py, async move {
+        let within = Duration::from_millis(within_ms.into());
+        let ended = async move {
             let Some(site) = taken.await else { return Ok(None) };
-            site.shutdown(Duration::from_millis(within_ms.into())).await.map(Plain).map(Some)
+            site.shutdown(within).await.map(Plain).map(Some)
+        };
+        // Whoever gives up waiting leaves no site that is half ended.
+        Call::new(py, async move {
+            runtime().spawn(ended).await.map_err(|e| {
+                Error::new(ErrorKind::Internal, "site.close", "it came to a bad end").caused_by(e)
+            })?
         })
     }
 

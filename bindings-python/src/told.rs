@@ -52,6 +52,12 @@ impl<T: Serialize + Send + 'static> Give for Plain<T> {
     }
 }
 
+impl Give for bool {
+    fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        plain(py, &self).map(Bound::unbind)
+    }
+}
+
 impl Give for () {
     fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ok(py.None())

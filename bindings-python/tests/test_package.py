@@ -88,7 +88,8 @@ class Scans(AsyncCase):
         self.assertEqual(last.truth(0)["requests"], 0)
 
     async def test_a_device_that_was_found_as_its_wait_was_given_up_comes_next(self) -> None:
-        await self.simulated("127.105.7.1")
+        simulator = await self.simulated("127.105.7.1")
+        simulator.fault(0, {"kind": "slow", "delayMs": 200})
         scan = headframe.discover("127.105.7.1", ports=SIMULATED)
         await given_up(anext(scan), 1)
         self.assertEqual([event["event"] async for event in scan], ["device", "summary"])
@@ -347,7 +348,7 @@ async def given_up(call: Awaitable[Any], after: float) -> None:
     task = asyncio.ensure_future(call)
     await asyncio.sleep(0.01)
     time.sleep(after)
-    task.cancel()
+    assert task.cancel(), "its answer had come already"
     await asyncio.gather(task, return_exceptions=True)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from . import _headframe as native
 from ._errors import BadReply, HeadframeError, NotFound, Unsupported, invalid
 
-Answer = Callable[[str], None]
+Answer = Callable[[str], bool]
 
 
 class Driver(Protocol):
@@ -76,6 +76,42 @@ def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
         loop.call_soon_threadsafe(ended.set)
 
 
+class _Asked:
+    """A question under way."""
+
+    def __init__(self, served: _Served, op: str) -> None:
+        self.op = op
+        self._served = served
+        self._task: asyncio.Task[str] | None = None
+        self._is_taken_back = False
+
+    # Whoever may take it back must not hold the answer: a loop that ends lets go of that, and says so.
+    def begin(self, thing: int, question: str, answer: Answer) -> None:
+        if not self._is_taken_back:
+            self._task = self._served.begin(self.op, thing, question)
+            self._task.add_done_callback(lambda done: self._tell(done, answer))
+
+    def take_back(self) -> None:
+        """Nobody waits for the answer any more, says any thread."""
+        self._is_taken_back = True
+        self._served.soon(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _tell(self, done: asyncio.Task[str], answer: Answer) -> None:
+        # What is cancelled has no answer.
+        if done.cancelled() or done.exception() is not None:
+            return
+        told = done.result()
+        if not answer(told) and self.op == "open":
+            opened = json.loads(told).get("ok")
+            if opened is not None:
+                # Nobody will ask it.
+                self._served.begin("close", opened["thing"], "null")
+
+
 class _Served:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -87,20 +123,22 @@ class _Served:
         self._last = 0
         self._tasks: set[asyncio.Task[str]] = set()
 
-    def ask(self, op: str, thing: int, question: str, answer: Answer) -> None:
-        """Asks it, from any thread."""
-        self._loop.call_soon_threadsafe(self._begin, op, thing, question, answer)
+    def ask(self, op: str, thing: int, question: str, answer: Answer) -> Callable[[], None]:
+        """Asks it, from any thread; gives what takes the question back."""
+        asked = _Asked(self, op)
+        self._loop.call_soon_threadsafe(asked.begin, thing, question, answer)
+        return asked.take_back
 
-    def _begin(self, op: str, thing: int, question: str, answer: Answer) -> None:
+    def begin(self, op: str, thing: int, question: str) -> asyncio.Task[str]:
         task = self._loop.create_task(self._answered(op, thing, question))
         self._tasks.add(task)
-        # What is cancelled has no answer, and letting go of it says so.
-        task.add_done_callback(lambda done: self._tell(done, answer))
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    def _tell(self, done: asyncio.Task[str], answer: Answer) -> None:
-        self._tasks.discard(done)
-        if not done.cancelled() and done.exception() is None:
-            answer(done.result())
+    def soon(self, work: Callable[[], object]) -> None:
+        # Nothing is under way on a loop that has ended.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(work)
 
     async def _answered(self, op: str, thing: int, question: str) -> str:
         try:

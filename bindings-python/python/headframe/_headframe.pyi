@@ -57,8 +57,8 @@ class NativeDrivers:
         """
     def add(self, /, id: str, kind: str, make: str, ask: Any) -> None:
         """
-        Adds one: `ask(op, thing, json, answer)` is asked `open`, `snapshot`, `observe`, `execute` and `close`, from any thread, and
-        calls `answer` with JSON.
+        Adds one: `ask(op, thing, json, answer)` is asked `open`, `snapshot`, `observe`, `execute` and `close`, from any
+        thread, and calls `answer` with JSON, which says whether anybody waits for it. It gives what takes the question back.
         """
     def open_device(self, /, driver: str, opts: str) -> Call:
         """
@@ -76,11 +76,15 @@ class NativeReadings:
     """
     def close(self, /) -> Call:
         """
-        Ends it; whoever waits for the next gets None.
+        Ends it; whoever waits for the next is told of the end.
         """
-    def next(self, /, most: SupportsIndex) -> Call:
+    def ready(self, /) -> Call:
         """
-        Waits for a reading, and gives it with all that are there already; None at the end.
+        Waits for a reading; False at the end. Nothing is taken: a wait that is given up loses nothing.
+        """
+    def take(self, /, most: SupportsIndex) -> list[Reading] | None:
+        """
+        All readings that are there, `most` at a time; None when there is none, or somebody else waits.
         """
 
 @final
@@ -88,13 +92,17 @@ class NativeScan:
     """
     A scan under way.
     """
-    def next(self, /) -> Call:
+    def ready(self, /) -> Call:
         """
-        The next event: a device, an unknown host, or at last the summary; None after that.
+        Waits for an event; False after the summary. Nothing is taken: a wait that is given up loses nothing.
         """
     def stop(self, /) -> None:
         """
         Ends it early: the summary comes next.
+        """
+    def take(self, /) -> Any | None:
+        """
+        The event that is there: a device, an unknown host, or at last the summary; None when there is none.
         """
 
 @final
@@ -212,11 +220,15 @@ class NativeWatch:
     """
     def close(self, /) -> Call:
         """
-        Ends it; whoever waits for the next gets None.
+        Ends it; whoever waits for the next is told of the end.
         """
-    def next(self, /) -> Call:
+    def ready(self, /) -> Call:
         """
-        The next change; None at the end.
+        Waits for a change; False at the end. Nothing is taken: a wait that is given up loses nothing.
+        """
+    def take(self, /) -> Any | None:
+        """
+        The change that is there; None when there is none, or somebody else waits.
         """
 
 @final

@@ -26,10 +26,12 @@ class Discovery:
             self._scan = await native.start_scan(*self._asked)
             if self._stopped:
                 self._scan.stop()
-        event: dict[str, Any] | None = await self._scan.next()
-        if event is None:
-            raise StopAsyncIteration
-        return event
+        while await self._scan.ready():
+            # Waiting takes nothing: a wait that was given up lost nothing.
+            event: dict[str, Any] | None = self._scan.take()
+            if event is not None:
+                return event
+        raise StopAsyncIteration
 
     def stop(self) -> None:
         """Ends it early: the summary comes next."""

@@ -83,7 +83,7 @@ class Site:
         reader that is slower; each reading says how many were missed before it."""
         reader = self._native.subscribe(whole("capacity", capacity))
         most = whole("most", most)
-        return Stream(reader, lambda: reader.next(most))
+        return Stream(reader, lambda: reader.take(most))
 
     async def series(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """One number of things over time, out of the site's history: ``{"things", "metric", "from", "to", "step"}``."""

@@ -12,9 +12,9 @@ T = TypeVar("T")
 class Stream(Generic[T]):
     """What comes, one after the other, until it ends. Leaving its ``with`` block, or letting go of it, ends it."""
 
-    def __init__(self, native: Any, step: Callable[[], Any]) -> None:
+    def __init__(self, native: Any, take: Callable[[], T | None]) -> None:
         self._native = native
-        self._step = step
+        self._take = take
 
     def __aiter__(self) -> Stream[T]:
         return self
@@ -22,10 +22,12 @@ class Stream(Generic[T]):
     async def __anext__(self) -> T:
         # What is there is given at once, yet never without a turn for all else that waits.
         await turn()
-        one: T | None = await self._step()
-        if one is None:
-            raise StopAsyncIteration
-        return one
+        while await self._native.ready():
+            # Waiting takes nothing: a wait that was given up lost nothing.
+            one = self._take()
+            if one is not None:
+                return one
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Ends it; whoever waits for the next gets the end."""

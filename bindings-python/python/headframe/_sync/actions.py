@@ -77,4 +77,4 @@ class Actions:
     def watch(self) -> Stream[dict[str, Any]]:
         """What becomes of all actions from now on. A reader that is too slow is told how many changes it missed."""
         watch = self._native.watch()
-        return Stream(watch, watch.next)
+        return Stream(watch, watch.take)

@@ -23,10 +23,11 @@ class Discovery:
             self._scan = native.start_scan(*self._asked).wait()
             if self._stopped:
                 self._scan.stop()
-        event: dict[str, Any] | None = self._scan.next().wait()
-        if event is None:
-            raise StopIteration
-        return event
+        while self._scan.ready().wait():
+            event: dict[str, Any] | None = self._scan.take()
+            if event is not None:
+                return event
+        raise StopIteration
 
     def stop(self) -> None:
         """Ends it early: the summary comes next."""

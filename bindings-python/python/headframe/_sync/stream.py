@@ -9,18 +9,19 @@ T = TypeVar('T')
 class Stream(Generic[T]):
     """What comes, one after the other, until it ends. Leaving its ``with`` block, or letting go of it, ends it."""
 
-    def __init__(self, native: Any, step: Callable[[], Any]) -> None:
+    def __init__(self, native: Any, take: Callable[[], T | None]) -> None:
         self._native = native
-        self._step = step
+        self._take = take
 
     def __iter__(self) -> Stream[T]:
         return self
 
     def __next__(self) -> T:
-        one: T | None = self._step().wait()
-        if one is None:
-            raise StopIteration
-        return one
+        while self._native.ready().wait():
+            one = self._take()
+            if one is not None:
+                return one
+        raise StopIteration
 
     def close(self) -> None:
         """Ends it; whoever waits for the next gets the end."""
