@@ -279,6 +279,17 @@ class Sites(AsyncCase):
             await site.series({**power, "metric": "stats.pwer_w", "step": "raw"})
         self.assertEqual(caught.exception.code, "ERR_METRIC_NOT_FOUND")
 
+    async def test_statistics_say_what_racks_do_now(self) -> None:
+        site = await self.polled(await self.simulated("127.105.32.1", whatsminers=2))
+        await some(site, 2)
+        asked = {"type": "miner", "tag": "t-miner", "key": "stat-rtd"}
+        # Whoever subscribes may be told before the statistics are.
+        found = await until(lambda: site.statistics(asked), lambda told: bool(told["items"]))
+        self.assertEqual(found["failed"], [])
+        self.assertGreater(found["items"][0]["power_w_sum_aggr"], 1_000, found)
+        with self.assertRaises(Invalid):
+            await site.statistics([asked])  # type: ignore[arg-type]
+
     async def test_a_site_is_copied_while_it_runs_and_comes_back(self) -> None:
         site = await self.site(conf())
         await site.register(RACK, [{"id": "a", "opts": {"address": "127.105.27.1"}}], "ann@site")

@@ -7,7 +7,7 @@ from .. import _headframe as native
 from .._asked import ident, members, optional_text, text, written
 from .stream import Stream
 
-READER = written("who", {"user": "python", "permissions": ["actions:r"]})
+READER = written("who", {"user": "headframe", "permissions": ["*:r"]})
 
 
 class Actions:

@@ -6,7 +6,7 @@ from typing import Any
 from .. import _headframe as native
 from .._asked import ident, members, optional_text, text, written
 from .stream import Stream
-READER = written('who', {'user': 'python', 'permissions': ['actions:r']})
+READER = written('who', {'user': 'headframe', 'permissions': ['*:r']})
 
 class Actions:
     """Writes to devices: proposed, voted on, carried out, and told of."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from .. import _headframe as native
 from .._asked import folder, members, rows, text, whole, written
 from .._driver import Driver, registry
-from .actions import Actions
+from .actions import READER, Actions
 from .stream import Stream
 Folder = str | os.PathLike[str]
 Rows = list[dict[str, Any]]
@@ -78,6 +78,14 @@ class Site:
     def series_table(self, query: Mapping[str, Any]) -> native.Table:
         """The same as a table for pyarrow, pandas and polars, a row for each value."""
         told: native.Table = self._native.series_table(members('query', query)).wait()
+        return told
+
+    def statistics(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """What racks, containers and tags did in each minute, hour or day: ``{"type", "tag", "key"}``, with ``key`` one of ``stat-1m`` to
+        ``stat-1D``. Gives ``{"items", "failed"}``; racks that failed are named."""
+        members('query', query)
+        asked = members('query', {'key': 'stat-5m', **query, 'partial': True})
+        told: dict[str, Any] = self._native.call(READER, 'tailLog', asked).wait()
         return told
 
     def readings(self, things: Iterable[str], *, start: int, end: int, members: Iterable[str] | None=None, texts: bool=False) -> native.Table:
