@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import http.server
+import importlib.util
 import io
 import json
 import os
@@ -16,9 +17,12 @@ import threading
 import time
 import unittest
 import urllib.request
-from typing import IO
+from typing import IO, Any
 
+import headframe
 from headframe.sync import Simulator, Site
+
+from tests.support import RIGHTS, TWO_VOTES, AsyncCase, now, settled, until
 
 HERE = pathlib.Path(__file__).parent.parent
 EXAMPLES = HERE / "examples"
@@ -42,6 +46,56 @@ def line_with(lines: IO[str] | None, part: str) -> str:
         if part in line:
             return line
     raise AssertionError(f"no line has {part}")
+
+
+class Served:
+    """An HTTP server that says one thing."""
+
+    def __init__(self, case: unittest.TestCase, said: object) -> None:
+        body = json.dumps(said).encode()
+
+        class Says(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Says)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        case.addCleanup(server.server_close)
+        case.addCleanup(server.shutdown)
+        self.address = f"127.0.0.1:{server.server_port}"
+
+
+class Prices(AsyncCase):
+    async def follow(self, base: str, told: dict[str, Any]) -> tuple[headframe.Simulator, headframe.Site, Any]:
+        spec = importlib.util.spec_from_file_location("price", EXAMPLES / "price.py")
+        assert spec is not None and spec.loader is not None
+        program = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(program)
+        simulator = await self.simulated(base)
+        people = {who: RIGHTS for who in ("price@site", "bob@site", "ann@site")}
+        site = await self.polled(simulator, people=people, policy=TWO_VOTES)
+        # Nothing is written to a device that cannot be told from another.
+        await until(now(site.counts), lambda counts: counts["pollsDone"] >= 3)
+        return simulator, site, await program.follow(site, f"http://{Served(self, told).address}/price")
+
+    async def test_a_high_price_lowers_the_watts_once_another_person_agreed(self) -> None:
+        told = {"price_per_mwh": 120.5, "ts": int(time.time() * 1e3)}
+        simulator, site, pushed = await self.follow("127.108.4.1", told)
+        self.assertEqual(pushed["errors"], [])
+        self.assertNotIn("set_power_limit", str(simulator.truth(0)["executed"]))
+        await site.actions.vote(pushed["id"], {"approve": True}, "bob@site")
+        view = await settled(site, pushed["id"])
+        self.assertEqual((view["status"], view["counts"]["ok"]), ("COMPLETED", 1), view)
+        self.assertLess(simulator.truth(0)["power_w"], 2_600)
+
+    async def test_a_price_of_yesterday_changes_nothing(self) -> None:
+        _, _, pushed = await self.follow("127.108.5.1", {"price_per_mwh": 120.5, "ts": 0})
+        self.assertIsNone(pushed)
 
 
 class Examples(unittest.TestCase):
@@ -90,20 +144,8 @@ class Examples(unittest.TestCase):
             self.ends(program)
 
     def test_a_driver_of_ones_own_is_polled(self) -> None:
-        class Heater(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(json.dumps({"watts": 1234}).encode())
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Heater)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        done = ran("driver.py", f"127.0.0.1:{server.server_port}", self.folder())
+        served = Served(self, {"watts": 1234})
+        done = ran("driver.py", served.address, self.folder())
         self.assertEqual((done.returncode, done.stdout), (0, "kitchen 1234 W\n"), done.stderr)
 
     def test_what_miners_do_is_exported(self) -> None:
