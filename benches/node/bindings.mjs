@@ -28,14 +28,14 @@ async function measured () {
   const folder = await mkdtemp(join(tmpdir(), 'headframe-bench-'))
   try {
     await new Promise((resolve, reject) => simulator.once('message', resolve).once('exit', reject))
-    return await of(folder)
+    return await of(folder, simulator)
   } finally {
     simulator.kill()
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function of (folder) {
+async function of (folder, simulator) {
   const racks = [
     { type: 'miner-wm-m50s', name: 'polled', driver: 'whatsminer', intervalMs: 1_000 },
     { type: 'inventory-spare', name: 'listed' }
@@ -50,8 +50,8 @@ async function of (folder) {
 
   const { registered } = await site.find('127.60.0.1-127.60.7.255', 'bench', { ports: { simulated: true } })
   if (registered.length !== MINERS) throw new Error(`${registered.length} devices were found`)
-  const snapshots_per_s = await drained(site, (reading) => reading.thing.length + reading.ts)
-  const plain_per_s = await drained(site, (reading) => reading.snapshot.stats.power_w)
+  const snapshots_per_s = await drained(site, simulator, (reading) => reading.thing.length + reading.ts)
+  const plain_per_s = await drained(site, simulator, (reading) => reading.snapshot.stats.power_w ?? 0)
   const rss_mb = Math.round(process.memoryUsage().rss / 1e5) / 10
   await site.close()
   return { lang: 'node', call_us_p50, call_us_64_in_flight, snapshots_per_s, plain_per_s, list_ms, rss_mb }
@@ -90,12 +90,15 @@ async function listed (site) {
   return round(median(times))
 }
 
-/** Readings that waited, a second. */
-async function drained (site, look) {
+/** Readings that waited, a second. The devices stand still meanwhile: 2,000 polls a second would take both cores. */
+async function drained (site, simulator, look) {
   const rates = []
   for (let turn = 0; turn < 3; turn++) {
     const reader = site.subscribe({ capacity: 65_536 })
     await new Promise((resolve) => setTimeout(resolve, 10_000))
+    simulator.kill('SIGSTOP')
+    // Polls under way end.
+    await new Promise((resolve) => setTimeout(resolve, 200))
     let [seen, sum] = [0, 0]
     const start = process.hrtime.bigint()
     for await (const batch of reader) {
@@ -106,6 +109,9 @@ async function drained (site, look) {
     }
     if (!(sum > 0) || seen < MINERS) throw new Error(`${seen} readings, and a sum of ${sum}`)
     rates.push(seen / (Number(process.hrtime.bigint() - start) / 1e9))
+    simulator.kill('SIGCONT')
+    // Things that missed a poll are asked less often, until they answer again.
+    await new Promise((resolve) => setTimeout(resolve, 12_000))
   }
   return Math.round(median(rates))
 }
