@@ -81,7 +81,7 @@ async fn fill(folder: &Path) -> Ours<()> {
     let conf = SiteConf::from_json(RACKS)?;
     let site = Site::builder(headframe::registry()).conf(&conf)?.create(&Ctx::system(), folder).await?;
     let id = |n: usize| format!("spare-{n}");
-    let draft = |n: usize| json!({"id": id(n), "info": {}, "opts": {}});
+    let draft = |n: usize| json!({"id": id(n), "info": {"serialNum": id(n)}, "opts": {}});
     let drafts: Vec<ThingDraft> = (0..THINGS)
         .map(|n| {
             serde_json::from_value(draft(n)).map_err(|e| Error::invalid("bench", "draft", e.to_string()))
