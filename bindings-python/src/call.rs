@@ -14,7 +14,6 @@ use pyo3::{
     exceptions::{PyRuntimeError, PyStopIteration},
     prelude::*,
 };
-
 use tokio::task::AbortHandle;
 
 use crate::{

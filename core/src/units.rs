@@ -2,7 +2,7 @@
 //! without a fraction, as JavaScript writes them. None can hold NaN or an infinity: constructors give `None`. An
 //! absent value therefore needs no room of its own: an `Option` of a unit has the size of the unit.
 
-use std::{cmp::Ordering, fmt, num::NonZeroU64};
+use std::{cmp::Ordering, fmt, num::NonZeroU64, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -20,6 +20,11 @@ pub fn serialize_number<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, 
         Some(whole) => serializer.serialize_i64(whole),
         None => serializer.serialize_f64(*x),
     }
+}
+
+/// Writes a time as whole milliseconds.
+pub(crate) fn as_millis<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The whole number that it is. Without `fract`, which costs a call on processors of the oldest kind that is served.

@@ -10,6 +10,8 @@ use std::{
 use crate::workspace::{Workspace, capture, output, show};
 
 const PACKAGE: &str = "bindings-python";
+/// What is made of the package for asyncio.
+const SYNC: &str = "bindings-python/python/headframe/_sync";
 /// The environment, with the package and what its tests take.
 const ENVIRONMENT: &str = "target/python/venv";
 /// The same with the package as it is published.
@@ -50,7 +52,11 @@ pub fn check(ws: &Workspace) -> Result<Checked, String> {
 /// Writes what is generated anew.
 pub fn write(ws: &Workspace) -> Result<(), String> {
     let python = environment(ws)?;
-    for (made, kept) in generated(ws, &python)? {
+    let made = generated(ws, &python)?;
+    for old in sources(&ws.path(SYNC))? {
+        fs::remove_file(ws.path(SYNC).join(old)).map_err(|e| e.to_string())?;
+    }
+    for (made, kept) in made {
         fs::write(&kept, made).map_err(|e| format!("{}: {e}", kept.display()))?;
     }
     Ok(())
@@ -58,17 +64,18 @@ pub fn write(ws: &Workspace) -> Result<(), String> {
 
 /// Makes the wheel of this platform, as it is published, in `target/wheels`.
 pub fn wheel(ws: &Workspace) -> Result<(), String> {
-    let python = environment(ws)?;
-    let to = ws.path("target/wheels");
-    let mut command = inside(ws, &python, &["-m", "maturin", "build", "--profile", "wheel", "--out"]);
-    show(command.arg(to))
+    wheel_in(ws, &environment(ws)?, &ws.path("target/wheels"))
+}
+
+fn wheel_in(ws: &Workspace, python: &Path, to: &Path) -> Result<(), String> {
+    show(inside(ws, python, &["-m", "maturin", "build", "--profile", "wheel", "--out"]).arg(to))
 }
 
 /// Makes the wheel and installs it in an environment of its own, to be measured.
 pub fn installed(ws: &Workspace) -> Result<(), String> {
     let (wheels, python) = (ws.path("target/python/wheels"), environment_at(ws, RELEASE)?);
     let _old = fs::remove_dir_all(&wheels);
-    show(inside(ws, &python, &["-m", "maturin", "build", "--profile", "wheel", "--out"]).arg(&wheels))?;
+    wheel_in(ws, &python, &wheels)?;
     let mut install =
         inside(ws, &python, &["-m", "pip", "install", "--force-reinstall", "--no-deps", "--quiet"]);
     for wheel in fs::read_dir(&wheels).map_err(|e| e.to_string())? {
@@ -117,7 +124,15 @@ fn build(ws: &Workspace, python: &Path) -> Result<(), String> {
 
 /// What is generated is what is committed.
 fn compare(ws: &Workspace, python: &Path) -> Result<(), String> {
-    for (made, kept) in generated(ws, python)? {
+    let all = generated(ws, python)?;
+    let stale = sources(&ws.path(SYNC))?.into_iter().find(|name| {
+        let kept = ws.path(SYNC).join(name);
+        !all.iter().any(|(_, made)| *made == kept)
+    });
+    if let Some(stale) = stale {
+        return Err(format!("{SYNC}/{} is made of nothing: run cargo xtask python", stale.display()));
+    }
+    for (made, kept) in all {
         if fs::read(&kept).ok().as_ref() != Some(&made) {
             let kept = kept.display();
             return Err(format!("{kept} is not what the sources make: run cargo xtask python"));
@@ -136,9 +151,6 @@ fn generated(ws: &Workspace, python: &Path) -> Result<Vec<(Vec<u8>, PathBuf)>, S
     let made = made.join("headframe");
     let mut names: Vec<PathBuf> =
         sources(&made.join("_sync"))?.iter().map(|name| Path::new("_sync").join(name)).collect();
-    if sources(&kept.join("_sync"))? != sources(&made.join("_sync"))? {
-        return Err(format!("{PACKAGE}/python/headframe/_sync has other files than _async"));
-    }
     names.push("_headframe.pyi".into());
     let read = |name: PathBuf| {
         let made = made.join(&name);

@@ -15,6 +15,7 @@ class HeadframeError(Exception):
     """
 
     kind: str = "Internal"
+    _code: str = "ERR_INTERNAL"
 
     def __init__(
         self,
@@ -27,7 +28,7 @@ class HeadframeError(Exception):
         context: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.code: str = _CODES.get(self.kind, "ERR_INTERNAL") if code is None else code
+        self.code: str = self._code if code is None else code
         self.op: str = op
         self.sent: Literal["no", "maybe"] = sent
         self.retryable: bool = retryable
@@ -38,122 +39,101 @@ class Invalid(HeadframeError):
     """An argument, a configuration or a range is wrong: correct it. The field is named in the context."""
 
     kind = "Invalid"
+    _code = "ERR_INVALID"
 
 
 class NotFound(HeadframeError):
     """The thing, rack or action does not exist."""
 
     kind = "NotFound"
+    _code = "ERR_NOT_FOUND"
 
 
 class Conflict(HeadframeError):
     """The state changed meanwhile, or the thing exists already: read again."""
 
     kind = "Conflict"
+    _code = "ERR_CONFLICT"
 
 
 class Unsupported(HeadframeError):
     """This device, model or firmware cannot do it: ask its capability first."""
 
     kind = "Unsupported"
+    _code = "ERR_UNSUPPORTED"
 
 
 class Unauthenticated(HeadframeError):
     """The credentials are missing or wrong."""
 
     kind = "Unauthenticated"
+    _code = "ERR_UNAUTHENTICATED"
 
 
 class Forbidden(HeadframeError):
     """The credentials are right but do not allow it."""
 
     kind = "Forbidden"
+    _code = "ERR_FORBIDDEN"
 
 
 class Unreachable(HeadframeError):
     """No connection: powered off, wrong address, or the port is closed."""
 
     kind = "Unreachable"
+    _code = "ERR_OFFLINE"
 
 
 class Timeout(HeadframeError):
     """The deadline passed."""
 
     kind = "Timeout"
+    _code = "ERR_TIMEOUT"
 
 
 class RateLimited(HeadframeError):
     """Too many requests: wait before the next."""
 
     kind = "RateLimited"
+    _code = "ERR_RATE_LIMITED"
 
 
 class Rejected(HeadframeError):
     """The device understood and refused; its reason is in the message."""
 
     kind = "Rejected"
+    _code = "ERR_REJECTED"
 
 
 class BadReply(HeadframeError):
     """The reply could not be understood."""
 
     kind = "BadReply"
+    _code = "ERR_BAD_REPLY"
 
 
 class Corrupt(HeadframeError):
     """Stored data failed a check."""
 
     kind = "Corrupt"
+    _code = "ERR_CORRUPT"
 
 
 class Closed(HeadframeError):
     """The handle, collector or connection was closed."""
 
     kind = "Closed"
+    _code = "ERR_CLOSED"
 
 
 class Internal(HeadframeError):
     """A defect of Headframe itself."""
 
     kind = "Internal"
+    _code = "ERR_INTERNAL"
 
 
-KINDS: dict[str, type[HeadframeError]] = {
-    error.kind: error
-    for error in (
-        Invalid,
-        NotFound,
-        Conflict,
-        Unsupported,
-        Unauthenticated,
-        Forbidden,
-        Unreachable,
-        Timeout,
-        RateLimited,
-        Rejected,
-        BadReply,
-        Corrupt,
-        Closed,
-        Internal,
-    )
-}
-
-_CODES = {
-    "Invalid": "ERR_INVALID",
-    "NotFound": "ERR_NOT_FOUND",
-    "Conflict": "ERR_CONFLICT",
-    "Unsupported": "ERR_UNSUPPORTED",
-    "Unauthenticated": "ERR_UNAUTHENTICATED",
-    "Forbidden": "ERR_FORBIDDEN",
-    "Unreachable": "ERR_OFFLINE",
-    "Timeout": "ERR_TIMEOUT",
-    "RateLimited": "ERR_RATE_LIMITED",
-    "Rejected": "ERR_REJECTED",
-    "BadReply": "ERR_BAD_REPLY",
-    "Corrupt": "ERR_CORRUPT",
-    "Closed": "ERR_CLOSED",
-    "Internal": "ERR_INTERNAL",
-}
+KINDS: dict[str, type[HeadframeError]] = {error.kind: error for error in HeadframeError.__subclasses__()}
 
 
 def made(told: dict[str, Any]) -> HeadframeError:

@@ -1,9 +1,10 @@
 use std::{fmt, net::Ipv4Addr, time::Duration};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::AddressRange;
 use crate::driver::{Match, PortRole, Ports, ProbeReply, ProbeRequest, ProbeSpec};
+use crate::units::as_millis;
 
 /// How much of a reply an [`Answer`] repeats.
 const SHOWN_CHARS: usize = 80;
@@ -250,10 +251,6 @@ pub struct ScanReport {
     /// How long it took.
     #[serde(rename = "took_ms", serialize_with = "as_millis")]
     pub took: Duration,
-}
-
-fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl ScanReport {

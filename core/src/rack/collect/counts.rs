@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+
+use crate::units::as_millis;
 
 /// What a collector has and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -45,10 +47,6 @@ pub struct Counts {
     /// 99 % of the recent polls of healthy things began at most this long after they were due.
     #[serde(rename = "latenessP99Ms", serialize_with = "as_millis")]
     pub lateness_p99: Duration,
-}
-
-fn as_millis<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Counts {
