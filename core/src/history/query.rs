@@ -11,7 +11,7 @@ use super::{
     record::Record,
     sealed::Sealed,
     table::Table,
-    types::{HistoryRow, MAX_TS, Rows, Series, Shape, TextChange},
+    types::{Columns, HistoryRow, MAX_TS, Rows, Series, Shape, TextChange},
 };
 use crate::{Result, io::Timestamp};
 
@@ -124,18 +124,35 @@ impl History {
     pub fn rows(&self, owner: &str, range: Range<Timestamp>, query: RowsQuery<'_>) -> Result<Rows> {
         let Some(span) = bounds(&range) else { return Ok(Rows::default()) };
         self.ask(span, |view| {
-            let mut table = Table::default();
-            for (file, chunk) in self.chunks(view, owner, span)? {
-                self.chunk_rows(&file, &chunk, span, query.members, &mut table)?;
-            }
-            let mut pick = query.members.map(Pick::new).transpose()?;
-            view.records(owner, span, |log, record| {
-                push_record(log, record, pick.as_mut(), &mut table)?;
-                self.limit(table.rows() as u64)
-            })?;
-            table.sort();
+            let table = self.table(view, owner, span, query.members)?;
             Ok(Rows { removed_before: view.removed_before, ..to_rows(table, query) })
         })
+    }
+
+    /// The same rows column by column; `members` as in [`RowsQuery`].
+    ///
+    /// # Errors
+    /// As [`series`](Self::series).
+    pub fn columns(&self, owner: &str, range: Range<Timestamp>, members: Option<&[&str]>) -> Result<Columns> {
+        let Some(span) = bounds(&range) else { return Ok(Columns::default()) };
+        self.ask(span, |view| {
+            let Table { ts, members, columns, .. } = self.table(view, owner, span, members)?;
+            Ok(Columns { members, ts, values: columns, removed_before: view.removed_before })
+        })
+    }
+
+    fn table(&self, view: &View, owner: &str, span: (i64, i64), members: Option<&[&str]>) -> Result<Table> {
+        let mut table = Table::default();
+        for (file, chunk) in self.chunks(view, owner, span)? {
+            self.chunk_rows(&file, &chunk, span, members, &mut table)?;
+        }
+        let mut pick = members.map(Pick::new).transpose()?;
+        view.records(owner, span, |log, record| {
+            push_record(log, record, pick.as_mut(), &mut table)?;
+            self.limit(table.rows() as u64)
+        })?;
+        table.sort();
+        Ok(table)
     }
 
     fn chunk_rows(
@@ -152,19 +169,19 @@ impl History {
             let picked = file.pick(files, chunk, members, true)?;
             let rows = picked.ts.len();
             let fill = |column: Option<Vec<f64>>| column.unwrap_or_else(|| vec![f64::NAN; rows]);
-            let columns = picked.values.into_iter().map(fill).collect();
+            let columns: Vec<_> = picked.values.into_iter().map(fill).collect();
             (Shape::new(members.iter().copied())?, columns, picked.ts, picked.seq)
         } else {
             let (shape, chunk) = file.chunk(files, chunk)?;
             (shape, chunk.columns, chunk.ts, chunk.seq)
         };
-        let range = if whole { 0..ts.len() } else { within(&ts, span) };
-        let rest = super::table::Chunk {
-            columns: columns.into_iter().map(|column: Vec<f64>| column[range.clone()].to_vec()).collect(),
-            ts: ts[range.clone()].to_vec(),
-            seq: seq[range].to_vec(),
-            texts: Vec::new(),
-        };
+        let mut rest = super::table::Chunk { columns, ts, seq, texts: Vec::new() };
+        if !whole {
+            let range = within(&rest.ts, span);
+            rest.columns.iter_mut().for_each(|column| *column = column[range.clone()].to_vec());
+            rest.ts = rest.ts[range.clone()].to_vec();
+            rest.seq = rest.seq[range].to_vec();
+        }
         table.extend(&shape, rest);
         Ok(())
     }

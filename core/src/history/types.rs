@@ -191,6 +191,20 @@ pub struct Rows {
     pub removed_before: Option<Timestamp>,
 }
 
+/// Rows of an owner, column by column.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Columns {
+    /// The members of the columns.
+    pub members: Vec<Box<str>>,
+    /// Time of each row in ms, by time and sequence.
+    pub ts: Vec<i64>,
+    /// For each member its value in each row; NaN where absent.
+    pub values: Vec<Vec<f64>>,
+    /// A part of the range was removed to keep the bound: what is earlier than this is not complete.
+    pub removed_before: Option<Timestamp>,
+}
+
 /// A text and when it began to hold.
 pub type TextChange = (Timestamp, Arc<str>);
 

@@ -91,6 +91,7 @@ impl Model {
                 assert_eq!(points, expected.iter().filter_map(of).collect::<Vec<_>>());
             }
             self.compare_texts(history, &owner, range);
+            compare_columns(history, &owner, range, &expected);
             let query = RowsQuery { members: Some(&["a", "e"]), latest_per_ts: true };
             let latest = history.rows(&owner, range.clone(), query).unwrap();
             let mut by_ts: BTreeMap<i64, &Kept> = BTreeMap::new();
@@ -115,6 +116,20 @@ impl Model {
         let last = history.last(owner).unwrap();
         let newest = self.of(owner, &ALL).last().map(|k| (k.ts, k.seq));
         assert_eq!(last.rows.last().map(|row| (row.ts.0, row.seq)), newest);
+    }
+}
+
+fn compare_columns(history: &History, owner: &str, range: &std::ops::Range<Timestamp>, expected: &[&Kept]) {
+    for wanted in [None, Some(&["e", "none", "a"][..])] {
+        let found = history.columns(owner, range.clone(), wanted).unwrap();
+        assert_eq!(found.ts, expected.iter().map(|k| k.ts).collect::<Vec<_>>());
+        if let Some(wanted) = wanted.filter(|_| !expected.is_empty()) {
+            assert!(found.members.iter().map(|name| &**name).eq(wanted.iter().copied()));
+        }
+        for (name, column) in found.members.iter().zip(&found.values) {
+            let bits: Vec<_> = column.iter().map(|v| (!v.is_nan()).then(|| v.to_bits())).collect();
+            assert_eq!(bits, expected.iter().map(|k| k.values.get(&**name).copied()).collect::<Vec<_>>());
+        }
     }
 }
 

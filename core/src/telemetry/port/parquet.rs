@@ -12,6 +12,8 @@ use crate::{Result, telemetry::Telemetry};
 
 /// Most rows of a row group.
 const MOST_ROWS: usize = 1 << 17;
+/// Most rows that are written at once: what is held is looked at in between.
+const MOST_AT_ONCE: usize = 8_192;
 /// Most bytes of a row group while it is made: it is in memory until it is written.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -36,6 +38,7 @@ pub(super) fn export(
     most: (usize, usize),
 ) -> Result<Exported> {
     let mut batches = telemetry.batches(query)?;
+    batches.most_rows = batches.most_rows.min(MOST_AT_ONCE);
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_created_by(concat!("headframe version ", env!("CARGO_PKG_VERSION")).into())

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, ThingId,
-    history::{History, HistoryRow, RowsQuery, TextChange},
+    history::{History, MAX_MEMBER_BYTES, TextChange},
     io::Timestamp,
 };
 
@@ -25,12 +25,15 @@ pub(super) const OP: &str = "telemetry.export";
 
 /// Most members of a table.
 const MOST_COLUMNS: usize = 1 << 14;
+/// So many members are read one by one; with more, all of a reading's are read at once.
+const FEW: usize = 32;
 
 /// A thing's readings of one day.
 struct Day {
     thing: ThingId,
     members: Vec<Box<str>>,
-    rows: Vec<HistoryRow>,
+    ts: Vec<i64>,
+    columns: Vec<Vec<f64>>,
     texts: Vec<TextChange>,
     removed_before: Option<Timestamp>,
 }
@@ -40,6 +43,8 @@ struct Day {
 struct Days {
     things: vec::IntoIter<ThingId>,
     range: Range<Timestamp>,
+    /// The only numbers that are wanted, where these are few.
+    members: Option<Vec<String>>,
     texts: bool,
     /// The thing whose turn it is, from when on and until when it is still to be read.
     now: Option<(ThingId, Range<i64>)>,
@@ -50,7 +55,11 @@ impl Days {
         let mut seen = BTreeSet::new();
         let things: Vec<_> =
             query.things.iter().filter(|thing| seen.insert(thing.as_str())).cloned().collect();
-        Self { things: things.into_iter(), range: query.range.clone(), texts, now: None }
+        let named = query.members.as_ref().filter(|members| members.len() <= FEW);
+        // No member is called otherwise.
+        let can_be = |name: &&String| (1..=MAX_MEMBER_BYTES).contains(&name.len());
+        let members = named.map(|members| members.iter().filter(can_be).cloned().collect());
+        Self { things: things.into_iter(), range: query.range.clone(), members, texts, now: None }
     }
 
     fn next(&mut self, history: &History) -> Result<Option<Day>> {
@@ -70,13 +79,21 @@ impl Days {
             let until = ((left.start / DAY_MS + 1) * DAY_MS).min(left.end);
             let range = Timestamp(left.start)..Timestamp(until);
             left.start = until;
-            let rows = history.rows(thing.as_str(), range.clone(), RowsQuery::default())?;
-            if rows.rows.is_empty() && rows.removed_before.is_none() {
+            let wanted: Option<Vec<&str>> =
+                self.members.as_ref().map(|members| members.iter().map(String::as_str).collect());
+            let read = history.columns(thing.as_str(), range.clone(), wanted.as_deref())?;
+            if read.ts.is_empty() && read.removed_before.is_none() {
                 continue;
             }
             let texts = if self.texts { history.texts(thing.as_str(), range)? } else { Vec::new() };
-            let (members, removed_before) = (rows.members, rows.removed_before);
-            return Ok(Some(Day { thing: thing.clone(), members, rows: rows.rows, texts, removed_before }));
+            return Ok(Some(Day {
+                thing: thing.clone(),
+                members: read.members,
+                ts: read.ts,
+                columns: read.values,
+                texts,
+                removed_before: read.removed_before,
+            }));
         }
     }
 }
@@ -136,10 +153,42 @@ fn parse(text: &str) -> Result<Map<String, Value>> {
 #[derive(Debug)]
 struct Open {
     thing: ThingId,
-    /// The place in the table of each member.
+    /// Where each column of the table stands in the day's.
     places: Vec<Option<usize>>,
-    rows: vec::IntoIter<HistoryRow>,
+    ts: Vec<i64>,
+    columns: Vec<Vec<f64>>,
+    /// The row that comes next.
+    at: usize,
     texts: Peekable<vec::IntoIter<TextChange>>,
+}
+
+impl Open {
+    fn column(&self, place: usize) -> Option<&[f64]> {
+        self.places.get(place).copied().flatten().and_then(|at| self.columns.get(at)).map(Vec::as_slice)
+    }
+}
+
+/// Rows of a thing that follow one another.
+pub(super) struct Block<'a> {
+    day: &'a Open,
+    rows: Range<usize>,
+}
+
+impl Block<'_> {
+    /// Whose they are.
+    pub fn thing(&self) -> &str {
+        self.day.thing.as_str()
+    }
+
+    /// When each poll began, ms.
+    pub fn ts(&self) -> &[i64] {
+        &self.day.ts[self.rows.clone()]
+    }
+
+    /// What a member says in each row, NaN where it says nothing; `None` where it never says a number.
+    pub fn numbers(&self, place: usize) -> Option<&[f64]> {
+        self.day.column(place).map(|column| &column[self.rows.clone()])
+    }
 }
 
 /// The lines of the table, one at a time. A thing's day is in memory.
@@ -148,10 +197,8 @@ pub(super) struct Lines {
     places: BTreeMap<String, usize>,
     days: Days,
     day: Option<Open>,
-    /// Of the line: what its members say as numbers, NaN where they say none, and as texts.
-    values: Vec<f64>,
+    /// What the members of the line say as texts.
     said: Vec<Option<Value>>,
-    ts: Timestamp,
     /// Bytes of all texts that were read.
     pub text_bytes: usize,
     /// What came so far.
@@ -174,9 +221,7 @@ impl Lines {
             places,
             days: Days::new(query, query.with_texts),
             day: None,
-            values: vec![f64::NAN; names.len()],
             said: vec![None; names.len()],
-            ts: Timestamp(0),
             text_bytes: 0,
             done: Exported { members: names, ..Exported::default() },
             counted: None,
@@ -185,66 +230,98 @@ impl Lines {
 
     /// Goes to the next line; `false` when there is none.
     pub fn next(&mut self, history: &History) -> Result<bool> {
-        loop {
-            if let Some(mut day) = self.day.take()
-                && let Some(row) = day.rows.next()
-            {
-                self.line(&mut day, &row)?;
-                self.day = Some(day);
-                return Ok(true);
-            }
+        if !self.open(history)? {
+            return Ok(false);
+        }
+        self.take(1);
+        self.read_texts()?;
+        Ok(true)
+    }
+
+    /// The next lines of one thing, at most so many; `None` when there is none. Texts are left out.
+    pub fn block(&mut self, history: &History, most: usize) -> Result<Option<Block<'_>>> {
+        if !self.open(history)? {
+            return Ok(None);
+        }
+        let rows = self.take(most);
+        Ok(self.day.as_ref().map(|day| Block { day, rows }))
+    }
+
+    /// Whether there is a day with a row that comes next.
+    fn open(&mut self, history: &History) -> Result<bool> {
+        while self.day.as_ref().is_none_or(|day| day.at == day.ts.len()) {
+            self.day = None;
             let Some(day) = self.days.next(history)? else { return Ok(false) };
             self.done.removed_before = self.done.removed_before.max(day.removed_before);
             self.said.fill(None);
+            let mut places = vec![None; self.places.len()];
+            for (at, name) in day.members.iter().enumerate() {
+                if let Some(place) = self.places.get(&**name) {
+                    places[*place] = Some(at);
+                }
+            }
             self.day = Some(Open {
-                places: day.members.iter().map(|name| self.places.get(&**name).copied()).collect(),
                 thing: day.thing,
-                rows: day.rows.into_iter(),
+                places,
+                ts: day.ts,
+                columns: day.columns,
+                at: 0,
                 texts: day.texts.into_iter().peekable(),
             });
         }
+        Ok(true)
     }
 
-    fn line(&mut self, day: &mut Open, row: &HistoryRow) -> Result<()> {
-        let mut newest: Option<Arc<str>> = None;
-        while let Some((_, text)) = day.texts.next_if(|(ts, _)| *ts <= row.ts) {
-            newest = Some(text);
-        }
-        if let Some(text) = newest {
-            self.said.fill(None);
-            self.text_bytes += text.len();
-            for (name, value) in parse(&text)? {
-                if let Some(at) = self.places.get(&name) {
-                    self.said[*at] = Some(value);
-                }
-            }
-        }
-        self.values.fill(f64::NAN);
-        for (at, value) in day.places.iter().zip(&row.values) {
-            at.iter().for_each(|at| self.values[*at] = *value);
-        }
-        self.ts = row.ts;
-        self.done.rows += 1;
+    /// Goes over at most so many rows of the day, and counts them.
+    fn take(&mut self, most: usize) -> Range<usize> {
+        let Some(day) = &mut self.day else { return 0..0 };
+        let rows = day.at..day.ts.len().min(day.at.saturating_add(most));
+        day.at = rows.end;
+        self.done.rows += rows.len() as u64;
         if self.counted.as_ref() != Some(&day.thing) {
             self.done.things += 1;
             self.counted = Some(day.thing.clone());
         }
+        rows
+    }
+
+    /// What holds in the line of the texts that came up to it.
+    fn read_texts(&mut self) -> Result<()> {
+        let ts = self.ts();
+        let Some(day) = &mut self.day else { return Ok(()) };
+        let mut newest: Option<Arc<str>> = None;
+        while let Some((_, text)) = day.texts.next_if(|(from, _)| *from <= ts) {
+            newest = Some(text);
+        }
+        let Some(text) = newest else { return Ok(()) };
+        self.said.fill(None);
+        self.text_bytes += text.len();
+        for (name, value) in parse(&text)? {
+            if let Some(at) = self.places.get(&name) {
+                self.said[*at] = Some(value);
+            }
+        }
         Ok(())
+    }
+
+    fn row(&self) -> Option<(&Open, usize)> {
+        self.day.as_ref().and_then(|day| Some((day, day.at.checked_sub(1)?)))
     }
 
     /// When the line's poll began.
     pub fn ts(&self) -> Timestamp {
-        self.ts
+        Timestamp(self.row().map_or(0, |(day, row)| day.ts[row]))
     }
 
     /// Whose the line is.
     pub fn thing(&self) -> &str {
-        self.counted.as_ref().map_or("", ThingId::as_str)
+        self.row().map_or("", |(day, _)| day.thing.as_str())
     }
 
     /// What a member says as a number.
     pub fn number(&self, at: usize) -> Option<f64> {
-        self.values.get(at).copied().filter(|value| value.is_finite())
+        let (day, row) = self.row()?;
+        day.column(at)?.get(row).copied().filter(|value| value.is_finite())
     }
 
     /// What a member says as a text; `null` is nothing.

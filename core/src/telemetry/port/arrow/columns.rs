@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::unmade;
 use crate::{
     Error, Result,
-    telemetry::port::table::{Lines, OP, Seen},
+    telemetry::port::table::{Block, Lines, OP, Seen},
 };
 
 const TS: &str = "ts";
@@ -82,6 +82,14 @@ enum Column {
     Texts(TextBuilder),
 }
 
+fn append(numbers: &mut Float64Builder, values: &[f64]) {
+    if values.iter().all(|value| value.is_finite()) {
+        numbers.append_slice(values);
+    } else {
+        values.iter().for_each(|value| numbers.append_option(Some(*value).filter(|value| value.is_finite())));
+    }
+}
+
 /// A batch that is being made.
 pub(super) struct Building {
     ts: TimestampMillisecondBuilder,
@@ -124,6 +132,22 @@ impl Building {
             }
         }
         self.rows += 1;
+        Ok(())
+    }
+
+    /// Adds lines of a thing without their texts.
+    pub fn extend(&mut self, columns: &Columns, block: &Block<'_>) -> Result<()> {
+        let rows = block.ts().len();
+        self.ts.append_slice(block.ts());
+        self.things.append_n(block.thing(), rows).map_err(unmade)?;
+        for ((at, _), column) in columns.members.iter().zip(&mut self.members) {
+            match (column, block.numbers(*at)) {
+                (Column::Numbers(numbers), Some(values)) => append(numbers, values),
+                (Column::Numbers(numbers), None) => numbers.append_nulls(rows),
+                (Column::Texts(texts), _) => texts.append_nulls(rows),
+            }
+        }
+        self.rows += rows;
         Ok(())
     }
 

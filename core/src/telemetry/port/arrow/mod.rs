@@ -41,8 +41,8 @@ use columns::{Building, Columns};
 /// The crates whose types stand in this module, in the version that is used here.
 pub use ::{arrow_array, arrow_array::RecordBatch, arrow_schema};
 
-/// Most rows of a batch; with more than 512 members fewer, so that a batch has at most 2^22 numbers.
-pub const MAX_BATCH_ROWS: usize = 8_192;
+/// Most rows of a batch; with more than 64 members fewer, so that a batch has at most 2^22 numbers.
+pub const MAX_BATCH_ROWS: usize = 65_536;
 
 /// Most numbers of a batch.
 const MOST_CELLS: usize = 1 << 22;
@@ -59,7 +59,8 @@ pub struct Batches {
     telemetry: Telemetry,
     lines: Lines,
     columns: Columns,
-    most_rows: usize,
+    pub(super) most_rows: usize,
+    with_texts: bool,
     ended: bool,
 }
 
@@ -80,7 +81,8 @@ impl Telemetry {
         let lines = Lines::new(query, names)?;
         let columns = Columns::new(&lines.done.members, &seen)?;
         let most_rows = (MOST_CELLS / columns.len().max(1)).clamp(1, MAX_BATCH_ROWS);
-        Ok(Batches { telemetry: self.clone(), lines, columns, most_rows, ended: false })
+        let with_texts = query.with_texts;
+        Ok(Batches { telemetry: self.clone(), lines, columns, most_rows, with_texts, ended: false })
     }
 }
 
@@ -111,10 +113,17 @@ impl Batches {
 
     fn batch(&mut self) -> Result<Option<RecordBatch>> {
         let mut building = Building::new(&self.columns);
-        let texts = self.lines.text_bytes;
-        while building.rows() < self.most_rows
+        let (history, texts) = (&self.telemetry.0.raw, self.lines.text_bytes);
+        while !self.with_texts
+            && building.rows() < self.most_rows
+            && let Some(block) = self.lines.block(history, self.most_rows - building.rows())?
+        {
+            building.extend(&self.columns, &block)?;
+        }
+        while self.with_texts
+            && building.rows() < self.most_rows
             && self.lines.text_bytes - texts < MOST_TEXT
-            && self.lines.next(&self.telemetry.0.raw)?
+            && self.lines.next(history)?
         {
             building.push(&self.columns, &self.lines)?;
         }

@@ -185,9 +185,16 @@ fn batches_say_what_the_csv_export_says() {
 
 #[test]
 fn batches_are_bounded_in_rows_and_in_numbers() {
-    let telemetry = with_gaps(6_000);
-    let sizes: Vec<_> = all(&telemetry, &query(None, true)).iter().map(RecordBatch::num_rows).collect();
-    assert_eq!(sizes, [MAX_BATCH_ROWS, MAX_BATCH_ROWS, 18_000 - 2 * MAX_BATCH_ROWS]);
+    let telemetry = with_gaps(600);
+    for with_texts in [true, false] {
+        let query = query(None, with_texts);
+        let mut batches = telemetry.batches(&query).unwrap();
+        assert_eq!(batches.most_rows, MAX_BATCH_ROWS);
+        batches.most_rows = 700;
+        let batches: Vec<_> = batches.map(Result::unwrap).collect();
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [700, 700, 400]);
+        compare(&telemetry, &query, &batches);
+    }
     let names: Vec<String> = (0..16_384).map(|n| format!("x{n}")).collect();
     let mut wide = ExportQuery { members: Some(names), ..query(None, false) };
     let mut batches = telemetry.batches(&wide).unwrap();
