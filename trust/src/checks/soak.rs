@@ -89,10 +89,11 @@ struct Held {
 }
 
 /// How glibc's allocator is asked to keep its memory together, as `docs/telemetry.md` advises for large sites: what threads
-/// and large buffers leave behind in arenas of their own is no memory of the site's, and comes and goes by tens of MiB.
+/// and large buffers leave behind in arenas of their own is no memory of the site's, and comes and goes by tens of MiB. With
+/// fewer arenas than threads that work these wait for each other.
 #[cfg(unix)]
 const ALLOCATOR: [(&str, &str); 3] =
-    [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
+    [("MALLOC_ARENA_MAX", "8"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
 
 /// Begins this program anew where the allocator was not asked yet: it looks at these variables once.
 #[cfg(unix)]
@@ -203,8 +204,9 @@ async fn open(cx: &Ctx, dir: &Path, size: Size, simulated: bool) -> Result<Site,
     let mut history = TelemetryOptions::default();
     // Where only few may be open, it shows whether more are.
     (history.readings.max_open_files, history.rows.max_open_files) = (8, 8);
-    // What happens once in an hour, or at the end of a day, happens before anything is measured, and all the time.
-    history.readings.seal_age = Duration::from_secs(60 * size.minutes / 12);
+    // What happens once in an hour, or at the end of a day, happens before anything is measured, and all the time. Not more
+    // often than it must: each sealed part has all texts once.
+    history.readings.seal_age = Duration::from_secs(60 * size.minutes / 6);
     if simulated {
         history.readings.day_grace = Duration::from_secs(60);
     }
@@ -314,7 +316,7 @@ fn judge(held: &[Held], size: Size) -> Result<(), String> {
     }
     even("rows of statistics", start.rows, middle.rows, end.rows)?;
     let bytes = end.readings_bytes.saturating_sub(start.readings_bytes) as f64;
-    // Each sealed part has all texts once: where polls come late there are fewer readings in it, and no fewer texts.
+    // Where polls come late there are fewer readings in a sealed part, and no fewer texts.
     let due = size.things as f64 * (after.len() - 1) as f64 * 60.0 / size.interval.as_secs_f64();
     let came = end.readings.saturating_sub(start.readings) as f64;
     if bytes > OPEN_BYTES * due.max(came) {
