@@ -169,11 +169,13 @@ impl Open {
 }
 
 /// Rows of a thing that follow one another.
+#[cfg(feature = "arrow")]
 pub(super) struct Block<'a> {
     day: &'a Open,
     rows: Range<usize>,
 }
 
+#[cfg(feature = "arrow")]
 impl Block<'_> {
     /// Whose they are.
     pub fn thing(&self) -> &str {
@@ -239,6 +241,7 @@ impl Lines {
     }
 
     /// The next lines of one thing, at most so many; `None` when there is none. Texts are left out.
+    #[cfg(feature = "arrow")]
     pub fn block(&mut self, history: &History, most: usize) -> Result<Option<Block<'_>>> {
         if !self.open(history)? {
             return Ok(None);
