@@ -41,10 +41,15 @@ export declare class NativeDevice {
 export declare class NativeDrivers {
   /** Those of the library. */
   constructor()
-  /** Adds one: `call` is asked `open`, `snapshot`, `observe`, `execute` and `close`, and promises JSON. */
-  add(id: string, kind: string, make: string, call: (op: string, thing: number, json: string) => Promise<string>): void
+  /**
+   * Adds one, which is JSON `{id, kind, make, docs, probes}`: `call` is asked `open`, `snapshot`, `observe`, `execute` and
+   * `close`, and promises JSON.
+   */
+  add(about: string, call: (op: string, thing: number, json: string) => Promise<string>): void
   /** Opens the site in a folder, makes one, or does whichever is needed: `how` is `open`, `create` or `openOrCreate`. */
   openSite(folder: string, conf: string, how: string): Promise<NativeSite>
+  /** Begins to look at a range of addresses for the devices of these drivers. */
+  startScan(range: string, options: string): Promise<NativeScan>
   /** Opens a device with a driver and its options, JSON. */
   openDevice(driver: string, opts: string): Promise<NativeDevice>
 }
@@ -135,9 +140,6 @@ export declare function form(number: number): string | null
 
 /** Writes a backup into an empty folder, after all of it was verified; gives what was written, JSON. */
 export declare function restoreSite(from: string, to: string): Promise<string>
-
-/** Begins to look at a range of addresses. */
-export declare function startScan(range: string, options: string): Promise<NativeScan>
 
 /** Starts devices, as JSON says. */
 export declare function startSimulator(conf: string): Promise<NativeSimulator>

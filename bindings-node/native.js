@@ -845,6 +845,5 @@ module.exports.NativeSite = nativeBinding.NativeSite
 module.exports.NativeWatch = nativeBinding.NativeWatch
 module.exports.form = nativeBinding.form
 module.exports.restoreSite = nativeBinding.restoreSite
-module.exports.startScan = nativeBinding.startScan
 module.exports.startSimulator = nativeBinding.startSimulator
 module.exports.version = nativeBinding.version

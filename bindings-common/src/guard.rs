@@ -40,9 +40,13 @@ fn caught<T>(work: impl FnOnce() -> T) -> Result<T> {
 }
 
 fn panicked(payload: &(dyn Any + Send)) -> Error {
+    Error::new(ErrorKind::Internal, "call", format!("a defect of Headframe: {}", why(payload)))
+}
+
+/// What a panic says.
+pub(crate) fn why(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
-    Error::new(ErrorKind::Internal, "call", format!("a defect of Headframe: {text}"))
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("it does not say why")
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ pub mod asked;
 pub mod driver;
 pub mod guard;
 pub mod held;
+pub mod past;
 pub mod readings;
 pub mod scan;
 pub mod site;
+#[cfg(feature = "testkit")]
+pub mod testkit;

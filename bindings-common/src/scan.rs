@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use headframe::{
     Result,
     discover::{AddressRange, Scan, ScanEvent, ScanReport, ScanStream},
+    driver::Registry,
     io::Ctx,
 };
 use serde::Serialize;
@@ -38,13 +39,13 @@ pub struct Summary {
 }
 
 impl UnderWay {
-    /// Begins to look at a range of addresses with all drivers of this build.
+    /// Begins to look at a range of addresses for the devices of these drivers.
     ///
     /// # Errors
     /// Those of the range and of [`Scan::start`].
-    pub fn start(range: &str, options: &ScanOptions) -> Result<Self> {
+    pub fn start(drivers: Registry, range: &str, options: &ScanOptions) -> Result<Self> {
         let range: AddressRange = range.parse()?;
-        let mut scan = Scan::new(Arc::new(headframe::registry()), Ctx::system(), range).ports(options.ports);
+        let mut scan = Scan::new(Arc::new(drivers), Ctx::system(), range).ports(options.ports);
         if let Some(ms) = options.deadline_ms {
             scan = scan.deadline(Duration::from_millis(ms));
         }

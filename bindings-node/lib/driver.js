@@ -1,7 +1,7 @@
 'use strict'
 
 const native = require('./native.js')
-const { HeadframeError, invalid, now } = require('./error.js')
+const { HeadframeError, invalid, json, now } = require('./error.js')
 
 /**
  * A device as a driver of one's own opened it. What it does not answer before the deadline of its poll costs that poll, and
@@ -19,9 +19,23 @@ const { HeadframeError, invalid, now } = require('./error.js')
  */
 
 /**
- * A driver of one's own: a class, or any object with these members. `id` is what racks and things name it by.
+ * How devices of a driver are found: what is asked, and a text that stands in their reply, whatever the case. `get` is the path
+ * of a page, `command` one of the cgminer-style API. With `at`, a JSON pointer such as `/VERSION/0/Type`, or `realm` or `location`
+ * of a page, the text has to stand at the beginning there. One probe that fits is enough; a word of `not`, in any reply, is
+ * another's device. `model`, `firmware` and `mac` are JSON pointers to what the device tells of itself. `stock` is false for a
+ * firmware that stands in for the maker's own; `port` names another port than the usual one.
  *
- * @typedef {{id: string, kind?: string, make?: string, open: (opts: any) => DriverThing | Promise<DriverThing>}} Driver
+ * @typedef {{get?: string, command?: string, says: string, at?: string, not?: string[], model?: string, firmware?: string,
+ *   mac?: string, stock?: boolean, port?: 'web' | 'rpc' | 'side' | 'v3'}} Probe
+ */
+
+/**
+ * A driver of one's own: a class, or any object with these members. `id` is what racks and things name it by, `docs` a page for
+ * its users. What its `probes` find has `address` in its options, and `port` where that is not the usual one; of further kinds of
+ * ports `rpc_port` and the like. `open` says with `context: { field }` of an `Invalid` error which option it cannot use.
+ *
+ * @typedef {{id: string, kind?: string, make?: string, docs?: string, probes?: Probe[],
+ *   open: (opts: any) => DriverThing | Promise<DriverThing>}} Driver
  */
 
 /**
@@ -37,7 +51,9 @@ function registry (drivers = []) {
     if (typeof driver?.id !== 'string' || typeof driver.open !== 'function') {
       throw invalid('drivers', 'takes drivers, each with an id and open()')
     }
-    now(() => all.add(driver.id, driver.kind ?? 'miner', driver.make ?? driver.id, served(driver)))
+    const { id, kind = 'miner', make = id, docs = '', probes = [] } = driver
+    const about = json('drivers', { id, kind, make, docs, probes })
+    now(() => all.add(about, served(driver)))
   }
   return all
 }
@@ -50,10 +66,10 @@ function served (driver) {
   /** @type {Map<number, DriverThing>} */
   const things = new Map()
   let last = 0
-  /** @param {string} op @param {number} at @param {string} json */
-  const ask = async (op, at, json) => {
+  /** @param {string} op @param {number} at @param {string} question */
+  const ask = async (op, at, question) => {
     if (op === 'open') {
-      const thing = await driver.open(JSON.parse(json).opts)
+      const thing = await driver.open(JSON.parse(question).opts)
       things.set(++last, thing)
       return { thing: last, capability: thing.capability ?? null }
     }
@@ -64,16 +80,16 @@ function served (driver) {
       things.delete(at)
       return await thing.close?.() ?? null
     }
-    if (op === 'observe' && thing.observe !== undefined) return await thing.observe(JSON.parse(json))
+    if (op === 'observe' && thing.observe !== undefined) return await thing.observe(JSON.parse(question))
     if (op === 'execute' && thing.execute !== undefined) {
-      const { action, params } = JSON.parse(json)
+      const { action, params } = JSON.parse(question)
       return await thing.execute(action, params) ?? {}
     }
     throw new HeadframeError(`the driver has no ${op}`, { code: 'ERR_UNSUPPORTED', kind: 'Unsupported' })
   }
-  return async (op, at, json) => {
+  return async (op, at, question) => {
     try {
-      return JSON.stringify({ ok: await ask(op, at, json) ?? null })
+      return JSON.stringify({ ok: await ask(op, at, question) ?? null })
     } catch (e) {
       return refused(op, e)
     }
@@ -99,7 +115,10 @@ function refused (op, e) {
  */
 function told (op, e) {
   const message = e instanceof Error ? e.message : String(e)
-  if (e instanceof HeadframeError) return { kind: e.kind, code: e.code, message, sent: e.sent }
+  if (e instanceof HeadframeError) {
+    const field = e.context?.field
+    return { kind: e.kind, code: e.code, message, sent: e.sent, field: typeof field === 'string' ? field : '' }
+  }
   const code = typeof e?.code === 'string' ? e.code : ''
   const unreachable = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET', 'ENOTFOUND'].includes(code)
   return { kind: unreachable ? 'Unreachable' : 'BadReply', code, message, sent: unclear(op) }

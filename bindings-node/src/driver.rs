@@ -21,6 +21,7 @@ use napi_derive::napi;
 
 use crate::{
     device::NativeDevice,
+    scan::NativeScan,
     site::NativeSite,
     told::{promise, tell},
 };
@@ -43,22 +44,16 @@ impl NativeDrivers {
         tell(|| Ok(Self(Mutex::new(headframe::registry()))))
     }
 
-    /// Adds one: `call` is asked `open`, `snapshot`, `observe`, `execute` and `close`, and promises JSON.
+    /// Adds one, which is JSON `{id, kind, make, docs, probes}`: `call` is asked `open`, `snapshot`, `observe`, `execute` and
+    /// `close`, and promises JSON.
     #[napi(
-        ts_args_type = "id: string, kind: string, make: string, call: (op: string, thing: number, json: string) => Promise<string>"
+        ts_args_type = "about: string, call: (op: string, thing: number, json: string) => Promise<string>"
     )]
-    pub fn add(
-        &self,
-        id: String,
-        kind: String,
-        make: String,
-        call: Function<'_, Asked, Promise<String>>,
-    ) -> Result<()> {
+    pub fn add(&self, about: String, call: Function<'_, Asked, Promise<String>>) -> Result<()> {
         let call: Call = call.build_threadsafe_function().weak::<true>().build()?;
         tell(|| {
             let mut drivers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            driver::add(&mut drivers, &id, &kind, &make, Js(call));
-            Ok(())
+            driver::add(&mut drivers, &about, Js(call))
         })
     }
 
@@ -76,6 +71,13 @@ impl NativeDrivers {
             let site = site::open(drivers, Path::new(&folder), &conf, &how).await?;
             Ok(NativeSite::new(site))
         })
+    }
+
+    /// Begins to look at a range of addresses for the devices of these drivers.
+    #[napi]
+    pub fn start_scan(&self, env: &Env, range: String, options: String) -> Result<AsyncBlock<NativeScan>> {
+        let drivers = self.registry();
+        promise(env, async move { NativeScan::start(drivers, &range, &options) })
     }
 
     /// Opens a device with a driver and its options, JSON.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use headframe::driver::Registry;
 use headframe_binding::{asked::read, scan::UnderWay};
 use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
 
-use crate::told::{promise, write};
+use crate::told::{Ours, promise, write};
 
 /// A scan under way.
 #[napi]
@@ -34,11 +35,9 @@ impl Drop for NativeScan {
     }
 }
 
-/// Begins to look at a range of addresses.
-#[napi]
-pub fn start_scan(env: &Env, range: String, options: String) -> Result<AsyncBlock<NativeScan>> {
-    promise(
-        env,
-        async move { Ok(NativeScan(Arc::new(UnderWay::start(&range, &read("options", &options)?)?))) },
-    )
+impl NativeScan {
+    /// Begins to look at a range of addresses.
+    pub fn start(drivers: Registry, range: &str, options: &str) -> Ours<Self> {
+        Ok(Self(Arc::new(UnderWay::start(drivers, range, &read("options", options)?)?)))
+    }
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer as createPage } from 'node:http'
 import { createServer, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-import { HeadframeError, Site, open } from 'headframe'
+import { HeadframeError, Site, discover, open } from 'headframe'
 
 /** Asks a device one line over TCP. */
 function ask (port, line) {
@@ -120,4 +121,74 @@ test('a thing that never answers costs itself its deadline, and nobody else', as
   }
   assert.deepEqual([...new Set(seen.well)], [3_000])
   assert.deepEqual([...new Set(seen.hangs)], ['Timeout'])
+})
+
+/** A driver whose devices are found by what their page says. */
+class Kiln {
+  static id = 'kiln'
+  static make = 'Kiln'
+  static docs = '# Kiln'
+  static probes = [{ get: '/hello', says: 'kiln', at: '/device', not: ['oven'], model: '/model', mac: '/mac' }]
+
+  static async open ({ address, port }) {
+    if (typeof address !== 'string') throw new HeadframeError('it has none', { kind: 'Invalid', context: { field: 'address' } })
+    const said = async () => await (await fetch(`http://${address}:${port ?? 80}/hello`)).json()
+    return { snapshot: async () => ({ success: true, stats: { status: 'mining', power_w: (await said()).watts } }) }
+  }
+}
+
+/** Devices that say so on one port of several addresses. */
+async function pages (t, said) {
+  let port = 0
+  for (const [address, text] of Object.entries(said)) {
+    const server = createPage((request, reply) => {
+      reply.statusCode = request.url === '/hello' ? 200 : 404
+      reply.end(text)
+    })
+    await new Promise((resolve) => server.listen(port, address, resolve))
+    t.after(() => server.close())
+    port = server.address().port
+  }
+  return port
+}
+
+test('a driver of one\'s own finds its devices by their probes', async (t) => {
+  const kiln = { device: 'Kiln', model: 'K3', mac: '02:4B:49:4C:4E:01', watts: 900 }
+  const port = await pages(t, {
+    '127.110.250.1': JSON.stringify(kiln),
+    '127.110.250.2': JSON.stringify({ ...kiln, also: 'an oven' }),
+    '127.110.250.3': JSON.stringify({ device: 'other', note: 'kiln' }),
+    '127.110.250.4': '<html>kiln</html>'
+  })
+  const found = []
+  for await (const event of discover('127.110.250.1-127.110.250.4', { ports: { web: port }, drivers: [Kiln] })) {
+    if (event.event === 'device') found.push(event)
+  }
+  assert.deepEqual(found.map(({ address, driver, make, model, mac, stock }) => [address, driver, make, model, mac, stock]),
+    [['127.110.250.1', 'kiln', 'Kiln', 'K3', '02:4B:49:4C:4E:01', true]])
+  assert.deepEqual(found[0].opts, { address: '127.110.250.1', port })
+
+  const folder = await mkdtemp(join(tmpdir(), 'headframe-driver-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const racks = [{ type: 'miner-kiln', name: 'a', driver: 'kiln', intervalMs: 300 }]
+  const site = await Site.open(folder, { racks }, { how: 'create', drivers: [Kiln] })
+  t.after(() => site.close())
+  const report = await site.find('127.110.250.1-127.110.250.4', 'ann', { ports: { web: port } })
+  assert.deepEqual([report.registered.length, report.registered[0].info.model], [1, 'K3'])
+  for await (const batch of site.subscribe()) {
+    assert.deepEqual(batch[0].snapshot.stats.power_w, 900)
+    break
+  }
+})
+
+test('what is wrong with a driver\'s probes or options is named', async () => {
+  const field = async (driver, opts = { address: '127.110.250.9' }) =>
+    await open('kiln', opts, { drivers: [driver] }).then(() => assert.fail(), (e) => [e.kind, e.context.field])
+  const asks = (probes) => ({ id: 'kiln', open: Kiln.open, probes })
+  assert.deepEqual(await field(asks([{ says: 'kiln' }])), ['Invalid', 'probes[0]'])
+  assert.deepEqual(await field(asks([{ get: 'hello', says: 'kiln' }])), ['Invalid', 'probes[0].get'])
+  assert.deepEqual(await field(asks([{ get: '/', says: 'kiln', port: 'ssh' }])), ['Invalid', 'probes[0].port'])
+  assert.deepEqual(await field(asks('kiln')), ['Invalid', 'probes'])
+  assert.deepEqual(await field({ ...asks([]), docs: 7 }), ['Invalid', 'docs'])
+  assert.deepEqual(await field(Kiln, {}), ['Invalid', 'address'])
 })

@@ -229,7 +229,8 @@ async function maybe (handle, close) {
 
 async function raw (name, args, any) {
   try {
-    if (name === 'NativeDrivers') return new native.NativeDrivers().add(any(), any(), any(), any())
+    if (name === 'NativeDrivers') return new native.NativeDrivers().add(any(), any())
+    if (name === 'startScan') return await new native.NativeDrivers().startScan(...args)
     if (name === 'NativeSite') return new native.NativeSite().counts()
     await native[name](...args)
   } catch { /* It stood. */ }

@@ -33,7 +33,7 @@ async def follow(site: Site, url: str) -> dict[str, Any] | None:
     if now is None:
         return None
     watts = LOW_WATTS if now > HIGH_PRICE else HIGH_WATTS
-    draft = {
+    draft: dict[str, Any] = {
         "action": "setPowerLimit",
         "params": [watts],
         "query": {},

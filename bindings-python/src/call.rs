@@ -17,7 +17,8 @@ use pyo3::{
 use tokio::task::AbortHandle;
 
 use crate::{
-    process::{not_forked, runtime, tell_python},
+    inside::Inside,
+    process::{is_forked, not_ended, not_forked, runtime, tell_python},
     told::{Give, raise},
 };
 
@@ -44,30 +45,54 @@ impl Call {
             let given = settled(work).await?;
             Ok(Box::new(move |py: Python<'_>| given.give(py)) as Given)
         });
-        if let Err(e) = not_forked() {
-            return Self(Mutex::new(State::Done(Err(raise(py, &e)))));
-        }
-        let first = py.detach(|| {
-            let _entered = runtime().enter();
-            work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        let first = not_forked().and_then(|()| {
+            py.detach(|| {
+                let _entered = runtime()?.enter();
+                Ok(work.as_mut().poll(&mut Context::from_waker(Waker::noop())))
+            })
         });
         Self(Mutex::new(match first {
-            Poll::Ready(done) => State::Done(given(py, done)),
-            Poll::Pending => State::Waits(work),
+            Ok(Poll::Ready(done)) => State::Done(given(py, done)),
+            Ok(Poll::Pending) => State::Waits(work),
+            Err(e) => State::Done(Err(raise(py, &e))),
         }))
     }
 
-    fn take(&self) -> PyResult<State> {
+    fn take(&self, py: Python<'_>) -> PyResult<State> {
         let state =
             std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), State::Taken);
         match state {
+            State::Done(_) => Ok(state),
+            State::Waits(work) => match not_forked() {
+                Ok(()) => Ok(State::Waits(work)),
+                Err(e) => {
+                    left(work);
+                    Err(raise(py, &e))
+                }
+            },
             State::Taken => Err(PyRuntimeError::new_err("the call was awaited already")),
-            state => Ok(state),
         }
     }
 }
 
+impl Drop for Call {
+    fn drop(&mut self) {
+        let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let State::Waits(work) = std::mem::replace(state, State::Taken)
+            && is_forked()
+        {
+            left(work);
+        }
+    }
+}
+
+/// Leaves work as it is in a child that was forked: it would let go of locks, and wake threads, that are the parent's.
+fn left(work: Work) {
+    std::mem::forget(work);
+}
+
 fn given(py: Python<'_>, done: Result<Given>) -> PyResult<Py<PyAny>> {
+    let _inside = Inside::enter(py);
     done.map_err(|e| raise(py, &e)).and_then(|given| given(py))
 }
 
@@ -75,7 +100,7 @@ fn given(py: Python<'_>, done: Result<Given>) -> PyResult<Py<PyAny>> {
 impl Call {
     fn __await__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
         let py = slf.py();
-        let work = match slf.get().take()? {
+        let work = match slf.get().take(py)? {
             // It answers as its own iterator.
             done @ State::Done(_) => {
                 *slf.get().0.lock().unwrap_or_else(PoisonError::into_inner) = done;
@@ -84,15 +109,17 @@ impl Call {
             State::Waits(work) => work,
             State::Taken => return Err(PyRuntimeError::new_err("the call was awaited already")),
         };
-        promised(py, work)?.call_method0("__await__")
+        let future = promised(py, work)?;
+        let _inside = Inside::enter(py);
+        future.call_method0("__await__")
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }
 
-    fn __next__(&self) -> PyResult<Py<PyAny>> {
-        match self.take()? {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.take(py)? {
             State::Done(Ok(value)) => Err(PyStopIteration::new_err((value,))),
             State::Done(Err(e)) => Err(e),
             State::Waits(_) | State::Taken => Err(PyRuntimeError::new_err("the call has to be awaited")),
@@ -101,13 +128,14 @@ impl Call {
 
     /// Waits for it in this thread. A signal, such as Ctrl-C, ends the wait and the call.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let mut work = match self.take()? {
+        let mut work = match self.take(py)? {
             State::Done(done) => return done,
             State::Waits(work) => work,
             State::Taken => return Err(PyRuntimeError::new_err("the call was awaited already")),
         };
+        let threads = runtime().map_err(|e| raise(py, &e))?;
         loop {
-            let waited = py.detach(|| runtime().block_on(within(&mut work)));
+            let waited = py.detach(|| threads.block_on(within(&mut work)));
             match waited {
                 Some(done) => return given(py, done),
                 None => py.check_signals()?,
@@ -128,10 +156,12 @@ async fn within(work: &mut Work) -> Option<Result<Given>> {
 
 /// A future of the event loop that runs here; the work goes on beside it, and is given up with it.
 fn promised<'py>(py: Python<'py>, work: Work) -> PyResult<Bound<'py, PyAny>> {
+    let threads = not_ended().and_then(|()| runtime()).map_err(|e| raise(py, &e))?;
+    let _inside = Inside::enter(py);
     let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
     let future = event_loop.call_method0("create_future")?;
     let told = (event_loop.unbind(), future.clone().unbind());
-    let task = runtime().spawn(async move {
+    let task = threads.spawn(async move {
         let done = work.await;
         tell_python(move |py| {
             let (event_loop, future) = told;
@@ -152,6 +182,7 @@ struct Answer(Mutex<Option<Result<Given>>>);
 impl Answer {
     fn __call__(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = future.py();
+        let _inside = Inside::enter(py);
         let done = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(done) = done else { return Ok(()) };
         if future.call_method0("done")?.is_truthy()? {
@@ -172,6 +203,8 @@ struct GivenUp(AbortHandle);
 #[pymethods]
 impl GivenUp {
     fn __call__(&self, _future: &Bound<'_, PyAny>) {
-        self.0.abort();
+        if !is_forked() {
+            self.0.abort();
+        }
     }
 }

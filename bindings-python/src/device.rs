@@ -29,7 +29,7 @@ impl NativeDevice {
     fn snapshot(&self, py: Python<'_>, within_ms: u32) -> Call {
         let cx = within(within_ms);
         let said = self.0.with(|device| async move { device.snapshot(&cx).await });
-        Call::new(py, async move { said.await.map(|said| Class(Snapshot(said.into()))) })
+        Call::new(py, async move { said.await.map(|said| Class(Snapshot::new(said.into()))) })
     }
 
     /// What it can do.

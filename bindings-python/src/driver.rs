@@ -13,12 +13,12 @@ use headframe_binding::{
     site,
 };
 use pyo3::prelude::*;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::spawn_blocking};
 
 use crate::{
     call::Call,
     device::NativeDevice,
-    process::{runtime, tell_python, with_python},
+    process::{is_forked, tell_python, with_python},
     site::NativeSite,
     told::{Class, tell},
 };
@@ -35,13 +35,13 @@ impl NativeDrivers {
         tell(py, || Ok(Self(Mutex::new(headframe::registry()))))
     }
 
-    /// Adds one: `ask(op, thing, json, answer)` is asked `open`, `snapshot`, `observe`, `execute` and `close`, from any
-    /// thread, and calls `answer` with JSON, which says whether anybody waits for it. It gives what takes the question back.
-    fn add(&self, py: Python<'_>, id: &str, kind: &str, make: &str, ask: Py<PyAny>) -> PyResult<()> {
+    /// Adds one, which is JSON `{id, kind, make, docs, probes}`: `ask(op, thing, json, answer)` is asked `open`, `snapshot`,
+    /// `observe`, `execute` and `close`, from any thread, and calls `answer` with JSON, which says whether anybody waits for
+    /// it. It gives what takes the question back.
+    fn add(&self, py: Python<'_>, about: &str, ask: Py<PyAny>) -> PyResult<()> {
         tell(py, || {
             let mut drivers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            driver::add(&mut drivers, id, kind, make, Loop(Arc::new(ask)));
-            Ok(())
+            driver::add(&mut drivers, about, Loop::new(ask))
         })
     }
 
@@ -65,13 +65,20 @@ impl NativeDrivers {
 }
 
 impl NativeDrivers {
-    fn registry(&self) -> Registry {
+    pub fn registry(&self) -> Registry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// The event loop that a driver lives on.
-struct Loop(Arc<Py<PyAny>>);
+pub struct Loop(Arc<Py<PyAny>>);
+
+impl Loop {
+    /// By what it is asked: see [`NativeDrivers::add`].
+    pub fn new(ask: Py<PyAny>) -> Self {
+        Self(Arc::new(ask))
+    }
+}
 
 impl fmt::Debug for Loop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,6 +96,15 @@ impl Reply {
     fn __call__(&self, json: String) -> bool {
         let reply = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         reply.is_some_and(|reply| reply.send(json).is_ok())
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if is_forked() {
+            // Whoever waits for it is the parent's.
+            std::mem::forget(self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        }
     }
 }
 
@@ -135,7 +151,7 @@ impl Foreign for Loop {
         let (reply, answer) = oneshot::channel();
         let (question, driver) = (Question::default(), Arc::clone(&self.0));
         let asked = Arc::clone(&question.0);
-        let begun = runtime().spawn_blocking(move || {
+        let begun = spawn_blocking(move || {
             with_python(|py| {
                 let reply = Py::new(py, Reply(Mutex::new(Some(reply))))?;
                 let take_back = driver.call1(py, (op, thing, with, reply))?;

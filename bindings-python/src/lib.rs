@@ -8,12 +8,14 @@ mod ahead;
 mod call;
 mod device;
 mod driver;
+mod inside;
 mod process;
 mod readings;
 mod scan;
 mod simulator;
 mod site;
 mod table;
+mod testkit;
 mod told;
 
 use pyo3::prelude::*;
@@ -30,9 +32,10 @@ mod _headframe {
         process::{end, set_up},
         readings::{NativeReadings, Reading, Snapshot},
         scan::{NativeScan, start_scan},
-        simulator::{NativeSimulator, start_simulator},
+        simulator::{NativeSimulator, simulate_history, start_simulator},
         site::{NativeSite, restore_site},
         table::Table,
+        testkit::{cases, cases_left_out, run_case},
     };
 
     /// The version of the library.

@@ -1,8 +1,8 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use headframe::{model, rack::Event, site::Readings};
 use headframe_binding::{held::Held, readings};
-use pyo3::{exceptions::PyKeyError, prelude::*};
+use pyo3::{exceptions::PyKeyError, prelude::*, sync::PyOnceLock};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -46,7 +46,8 @@ impl NativeReadings {
             Some(batch).filter(|batch| !batch.is_empty())
         };
         let taken = tell(py, || Ok(self.0.now(take).ok().flatten()))?;
-        Ok(taken.map(|batch| batch.into_iter().map(Reading).collect()))
+        let reading = |event| Reading { event, snapshot: PyOnceLock::new() };
+        Ok(taken.map(|batch| batch.into_iter().map(reading).collect()))
     }
 
     /// Ends it; whoever waits for the next is told of the end.
@@ -61,99 +62,107 @@ impl NativeReadings {
 
 /// What one poll of a thing brought. Its parts are made when they are asked for.
 #[pyclass(frozen, module = "headframe")]
-pub struct Reading(Event);
+pub struct Reading {
+    event: Event,
+    snapshot: PyOnceLock<Py<Snapshot>>,
+}
 
 #[pymethods]
 impl Reading {
     /// Whose it is.
     #[getter]
     fn thing(&self) -> &str {
-        self.0.reading.thing.as_str()
+        self.event.reading.thing.as_str()
     }
 
     /// When the poll ended, ms since 1970.
     #[getter]
     fn ts(&self) -> i64 {
-        self.0.reading.ts.0
+        self.event.reading.ts.0
     }
 
     /// How many readings this reader missed right before it, because it was too slow.
     #[getter]
     fn missed(&self) -> u64 {
-        self.0.missed
+        self.event.missed
     }
 
     /// Its number among those of the thing.
     #[getter]
     fn seq(&self) -> u64 {
-        self.0.reading.seq
+        self.event.reading.seq
     }
 
     /// How the thing stood when the poll ended: online, error, offline, stale or never.
     #[getter]
     fn link(&self) -> String {
-        self.0.reading.link.to_string()
+        self.event.reading.link.to_string()
     }
 
     /// How long the poll took, ms.
     #[getter]
     fn took_ms(&self) -> u64 {
-        u64::try_from(self.0.reading.took.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.event.reading.took.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Why the poll failed; None when it did not.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.0.reading.outcome.as_ref().err().map(|e| plain(py, e)).transpose()
+        self.event.reading.outcome.as_ref().err().map(|e| plain(py, e)).transpose()
     }
 
     /// The snapshot, under MiningOS's keys.
     #[getter]
-    fn snapshot(&self) -> Snapshot {
-        Snapshot(self.0.reading.snapshot())
+    fn snapshot(&self, py: Python<'_>) -> PyResult<Py<Snapshot>> {
+        let made = || Py::new(py, Snapshot::new(self.event.reading.snapshot()));
+        self.snapshot.get_or_try_init(py, made).map(|snapshot| snapshot.clone_ref(py))
     }
 
     /// All of it as a dict.
     fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        plain(py, &self.0)
+        plain(py, &self.event)
     }
 
     /// All of it as JSON.
     fn as_json(&self, py: Python<'_>) -> PyResult<String> {
-        json(py, &self.0)
+        json(py, &self.event)
     }
 
     fn __repr__(&self) -> String {
-        format!("<Reading of {} at {}, {}>", self.thing(), self.ts(), self.0.reading.link)
+        format!("<Reading of {} at {}, {}>", self.thing(), self.ts(), self.event.reading.link)
     }
 }
 
 /// What a thing said at one time. What is not known is absent, and `missing` says why.
 #[pyclass(frozen, module = "headframe")]
-pub struct Snapshot(pub Arc<model::Snapshot>);
+pub struct Snapshot {
+    told: Arc<model::Snapshot>,
+    /// The same as it is looked into by paths.
+    members: OnceLock<Value>,
+}
 
 #[pymethods]
 impl Snapshot {
     /// All of it as a dict.
     fn as_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        plain(py, &*self.0)
+        plain(py, &*self.told)
     }
 
     /// All of it as JSON.
     fn as_json(&self, py: Python<'_>) -> PyResult<String> {
-        json(py, &*self.0)
+        json(py, &*self.told)
     }
 
     /// What stands at a path such as `stats.power_w` or `stats.fans.0.rpm`; the default where nothing does.
     #[pyo3(signature = (path, default=None))]
     fn get(&self, py: Python<'_>, path: &str, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
         let found = self.at(py, path)?;
-        found.map_or(Ok(default), |value| plain(py, &value).map(|value| Some(value.unbind())))
+        found.map_or(Ok(default), |value| plain(py, value).map(|value| Some(value.unbind())))
     }
 
     fn __getitem__(&self, py: Python<'_>, path: &str) -> PyResult<Py<PyAny>> {
         let value = self.at(py, path)?.ok_or_else(|| PyKeyError::new_err(path.to_owned()))?;
-        plain(py, &value).map(Bound::unbind)
+        plain(py, value).map(Bound::unbind)
     }
 
     fn __contains__(&self, path: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -162,29 +171,37 @@ impl Snapshot {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Snapshot {:?}>", self.0.status())
+        format!("<Snapshot {:?}>", self.told.status())
     }
 }
 
 impl Snapshot {
-    fn at(&self, py: Python<'_>, path: &str) -> PyResult<Option<Value>> {
-        let mut value = tell(py, || {
-            serde_json::to_value(&*self.0).map_err(|e| {
+    pub fn new(told: Arc<model::Snapshot>) -> Self {
+        Self { told, members: OnceLock::new() }
+    }
+
+    fn members(&self, py: Python<'_>) -> PyResult<&Value> {
+        if let Some(members) = self.members.get() {
+            return Ok(members);
+        }
+        let members = tell(py, || {
+            serde_json::to_value(&*self.told).map_err(|e| {
                 let why = "the snapshot cannot be written as JSON";
                 headframe::Error::new(headframe::ErrorKind::Internal, "snapshot", why).caused_by(e)
             })
         })?;
-        for step in path.split('.') {
-            let below = match &mut value {
-                Value::Object(members) => members.remove(step),
-                Value::Array(items) => {
-                    step.parse::<usize>().ok().and_then(|at| items.get_mut(at)).map(Value::take)
-                }
+        Ok(self.members.get_or_init(|| members))
+    }
+
+    fn at(&self, py: Python<'_>, path: &str) -> PyResult<Option<&Value>> {
+        fn below<'a>(value: &'a Value, step: &str) -> Option<&'a Value> {
+            match value {
+                Value::Object(members) => members.get(step),
+                Value::Array(items) => step.parse::<usize>().ok().and_then(|at| items.get(at)),
                 _ => None,
-            };
-            let Some(below) = below else { return Ok(None) };
-            value = below;
+            }
         }
-        Ok(Some(value))
+        let members = self.members(py)?;
+        Ok(path.split('.').try_fold(members, below))
     }
 }

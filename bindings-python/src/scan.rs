@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use crate::{
     ahead::Ahead,
     call::Call,
+    driver::NativeDrivers,
     process::{Owned, is_forked},
     told::{Class, plain},
 };
@@ -53,11 +54,18 @@ impl Drop for NativeScan {
     }
 }
 
-/// Begins to look at a range of addresses.
+/// Begins to look at a range of addresses, for the devices of the library's drivers or of these.
 #[pyfunction]
-pub fn start_scan(py: Python<'_>, range: String, options: String) -> Call {
+#[pyo3(signature = (range, options, drivers=None))]
+pub fn start_scan(
+    py: Python<'_>,
+    range: String,
+    options: String,
+    drivers: Option<&Bound<'_, NativeDrivers>>,
+) -> Call {
+    let drivers = drivers.map_or_else(headframe::registry, |drivers| drivers.get().registry());
     Call::new(py, async move {
-        let scan = Arc::new(UnderWay::start(&range, &read("options", &options)?)?);
+        let scan = Arc::new(UnderWay::start(drivers, &range, &read("options", &options)?)?);
         let events = Arc::new(Mutex::new(Ahead::new(Arc::clone(&scan))));
         Ok(Class(NativeScan { scan: Owned::new(scan), events }))
     })

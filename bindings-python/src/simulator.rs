@@ -1,14 +1,16 @@
 //! Simulated devices, for the tests of those who use the package.
 
+use std::path::Path;
+
 use headframe::{Error, Result, io::Ctx};
-use headframe_binding::{asked::read, held::Held};
+use headframe_binding::{asked::read, held::Held, past};
 use headframe_sim::{Device, Fault, Fleet, FleetConf};
 use pyo3::prelude::*;
 
 use crate::{
     call::Call,
     process::Owned,
-    told::{Class, plain, tell},
+    told::{Class, Plain, plain, tell},
 };
 
 /// Simulated devices on real sockets.
@@ -70,4 +72,10 @@ pub fn start_simulator(py: Python<'_>, conf: String) -> Call {
         let fleet = conf.builder()?.start(&Ctx::system()).await?;
         Ok(Class(NativeSimulator(Owned::new(Held::new(fleet)))))
     })
+}
+
+/// Makes a site in an empty folder whose past is simulated, as JSON says; gives what is in it.
+#[pyfunction]
+pub fn simulate_history(py: Python<'_>, folder: String, conf: String) -> Call {
+    Call::new(py, async move { past::simulate(Path::new(&folder), read("conf", &conf)?).await.map(Plain) })
 }

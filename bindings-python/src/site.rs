@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use crate::{
     actions::NativeWatch,
     call::Call,
-    process::{Owned, runtime},
+    process::Owned,
     readings::NativeReadings,
     table,
     told::{Class, Plain, plain, tell},
@@ -159,7 +159,7 @@ impl NativeSite {
         };
         // Whoever gives up waiting leaves no site that is half ended.
         Call::new(py, async move {
-            runtime().spawn(ended).await.map_err(|e| {
+            tokio::spawn(ended).await.map_err(|e| {
                 Error::new(ErrorKind::Internal, "site.close", "it came to a bad end").caused_by(e)
             })?
         })

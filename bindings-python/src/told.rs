@@ -5,9 +5,12 @@ use headframe_binding::guard::guarded;
 use pyo3::{PyClass, prelude::*, pyclass_init::PyClassInitializer, sync::PyOnceLock};
 use serde::Serialize;
 
+use crate::inside::Inside;
+
 /// An error of the package, as its `_errors.made` makes it of ours.
 pub fn raise(py: Python<'_>, e: &Error) -> PyErr {
     static MADE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let _inside = Inside::enter(py);
     let raised = MADE.import(py, "headframe._errors", "made").and_then(|made| made.call1((plain(py, e)?,)));
     match raised {
         Ok(raised) => PyErr::from_value(raised),
@@ -26,6 +29,8 @@ pub fn tell<T>(py: Python<'_>, call: impl FnOnce() -> headframe::Result<T>) -> P
 
 /// Dicts, lists, texts and numbers.
 pub fn plain<'py>(py: Python<'py>, value: &(impl Serialize + ?Sized)) -> PyResult<Bound<'py, PyAny>> {
+    // What is made may let the collector run, and that destructors.
+    let _inside = Inside::enter(py);
     pythonize::pythonize(py, value).map_err(PyErr::from)
 }
 

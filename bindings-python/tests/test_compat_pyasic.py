@@ -42,7 +42,7 @@ def example(**members: Any) -> pyasic.MinerData:
     own |= {name: EXAMPLE[name] for name in ("env_temp", "wattage", "fault_light", "is_mining", "uptime", "datetime")}
     own["expected_hashrate"] = HashRate(200.0)
     own["fans"] = [Fan(4200)]
-    own["hashboards"] = [HashBoard(**{**board, "hashrate": HashRate(board["hashrate"]["rate"])})]
+    own["hashboards"] = [HashBoard(**(board | {"hashrate": HashRate(board["hashrate"]["rate"])}))]
     return pyasic.MinerData(**{**own, **members})
 
 

@@ -13,6 +13,8 @@ import headframe
 from headframe import HeadframeError, Invalid, NotFound
 
 from tests.support import ANN, RACK, AsyncCase, conf, cyclic, nested
+from trust.values import Described, Dict, Endless, Fails, Lies, Looked, PathOf, Text, Whole, broken
+from trust.world import Unreadable
 
 KINDS = [error for error in vars(headframe).values() if isinstance(error, type) and issubclass(error, HeadframeError)]
 MEMBERS = ("code", "kind", "op", "sent", "retryable", "context")
@@ -130,7 +132,7 @@ class Raised(AsyncCase):
 CALL = ('{"user": "ann", "permissions": ["*:rw"]}', "ping", "{}")
 
 
-class Wrong(AsyncCase):
+class Refusing(AsyncCase):
     async def refused(self, call: Callable[[], Any], what: str) -> Invalid:
         """The error of a call, wherever it is raised."""
         with self.assertRaises(Invalid, msg=what) as caught:
@@ -139,6 +141,8 @@ class Wrong(AsyncCase):
                 await given
         return caught.exception
 
+
+class Wrong(Refusing):
     async def test_what_json_has_no_place_for_is_invalid(self) -> None:
         site = await self.site(conf())
         for what, odd in ODD.items():
@@ -227,6 +231,72 @@ class Wrong(AsyncCase):
         self.assertIn("rackz", str(e))
         e = await self.refused(lambda: headframe.Site.open(self.folder(), {}, how=each("somehow")[0]), "how")
         self.assertEqual(e.context["field"], "how")
+
+
+class Hostile(Refusing):
+    """Values whose own code is what goes wrong."""
+
+    async def test_what_raises_when_it_is_looked_at_is_invalid(self) -> None:
+        site = await self.site(conf())
+        lies: list[Callable[[], Any]] = [lambda: Lies(str), lambda: Lies(dict), lambda: Lies(int), lambda: Dict(a=1)]
+        makers: list[Callable[[], Any]] = [Fails, Looked, Endless, *lies]
+        for make in makers:
+            for call in (
+                lambda: site.list(make()),
+                lambda: site.call(make(), "ping"),
+                lambda: site.call(ANN, make()),
+                lambda: site.call(ANN, "listThings", {"query": make()}),
+                lambda: site.register(RACK, [make()], "ann"),
+                lambda: site.register(RACK, make(), "ann"),
+                lambda: site.statistics(make()),
+                lambda: site.readings(make(), start=0, end=1),
+                lambda: site.readings(["m"], start=0, end=1, members=make()),
+                lambda: site.subscribe(capacity=make()),
+                lambda: site.actions.get(make()),
+                lambda: site.actions.vote(7, make(), "ann"),
+                lambda: site.actions.query(make()),
+                lambda: site.backup(make()),
+                lambda: site.find("127.105.52.1", "ann", logins=make()),
+                lambda: headframe.open_device("whatsminer", make()),
+                lambda: headframe.open_device("whatsminer", {}, drivers=make()),
+                lambda: headframe.open_device("whatsminer", {}, drivers=[make()]),
+            ):
+                await self.refused(call, repr(type(make())))
+
+    async def test_a_list_or_a_path_that_breaks_off_is_invalid(self) -> None:
+        site = await self.site(conf())
+        await self.refused(lambda: site.register(RACK, broken(), "ann"), "a generator")
+        for told in each(b"x", 7, "\ud800", "x\0y"):
+            await self.refused(lambda: site.backup(PathOf(told)), repr(told))
+
+    async def test_lists_of_things_are_lists(self) -> None:
+        site = await self.site(conf())
+        for odd in each(None, 7, object()):
+            await self.refused(lambda: site.readings(odd, start=0, end=1), repr(odd))
+        await self.refused(lambda: site.readings(["m"], start=0, end=1, members=each(7)[0]), "members")
+
+    async def test_a_driver_of_which_something_is_odd_is_refused(self) -> None:
+        for member in ("id", "kind", "make"):
+            for odd in each(None, 7, "\ud800", b"x", Fails(), Looked()):
+                driver = Described(**{member: odd})
+                await self.refused(lambda: headframe.open_device("described", {}, drivers=[driver]), member)
+        await self.refused(lambda: headframe.open_device("described", {}, drivers=[Described(open=7)]), "open")
+
+    async def test_subclasses_are_taken_for_what_they_hold(self) -> None:
+        site = await self.site(conf())
+        self.assertEqual(await site.call(ANN, Text("ping"), {"n": Whole(7)}), {"n": 7})
+        self.assertEqual(await site.actions.query(Text("voting")), [])
+        self.assertIsNone(await site.actions.get(Whole(7)))
+        await self.refused(lambda: site.subscribe(capacity=Whole(2**40)), "more than it says")
+        await self.refused(lambda: site.actions.query(Text("\ud800")), "half a character")
+
+    async def test_an_error_of_a_driver_that_cannot_be_read_is_an_answer(self) -> None:
+        def opened(opts: dict[str, Any]) -> Any:
+            raise Unreadable("why")
+
+        with self.assertRaises(headframe.BadReply) as caught:
+            await headframe.open_device("described", {"address": "127.105.54.1"}, drivers=[Described(open=opened)])
+        self.assertIn("cannot be told", str(caught.exception))
 
 
 def _begun(call: Callable[[], Any]) -> Callable[[], Any]:

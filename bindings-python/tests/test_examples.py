@@ -16,8 +16,12 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 import urllib.request
 from typing import IO, Any
+
+import nbclient
+import nbformat
 
 import headframe
 from headframe.sync import Simulator, Site
@@ -174,3 +178,65 @@ class Examples(unittest.TestCase):
             self.assertEqual(page.count("headframe_miner_power_watts{"), 2, page)
         finally:
             self.ends(program)
+
+
+WEEK = """
+import json
+night, outage = (next(event for event in made["events"] if event["kind"] == kind) for kind in ("sleep", "outage"))
+def said(event):
+    told = readings[readings["thing"].isin(event["things"])].set_index("ts")["stats.power_w"].sort_index()
+    return told[time(event["start"] + 1_200_000) : time(event["end"] - 1_200_000)]
+gap = power[time(outage["start"] + 1_200_000) : time(outage["end"] - 1_200_000)]
+print(json.dumps({
+    "polls": made["polls"],
+    "readings": len(readings),
+    "zeros": int((readings["stats.power_w"] == 0).sum()),
+    "unknown": int(readings["stats.power_w"].isna().sum()),
+    "awake": float(readings["stats.power_w"].median()),
+    "asleep": float(said(night).max()),
+    "in_outage": [len(said(outage)), int(said(outage).notna().sum())],
+    "gap": [[None if pd.isna(row.value) else row.value, row.coverage] for row in gap.itertuples()],
+    "days": len(energy),
+    "kwh": float(energy["value"].sum() / 1e3),
+}))
+"""
+"""What the cells of the notebook computed."""
+
+
+class Notebook(unittest.TestCase):
+    """The notebook, run as a person runs it: every cell, from the first to the last."""
+
+    def test_a_week_of_a_site_is_read_and_plotted(self) -> None:
+        notebook = nbformat.read(EXAMPLES / "week.ipynb", as_version=4)
+        nbformat.validate(notebook)
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        self.assertTrue(all(not cell.outputs and cell.execution_count is None for cell in cells), "it is kept without outputs")
+        # In a debug build the week of ten miners takes more than a minute.
+        parameters = next(cell for cell in cells if cell.id == "parameters")
+        self.assertIn("DAYS, MINERS, EVERY_MS, SEED = 7, 10, 300_000, 7", parameters.source)
+        parameters.source = "DAYS, MINERS, EVERY_MS, SEED = 7, 6, 900_000, 7"
+        # The last one closes the site.
+        notebook.cells.insert(-1, nbformat.v4.new_code_cell(WEEK))
+        with tempfile.TemporaryDirectory() as home:
+            # A kernel keeps files in the home folder else.
+            places = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
+            with unittest.mock.patch.dict(os.environ, {place: home for place in places}):
+                client = nbclient.NotebookClient(notebook, timeout=WITHIN * 4, resources={"metadata": {"path": home}})
+                client.execute()
+        told = json.loads(notebook.cells[-2].outputs[0].text)
+        self.assertAlmostEqual(told["polls"], 7 * 96 * 6, delta=60)
+        self.assertAlmostEqual(told["readings"], told["polls"], delta=10)
+        self.assertEqual(told["zeros"], 0)
+        # A switch failed for an hour at least, and a miner hung for three.
+        self.assertGreater(told["unknown"], 3 * 6 + 3 * 4 - 1)
+        self.assertGreater(told["awake"], 3_000)
+        self.assertLess(told["asleep"], 100)
+        rows, known = told["in_outage"]
+        self.assertEqual((rows > 0, known), (True, 0))
+        self.assertGreater(len(told["gap"]), 0)
+        self.assertEqual({tuple(row) for row in told["gap"]}, {(None, 0.0)})
+        self.assertIn(told["days"], (7, 8))
+        self.assertAlmostEqual(told["kwh"], 6 * 3.2 * 24 * 7, delta=350)
+        figures = [output.data["image/png"] for cell in cells for output in cell.outputs if "image/png" in output.get("data", {})]
+        self.assertEqual(len(figures), 1)
+        self.assertGreater(len(figures[0]), 50_000)

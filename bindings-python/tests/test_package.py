@@ -223,6 +223,7 @@ class Sites(AsyncCase):
             self.assertEqual(reading.snapshot.as_dict(), told["snapshot"])
             self.assertEqual((reading.link, reading.error), ("online", None))
             self.assertGreater(reading.snapshot["stats.power_w"], 1_000)
+            self.assertIs(reading.snapshot, reading.snapshot)
 
     async def test_nobody_makes_or_changes_a_reading(self) -> None:
         site = await self.polled(await self.simulated("127.105.23.1"))

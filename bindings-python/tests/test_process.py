@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import threading
@@ -72,6 +73,22 @@ class Loops(AsyncCase):
             self.assertIsInstance(fate, (dict, headframe.Closed))
 
 
+class Interpreters(AsyncCase):
+    async def test_a_second_interpreter_does_not_get_the_package_and_leaves_it_alone(self) -> None:
+        try:
+            interpreters = importlib.import_module("_xxsubinterpreters")
+        except ImportError:
+            self.skipTest("this Python has no second interpreter to try it with")
+        site = await self.site()
+        other = interpreters.create()
+        with self.assertRaises(interpreters.RunFailedError) as caught:
+            interpreters.run_string(other, "import headframe")
+        self.assertIn("ImportError", str(caught.exception))
+        # Its handlers for the end run now.
+        interpreters.destroy(other)
+        self.assertEqual(await site.call(ANN, "ping", {"n": 7}), {"n": 7})
+
+
 class Interrupted(unittest.TestCase):
     def interrupted(self, what: str, base: str) -> None:
         done = program("interrupted", what, folder(self) / "site", base)
@@ -99,7 +116,7 @@ class Forked(unittest.TestCase):
         done = program("forked", end, folder(self) / "site", base, within=40)
         self.assertEqual(done.returncode, 0, done.stderr)
         told = json.loads(done.stdout)
-        self.assertEqual(len(told["child"]), 10)
+        self.assertEqual(len(told["child"]), 12)
         self.assertEqual(set(told["child"].values()), {"Closed ERR_FORKED"}, told["child"])
         self.assertEqual((told["ended"], told["things"], told["left"]), ("code 0", 1, 0))
 
@@ -108,6 +125,15 @@ class Forked(unittest.TestCase):
 
     def test_a_child_that_ends_in_order_leaves_its_parent_everything(self) -> None:
         self.forked("in order", "127.106.25.1")
+
+
+@unittest.skipUnless(hasattr(os, "fork"), "limits of a process are told in another way here")
+class Starved(unittest.TestCase):
+    def test_without_files_for_its_threads_a_call_says_so_and_a_later_one_works(self) -> None:
+        done = program("starved", folder(self) / "site")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout), {"starved": ["RateLimited ERR_NO_THREADS"] * 3, "later": {"n": 7}})
+        self.assertEqual(done.stderr, "")
 
 
 class Ends(unittest.TestCase):
@@ -143,6 +169,17 @@ class Ends(unittest.TestCase):
     def test_a_program_that_is_killed_leaves_its_site_as_it_was(self) -> None:
         code, _ = self.ends("sync", "kill", "127.106.34.1")
         self.assertLess(code, 0)
+
+    def test_a_program_ends_in_the_middle_of_very_many_calls_of_its_threads(self) -> None:
+        for _ in range(8):
+            done = program("busy_end", folder(self) / "site")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_a_program_may_call_in_its_last_moment(self) -> None:
+        done = program("last_moment", folder(self) / "site", "127.109.253.1")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        told = json.loads(done.stdout)
+        self.assertEqual(told, {"site": "Closed", "device": "Closed", "device, waiting": "an answer"})
 
     def test_a_program_ends_right_after_calls_that_were_cancelled(self) -> None:
         for _ in range(10):

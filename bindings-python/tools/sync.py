@@ -42,6 +42,7 @@ class Sync(ast.NodeTransformer):
         visited = self.generic_visit(call)
         if is_own:
             return visited
+        assert isinstance(visited, ast.expr)
         wait = ast.Attribute(value=visited, attr="wait", ctx=ast.Load())
         return ast.Call(func=wait, args=[], keywords=[])
 

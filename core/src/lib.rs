@@ -30,7 +30,7 @@ pub mod stats;
 pub mod store;
 #[cfg(feature = "history")]
 pub mod telemetry;
-#[cfg(feature = "testkit")]
+#[cfg(feature = "conformance")]
 pub mod testkit;
 pub mod units;
 

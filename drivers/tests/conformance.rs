@@ -11,16 +11,13 @@ use headframe_core::{
     driver::{Driver, Evidence, Ports, ProbeReply, ProbeRequest, ProbeSpec, Registry},
     io::{Ctx, MemNet},
     model::{Command, CommandName, FanControl, NetworkSetup, PoolSetup, PowerMode, ThingConf},
-    testkit::{Rig, RigFault, RigTruth, WriteFault},
+    testkit::{Rig, RigFault, RigTruth, WriteFault, sample},
     units::{Megahertz, Watts},
 };
 use headframe_sim::{
     AntminerOptions, BlinkForm, BlinkRule, ConfRule, Device, Door, ErrorForm, Family, Fault, Fleet,
     FleetBuilder, Join, ModeForm, Padding, Pool, Restarting, RpcOptions, WhatsminerOptions,
 };
-
-#[path = "samples/mod.rs"]
-mod samples;
 
 const WRONG: &str = "wr0ng-w0rd";
 
@@ -155,7 +152,7 @@ impl Rig for SimRig {
         match (self.device().family(), name) {
             // Whether an Antminer has the low mode, it shows only while it is in it.
             (Family::Antminer, CommandName::SetPowerMode) => Command::SetPowerMode(PowerMode::Sleep),
-            _ => samples::good(name),
+            _ => sample(name),
         }
     }
 

@@ -186,6 +186,12 @@ impl Run {
         }
     }
 
+    /// What a machine does not have is not asked for: rare paths whose names begin with it, and the turn that it has.
+    pub fn leave_out(&mut self, what: &str) {
+        self.probes.retain(|probe, _| probe.split_once(": ").is_none_or(|(of, _)| of != what));
+        self.by_turn.remove(what);
+    }
+
     /// The forms that ran.
     pub fn form(&self) -> String {
         self.forms.join("+")
@@ -212,8 +218,7 @@ impl Run {
 
     /// Whether the planted bug was found, in the turn of everybody whose code holds it.
     pub fn is_caught(&self) -> bool {
-        let found = |name: &&str| self.by_turn.get(name).is_some_and(|n| *n > 0);
-        self.violations > 0 && checks::found_by(self.check).iter().all(found)
+        self.violations > 0 && self.by_turn.values().all(|n| *n > 0)
     }
 
     /// Whether a control has found the bug in these turns, and looks for it in others yet.
@@ -330,6 +335,26 @@ mod tests {
     fn few_cases_are_added_to_where_a_rare_path_was_missed() {
         assert_eq!(whole(&RARE, Profile::Quick, false), (2, 0));
         assert_eq!(whole(&NEVER, Profile::Quick, false), (1 + MORE, 1));
+    }
+
+    #[test]
+    fn what_a_machine_has_not_is_neither_missed_nor_looked_for() {
+        static EITHER: Check = Check {
+            name: "x-bindings",
+            bug: "none",
+            ci: 1,
+            long: 1,
+            probes: &["node: rare", "python: rare"],
+            run: |_| Ok(()),
+        };
+        let mut run = Run::new(&EITHER, 1, 7, Profile::Ci, true);
+        run.leave_out("node");
+        assert_eq!(run.missed(), ["python: rare"]);
+        assert_eq!(run.by_turn().keys().collect::<Vec<_>>(), [&"python"]);
+        run.violation("none of theirs");
+        assert!(!run.is_caught());
+        run.leave_out("python");
+        assert!(run.is_caught());
     }
 
     #[test]

@@ -231,7 +231,8 @@ fn files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, String> {
     Ok(all)
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a file, or a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     if !from.is_dir() {
         return fs::copy(from, to).map(|_| ());
     }

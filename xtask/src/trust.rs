@@ -2,12 +2,14 @@
 //! bugs.
 
 use std::{
+    path::PathBuf,
     process::{Command, Output},
     time::Duration,
 };
 
 use crate::{
     node::{self, Profile},
+    python,
     workspace::{self, Workspace, capture, show},
 };
 
@@ -19,9 +21,31 @@ const PACKAGE: &str = "headframe-trust";
 const OPTIONS: [&str; 3] = ["--profile", "--n", "--seed"];
 /// How long one program may take in CI, many times what the slowest takes: what hangs is named, and not the whole of CI.
 const QUICK_WITHIN: Duration = Duration::from_secs(600);
-/// The check of packages for other languages, and the variable that tells it where the one of npm is.
+/// The check of packages for other languages.
 const BINDINGS: &str = "x-bindings";
-const NODE_PACKAGE: &str = "HEADFRAME_NODE_PACKAGE";
+
+/// Another language: the variable that tells the check where its package is, what the machine lacks for it, and how it is built.
+struct Language {
+    name: &'static str,
+    package_in: &'static str,
+    missing: fn(&Workspace) -> Result<Option<String>, String>,
+    package: fn(&Workspace, Profile) -> Result<PathBuf, String>,
+}
+
+const LANGUAGES: [Language; 2] = [
+    Language {
+        name: "node",
+        package_in: "HEADFRAME_NODE_PACKAGE",
+        missing: node::missing,
+        package: node::package,
+    },
+    Language {
+        name: "python",
+        package_in: "HEADFRAME_PYTHON_PACKAGE",
+        missing: python::missing,
+        package: python::package,
+    },
+];
 
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -128,13 +152,11 @@ pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
         let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();
         return Err(Failure::Unknown(format!("'{}' is not a check: {}", asked.name, names.join(", "))));
     }
-    if wanted.iter().any(|(name, _)| *name == BINDINGS)
-        && let Some(why) = node::missing(ws).map_err(Failure::Failed)?
+    if wanted.iter().any(|(name, _)| *name == BINDINGS) && languages(ws).map_err(Failure::Failed)?.is_empty()
     {
         if asked.name == BINDINGS {
-            return Err(Failure::Failed(why));
+            return Err(Failure::Failed("there is no package to try without its language".into()));
         }
-        eprintln!("{BINDINGS} is left out: {why}");
         wanted.retain(|(name, _)| *name != BINDINGS);
     }
     let mut failed = Vec::new();
@@ -144,9 +166,9 @@ pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
         let mut command = program(ws, build, &["run", name]);
         command.args(&asked.options);
         if *name == BINDINGS {
-            // In CI the step `node` built it a moment ago.
+            // In CI the steps `node` and `python` built them a moment ago.
             let profile = if build == Build::Quick { Profile::Debug } else { Profile::Release };
-            command.env(NODE_PACKAGE, node::package(ws, profile).map_err(Failure::Failed)?);
+            packages(ws, profile, &mut command).map_err(Failure::Failed)?;
         }
         if let Some(caught) = caught {
             command.args(["--control-caught", if caught { "true" } else { "false" }]);
@@ -167,6 +189,29 @@ pub fn run(ws: &Workspace, asked: &Asked) -> Result<String, Failure> {
     Err(Failure::Failed(format!("failed: {} of {} checks {controls}", names.join(", "), wanted.len())))
 }
 
+/// The languages that the machine has; where everything has to be there, one that is not is an error.
+fn languages(ws: &Workspace) -> Result<Vec<&'static Language>, String> {
+    let mut there = Vec::new();
+    for language in &LANGUAGES {
+        match (language.missing)(ws)? {
+            None => there.push(language),
+            Some(why) => eprintln!("{BINDINGS} is left out in {}: {why}", language.name),
+        }
+    }
+    Ok(there)
+}
+
+/// Builds the packages that the machine can build, and tells a program where they are.
+fn packages(ws: &Workspace, profile: Profile, command: &mut Command) -> Result<(), String> {
+    for language in &LANGUAGES {
+        command.env_remove(language.package_in);
+    }
+    for language in languages(ws)? {
+        command.env(language.package_in, (language.package)(ws, profile)?);
+    }
+    Ok(())
+}
+
 /// How a check ended, and what it printed.
 fn said(output: &Output) -> String {
     let text = |bytes| String::from_utf8_lossy(bytes);
@@ -179,8 +224,7 @@ fn control(ws: &Workspace, asked: &Asked, name: &str, bug: &str) -> Result<bool,
     let mut command = program(ws, planted, &["run", name, "--planted"]);
     command.args(&asked.options).env("HEADFRAME_PLANTED", bug);
     if name == BINDINGS {
-        let profile = Profile::Planted { release: planted != Build::Quick };
-        command.env(NODE_PACKAGE, node::package(ws, profile)?);
+        packages(ws, Profile::Planted { release: planted != Build::Quick }, &mut command)?;
     }
     let output = workspace::output(&mut command, asked.within());
     let output = output.map_err(|e| format!("the control of {name}: {e}"))?;
@@ -220,6 +264,17 @@ mod tests {
         assert_eq!(asked.options, ["--seed", "7", "--profile", "long"]);
         assert!(asked.control && asked.name == "s-rot");
         assert!(!read(&["s-rot"]).unwrap().control);
+    }
+
+    #[test]
+    fn the_check_of_packages_knows_the_same_languages() {
+        let check = Workspace::find().unwrap().read("trust/src/checks/bindings.rs").unwrap();
+        let (forms, packages) = (check.matches("form: \"").count(), check.matches("package: \"").count());
+        assert_eq!((forms, packages), (LANGUAGES.len(), LANGUAGES.len()));
+        for Language { name, package_in, .. } in &LANGUAGES {
+            assert!(check.contains(&format!("form: \"{name}\"")), "{name}");
+            assert!(check.contains(&format!("package: \"{package_in}\"")), "{package_in}");
+        }
     }
 
     #[test]

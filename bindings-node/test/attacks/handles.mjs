@@ -67,7 +67,7 @@ const parts = {
   drivers,
   simulator: await native.startSimulator(JSON.stringify({ base: '127.82.1.1', whatsminers: 1 })),
   site: await drivers.openSite(join(folder, 'b'), '{}', 'create'),
-  scan: await native.startScan('127.82.1.1', JSON.stringify({ ports: { simulated: true } }))
+  scan: await drivers.startScan('127.82.1.1', JSON.stringify({ ports: { simulated: true } }))
 }
 parts.readings = parts.site.subscribe(8)
 parts.watch = parts.site.watch()

@@ -43,10 +43,11 @@ export type ScanSummary = {
 /**
  * Looks for devices in a range of addresses, such as `10.0.0.0/24` or `10.0.0.1-10.0.0.50`, without any password. Each
  * comes as it is found; the last one is the summary. To end it early, leave the loop or abort the signal: a scan that was
- * aborted still gives its summary.
+ * aborted still gives its summary. `drivers` are further ones of one's own, which find their devices by their `probes`.
  *
  * @param {string} range
- * @param {{ports?: Ports, deadlineMs?: number, concurrency?: number, signal?: AbortSignal}} [options]
+ * @param {{ports?: Ports, deadlineMs?: number, concurrency?: number, signal?: AbortSignal,
+ *   drivers?: import('./driver.js').Driver[]}} [options]
  * @returns {AsyncGenerator<FoundDevice | UnknownHost | ScanSummary, void, void>}
  */
 export function discover(range: string, options?: {
@@ -54,4 +55,5 @@ export function discover(range: string, options?: {
     deadlineMs?: number;
     concurrency?: number;
     signal?: AbortSignal;
+    drivers?: import("./driver.js").Driver[];
 }): AsyncGenerator<FoundDevice | UnknownHost | ScanSummary, void, void>;

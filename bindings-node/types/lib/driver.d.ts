@@ -32,12 +32,35 @@ export type DriverThing = {
     close?: () => void | Promise<void>;
 };
 /**
- * A driver of one's own: a class, or any object with these members. `id` is what racks and things name it by.
+ * How devices of a driver are found: what is asked, and a text that stands in their reply, whatever the case. `get` is the path
+ * of a page, `command` one of the cgminer-style API. With `at`, a JSON pointer such as `/VERSION/0/Type`, or `realm` or `location`
+ * of a page, the text has to stand at the beginning there. One probe that fits is enough; a word of `not`, in any reply, is
+ * another's device. `model`, `firmware` and `mac` are JSON pointers to what the device tells of itself. `stock` is false for a
+ * firmware that stands in for the maker's own; `port` names another port than the usual one.
+ */
+export type Probe = {
+    get?: string;
+    command?: string;
+    says: string;
+    at?: string;
+    not?: string[];
+    model?: string;
+    firmware?: string;
+    mac?: string;
+    stock?: boolean;
+    port?: "web" | "rpc" | "side" | "v3";
+};
+/**
+ * A driver of one's own: a class, or any object with these members. `id` is what racks and things name it by, `docs` a page for
+ * its users. What its `probes` find has `address` in its options, and `port` where that is not the usual one; of further kinds of
+ * ports `rpc_port` and the like. `open` says with `context: { field }` of an `Invalid` error which option it cannot use.
  */
 export type Driver = {
     id: string;
     kind?: string;
     make?: string;
+    docs?: string;
+    probes?: Probe[];
     open: (opts: any) => DriverThing | Promise<DriverThing>;
 };
 /**
@@ -55,9 +78,22 @@ export type Driver = {
  * }} DriverThing
  */
 /**
- * A driver of one's own: a class, or any object with these members. `id` is what racks and things name it by.
+ * How devices of a driver are found: what is asked, and a text that stands in their reply, whatever the case. `get` is the path
+ * of a page, `command` one of the cgminer-style API. With `at`, a JSON pointer such as `/VERSION/0/Type`, or `realm` or `location`
+ * of a page, the text has to stand at the beginning there. One probe that fits is enough; a word of `not`, in any reply, is
+ * another's device. `model`, `firmware` and `mac` are JSON pointers to what the device tells of itself. `stock` is false for a
+ * firmware that stands in for the maker's own; `port` names another port than the usual one.
  *
- * @typedef {{id: string, kind?: string, make?: string, open: (opts: any) => DriverThing | Promise<DriverThing>}} Driver
+ * @typedef {{get?: string, command?: string, says: string, at?: string, not?: string[], model?: string, firmware?: string,
+ *   mac?: string, stock?: boolean, port?: 'web' | 'rpc' | 'side' | 'v3'}} Probe
+ */
+/**
+ * A driver of one's own: a class, or any object with these members. `id` is what racks and things name it by, `docs` a page for
+ * its users. What its `probes` find has `address` in its options, and `port` where that is not the usual one; of further kinds of
+ * ports `rpc_port` and the like. `open` says with `context: { field }` of an `Invalid` error which option it cannot use.
+ *
+ * @typedef {{id: string, kind?: string, make?: string, docs?: string, probes?: Probe[],
+ *   open: (opts: any) => DriverThing | Promise<DriverThing>}} Driver
  */
 /**
  * The library's drivers, and those of one's own.

@@ -12,7 +12,7 @@ from . import _headframe as _native
 from ._async.actions import Actions
 from ._async.device import Device, open_device
 from ._async.discover import Discovery, discover
-from ._async.simulator import Simulator
+from ._async.simulator import Simulator, simulate_history
 from ._async.site import Site
 from ._async.stream import Stream
 from ._driver import Driver
@@ -68,4 +68,5 @@ __all__ = [
     "Unsupported",
     "discover",
     "open_device",
+    "simulate_history",
 ]

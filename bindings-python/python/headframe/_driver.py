@@ -8,14 +8,17 @@ import inspect
 import json
 import threading
 import weakref
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
 from . import _headframe as native
-from ._errors import BadReply, HeadframeError, NotFound, Unsupported, invalid
+from ._asked import because, items, rows, text, written
+from ._errors import BadReply, HeadframeError, NotFound, RateLimited, Unsupported, invalid
 
 Answer = Callable[[str], bool]
+UNSPEAKABLE = "the driver raised what cannot be told"
 
 
 class Driver(Protocol):
@@ -24,7 +27,16 @@ class Driver(Protocol):
     ``open(opts)`` gives a thing, which has ``snapshot()`` and, to be written to, ``capability``, ``observe(action)`` and
     ``execute(action, params)``; ``close()`` ends it. All may be coroutines. What a thing does not answer before the deadline of its
     poll costs that poll, and nothing else. It raises what went wrong; a HeadframeError says with its class and ``sent`` what to do
-    about it.
+    about it. An option that it cannot use is ``Invalid(why, context={"field": name})``.
+
+    It may say more of itself: ``kind`` of its things (``"miner"``), ``make``, ``docs`` (a page for its users, Markdown), and ``probes``,
+    by which its devices are found. Each probe is a mapping: ``get`` (path of a page) or ``command`` (of the cgminer-style API), and
+    ``says``, a text that stands in the reply of its devices, whatever the case. With ``at``, a JSON pointer such as
+    ``/VERSION/0/Type``, or ``realm`` or ``location`` of a page, the text has to stand at the beginning there. One probe that fits is
+    enough; a word of ``not``, in any reply, is another's device. ``model``, ``firmware`` and ``mac`` are JSON pointers to what the
+    device tells of itself. ``stock`` is False for a firmware that stands in for the maker's own; ``port`` names another port than
+    the usual one, ``web`` or ``rpc``: ``side`` or ``v3``. What is found has ``address`` in its options, and ``port`` where that is
+    not the usual one; of further kinds of ports ``rpc_port`` and the like.
     """
 
     id: str
@@ -32,21 +44,35 @@ class Driver(Protocol):
     def open(self, opts: dict[str, Any]) -> Any: ...
 
 
-def registry(drivers: Iterable[Driver] | None) -> native.NativeDrivers:
+Drivers = Iterable[Driver | type[Any]]
+"""Drivers of one's own. A class may be one itself; of that no type checker can tell, as members of classes may be their objects'."""
+
+
+def registry(drivers: Drivers | None) -> native.NativeDrivers:
     """The library's drivers, and those of one's own."""
     everything = native.NativeDrivers()
-    if drivers is not None and not isinstance(drivers, Iterable):
-        raise invalid("drivers", f"takes drivers, not {type(drivers).__name__}")
-    for driver in drivers or ():
-        name = getattr(driver, "id", None)
-        if not isinstance(name, str) or not callable(getattr(driver, "open", None)):
-            raise invalid("drivers", "takes drivers, each with an id and open()")
-        kind, make = getattr(driver, "kind", "miner"), getattr(driver, "make", name)
-        everything.add(name, kind, make, _Served(driver).ask)
+    for driver in () if drivers is None else items("drivers", drivers):
+        about = _about(driver)
+        everything.add(written("drivers", about), _Driven(driver).ask)
     return everything
 
 
-def _own_loop(served: _Served) -> asyncio.AbstractEventLoop:
+def _about(driver: Driver | type[Any]) -> dict[str, Any]:
+    """What a driver says of itself."""
+    try:
+        name, can_open = getattr(driver, "id", None), callable(getattr(driver, "open", None))
+        kind, make = getattr(driver, "kind", "miner"), getattr(driver, "make", name)
+        docs, probes = getattr(driver, "docs", ""), getattr(driver, "probes", ())
+    except Exception as e:
+        raise because("drivers", e) from e
+    if not can_open:
+        raise invalid("drivers", "takes drivers, each with an id and open()")
+    texts = {"id": name, "kind": kind, "make": make, "docs": docs}
+    told = {member: text(member, value) for member, value in texts.items()}
+    return {**told, "probes": rows("probes", probes)}
+
+
+def _own_loop(served: Served) -> asyncio.AbstractEventLoop:
     """An event loop in a thread of its own, for as long as something is served."""
     begun: concurrent.futures.Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = concurrent.futures.Future()
 
@@ -63,7 +89,10 @@ def _own_loop(served: _Served) -> asyncio.AbstractEventLoop:
                 raise
             begun.set_exception(e)
 
-    threading.Thread(target=run, name="headframe-drivers", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="headframe-drivers", daemon=True).start()
+    except RuntimeError as e:
+        raise RateLimited(f"drivers need a thread: {e}", code="ERR_NO_THREADS") from e
     loop, ended = begun.result()
     # Sites end in order with the interpreter, and close their things then.
     weakref.finalize(served, _end, loop, ended).atexit = False
@@ -79,7 +108,7 @@ def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
 class _Asked:
     """A question under way."""
 
-    def __init__(self, served: _Served, op: str) -> None:
+    def __init__(self, served: Served, op: str) -> None:
         self.op = op
         self._served = served
         self._task: asyncio.Task[str] | None = None
@@ -105,22 +134,18 @@ class _Asked:
         if done.cancelled() or done.exception() is not None:
             return
         told = done.result()
-        if not answer(told) and self.op == "open":
-            opened = json.loads(told).get("ok")
-            if opened is not None:
-                # Nobody will ask it.
-                self._served.begin("close", opened["thing"], "null")
+        if not answer(told):
+            self._served.unheard(self.op, told)
 
 
-class _Served:
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+class Served:
+    """What is asked from any thread, and answers on an event loop: the one that runs here, or one of its own."""
+
+    def __init__(self) -> None:
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
             self._loop = _own_loop(self)
-        self._things: dict[int, Any] = {}
-        self._last = 0
         self._tasks: set[asyncio.Task[str]] = set()
 
     def ask(self, op: str, thing: int, question: str, answer: Answer) -> Callable[[], None]:
@@ -142,13 +167,38 @@ class _Served:
 
     async def _answered(self, op: str, thing: int, question: str) -> str:
         try:
-            return json.dumps({"ok": await self._asked(op, thing, json.loads(question))}, allow_nan=False)
+            return json.dumps({"ok": await self.answer(op, thing, json.loads(question))}, allow_nan=False)
         except Exception as e:
-            return json.dumps({"error": _told(op, e)})
+            return json.dumps({"error": self.refuse(op, e)})
 
-    async def _asked(self, op: str, at: int, question: Any) -> Any:
+    @abstractmethod
+    async def answer(self, op: str, at: int, question: Any) -> Any:
+        """What it answers."""
+
+    def refuse(self, op: str, e: Exception) -> dict[str, str]:
+        """What it says when that fails."""
+        return _told(op, e)
+
+    def unheard(self, op: str, told: str) -> None:
+        """Nobody waited for an answer any more."""
+
+
+class _Driven(Served):
+    def __init__(self, driver: Driver | type[Any]) -> None:
+        super().__init__()
+        self._driver = driver
+        self._things: dict[int, Any] = {}
+        self._last = 0
+
+    def unheard(self, op: str, told: str) -> None:
+        opened = json.loads(told).get("ok") if op == "open" else None
+        if opened is not None:
+            # Nobody will ask it.
+            self.begin("close", opened["thing"], "null")
+
+    async def answer(self, op: str, at: int, question: Any) -> Any:
         if op == "open":
-            thing = await _awaited(self._driver.open(question["opts"]))
+            thing = await awaited(self._driver.open(question["opts"]))
             if thing is None:
                 raise BadReply("the driver opened nothing")
             self._last += 1
@@ -165,22 +215,30 @@ class _Served:
                 return None
             raise Unsupported(f"the driver has no {op}")
         if op == "snapshot":
-            return await _awaited(method())
+            return await awaited(method())
         if op == "observe":
-            return await _awaited(method(question))
+            return await awaited(method(question))
         if op == "execute":
-            return await _awaited(method(question["action"], question["params"])) or {}
-        await _awaited(method())
+            return await awaited(method(question["action"], question["params"])) or {}
+        await awaited(method())
         return None
 
 
-async def _awaited(value: Any) -> Any:
+async def awaited(value: Any) -> Any:
+    """What it is, or what it gives once it was waited for."""
     return await value if inspect.isawaitable(value) else value
 
 
 def _told(op: str, e: Exception) -> dict[str, str]:
     # Of a write that failed in a way that the driver does not tell nobody knows whether the device has it.
     sent = "maybe" if op == "execute" else "no"
+    try:
+        return _said(e, sent)
+    except Exception:
+        return {"kind": "BadReply", "code": "", "message": UNSPEAKABLE, "sent": sent}
+
+
+def _said(e: Exception, sent: str) -> dict[str, str]:
     if isinstance(e, HeadframeError):
         said = _text(e.sent)
         return {
@@ -188,6 +246,7 @@ def _told(op: str, e: Exception) -> dict[str, str]:
             "code": _text(e.code),
             "message": _text(e),
             "sent": said if said in ("no", "maybe") else sent,
+            "field": _field(e),
         }
     kind = "Unreachable" if isinstance(e, OSError) else "BadReply"
     # They are two before Python 3.11.
@@ -197,9 +256,18 @@ def _told(op: str, e: Exception) -> dict[str, str]:
     return {"kind": kind, "code": _text(name), "message": _text(e) or _text(name), "sent": sent}
 
 
+def _field(e: HeadframeError) -> str:
+    """The option that is wrong, when it says so."""
+    try:
+        return _text(e.context.get("field", ""))
+    except Exception:
+        # Whoever raised it put something else there.
+        return ""
+
+
 def _text(value: object) -> str:
     """Whatever it is, as a text that JSON has."""
     try:
         return str(value).encode("utf-8", "replace").decode()
     except Exception:
-        return "the driver raised what cannot be told"
+        return UNSPEAKABLE

@@ -4,7 +4,7 @@ The native part.
 
 from typing import Any, Final, SupportsIndex, final
 
-__all__ = ["VERSION", "Call", "NativeDevice", "NativeDrivers", "NativeReadings", "NativeScan", "NativeSimulator", "NativeSite", "NativeWatch", "Reading", "Snapshot", "Table", "end", "restore_site", "set_up", "start_scan", "start_simulator"]
+__all__ = ["VERSION", "Call", "NativeDevice", "NativeDrivers", "NativeReadings", "NativeScan", "NativeSimulator", "NativeSite", "NativeWatch", "Reading", "Snapshot", "Table", "cases", "cases_left_out", "end", "restore_site", "run_case", "set_up", "simulate_history", "start_scan", "start_simulator"]
 
 VERSION: Final[str]
 """
@@ -55,10 +55,11 @@ class NativeDrivers:
         """
         Those of the library.
         """
-    def add(self, /, id: str, kind: str, make: str, ask: Any) -> None:
+    def add(self, /, about: str, ask: Any) -> None:
         """
-        Adds one: `ask(op, thing, json, answer)` is asked `open`, `snapshot`, `observe`, `execute` and `close`, from any
-        thread, and calls `answer` with JSON, which says whether anybody waits for it. It gives what takes the question back.
+        Adds one, which is JSON `{id, kind, make, docs, probes}`: `ask(op, thing, json, answer)` is asked `open`, `snapshot`,
+        `observe`, `execute` and `close`, from any thread, and calls `answer` with JSON, which says whether anybody waits for
+        it. It gives what takes the question back.
         """
     def open_device(self, /, driver: str, opts: str) -> Call:
         """
@@ -325,6 +326,16 @@ class Table:
         Names of the columns.
         """
 
+def cases() -> list[str]:
+    """
+    The names of the cases.
+    """
+
+def cases_left_out() -> Any:
+    """
+    The cases that are left out, and why.
+    """
+
 def end() -> None:
     """
     Ends all sites in order, and lets nobody be told anything any more: for the end of the interpreter.
@@ -335,14 +346,25 @@ def restore_site(from_folder: str, to_folder: str) -> Call:
     Writes a backup into an empty folder, after all of it was verified; gives what was written.
     """
 
+def run_case(drivers: NativeDrivers, driver: str, case: str, about: str, ask: Any) -> Call:
+    """
+    Runs a case with one of the drivers and a rig, of which `about` is JSON and `ask` is asked the rest, as a driver is. Gives
+    why it failed; None if it did not.
+    """
+
 def set_up() -> None:
     """
     Remembers the process; to be called once, when the package is loaded.
     """
 
-def start_scan(range: str, options: str) -> Call:
+def simulate_history(folder: str, conf: str) -> Call:
     """
-    Begins to look at a range of addresses.
+    Makes a site in an empty folder whose past is simulated, as JSON says; gives what is in it.
+    """
+
+def start_scan(range: str, options: str, drivers: NativeDrivers | None = None) -> Call:
+    """
+    Begins to look at a range of addresses, for the devices of the library's drivers or of these.
     """
 
 def start_simulator(conf: str) -> Call:

@@ -7,7 +7,7 @@ from ._headframe import Reading, Snapshot, Table
 from ._sync.actions import Actions
 from ._sync.device import Device, open_device
 from ._sync.discover import Discovery, discover
-from ._sync.simulator import Simulator
+from ._sync.simulator import Simulator, simulate_history
 from ._sync.site import Site
 from ._sync.stream import Stream
 
@@ -24,4 +24,5 @@ __all__ = [
     "Table",
     "discover",
     "open_device",
+    "simulate_history",
 ]

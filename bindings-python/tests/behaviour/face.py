@@ -27,18 +27,23 @@ class Face(Protocol):
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Does all of it."""
+        ...
 
     async def bounded(self, work: Coroutine[Any, Any, T], within: float) -> T:
         """Does it in its time."""
+        ...
 
     async def done(self, call: Callable[[], Any]) -> Any:
         """What a call of the package gives."""
+        ...
 
     def each(self, stream: Any) -> AsyncGenerator[Any, None]:
         """What a stream of the package gives."""
+        ...
 
     async def closed(self, handle: Any, **how: Any) -> Any:
         """Closes a handle."""
+        ...
 
 
 class Asyncio:

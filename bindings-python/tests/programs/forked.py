@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import headframe
+from headframe import _headframe as native
 from headframe import sync
 
-from tests.support import ANN, RACK, conf, drafts
+from tests.support import ANN, RACK, conf, drafts, opts
 
 PATIENCE = 8
 
@@ -28,8 +29,8 @@ def outcome(call: Callable[[], Any]) -> str:
     return "an answer"
 
 
-def child(simulator: sync.Simulator, site: sync.Site, path: str) -> dict[str, str]:
-    """What a child can do with what its parent has open, and with the package."""
+def child(simulator: sync.Simulator, site: sync.Site, call: native.Call, path: str) -> dict[str, str]:
+    """What a child can do with what its parent has open, with a call that was under way, and with the package."""
     calls: dict[str, Callable[[], Any]] = {
         "list": site.list,
         "call": lambda: site.call(ANN, "ping"),
@@ -41,8 +42,16 @@ def child(simulator: sync.Simulator, site: sync.Site, path: str) -> dict[str, st
         "open": lambda: sync.Site.open(path, {}),
         "device": lambda: sync.open_device("whatsminer", {"address": "127.106.2.1"}),
         "asyncio": lambda: asyncio.run(headframe.Site.open(path, {})),
+        "a call from before": call.wait,
+        "set up again": lambda: again(site),
     }
     return {name: outcome(call) for name, call in calls.items()}
+
+
+def again(site: sync.Site) -> Any:
+    """Calls after what the package does that is loaded anew."""
+    native.set_up()
+    return site.list()
 
 
 def ended(pid: int) -> str:
@@ -59,15 +68,18 @@ def ended(pid: int) -> str:
 
 
 def main(end: str, path: str, base: str) -> None:
-    simulator = sync.Simulator.start(base=base, whatsminers=1)
+    simulator = sync.Simulator.start(base=base, whatsminers=2)
     site = sync.Site.open(path, conf(100), how="create")
-    site.register(RACK, drafts(simulator.devices()), "ann@site")
+    site.register(RACK, drafts(simulator.devices()[:1]), "ann@site")
     stream = site.subscribe()
     next(stream)
+    simulator.fault(1, {"kind": "hang"})
+    device = sync.open_device("whatsminer", opts(simulator.devices()[1]))
+    call = device._native.snapshot(60_000)
     reads, writes = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.write(writes, json.dumps(child(simulator, site, path)).encode())
+        os.write(writes, json.dumps(child(simulator, site, call, path)).encode())
         os.close(writes)
         # With the interpreter's own end it lets go of all that it has of its parent.
         os._exit(0) if end == "at once" else sys.exit(0)

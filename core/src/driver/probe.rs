@@ -137,6 +137,16 @@ pub enum ProbeReply {
     },
 }
 
+impl ProbeReply {
+    /// The digest realm that it asks credentials for.
+    pub fn realm(&self) -> Option<&str> {
+        match self {
+            Self::Http { challenge, .. } => challenge.split("realm=\"").nth(1)?.split('"').next(),
+            _ => None,
+        }
+    }
+}
+
 /// All answers of one address.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
@@ -176,10 +186,7 @@ impl Evidence {
 
     /// The digest realm that the web server asks credentials for.
     pub fn realm(&self) -> Option<&str> {
-        self.replies.values().find_map(|reply| match reply {
-            ProbeReply::Http { challenge, .. } => challenge.split("realm=\"").nth(1)?.split('"').next(),
-            _ => None,
-        })
+        self.replies.values().find_map(ProbeReply::realm)
     }
 
     /// Whether anything at all answered.

@@ -70,6 +70,6 @@ pub use history::History;
 pub use mem::{DiskPlan, MemDisk};
 pub use query::RowsQuery;
 pub use types::{
-    Columns, HistoryOptions, HistoryRow, HistoryStats, MAX_MEMBER_BYTES, MAX_MEMBERS, MAX_OWNER_BYTES, MAX_TEXT_BYTES,
-    MAX_TS, Maintained, OpenReport, Rows, Sample, Series, Shape, TextChange, VerifiedFile,
+    Columns, HistoryOptions, HistoryRow, HistoryStats, MAX_MEMBER_BYTES, MAX_MEMBERS, MAX_OWNER_BYTES,
+    MAX_TEXT_BYTES, MAX_TS, Maintained, OpenReport, Rows, Sample, Series, Shape, TextChange, VerifiedFile,
 };

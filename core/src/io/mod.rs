@@ -2,7 +2,7 @@
 //! runs in simulation from one seed.
 
 mod clock;
-#[cfg(feature = "testkit")]
+#[cfg(feature = "memory")]
 mod memory;
 mod net;
 mod rng;
@@ -10,7 +10,7 @@ mod rng;
 mod system;
 
 pub use clock::{Clock, Mono, SystemClock, Timestamp};
-#[cfg(feature = "testkit")]
+#[cfg(feature = "memory")]
 pub use memory::{MemNet, SeededRng};
 pub use net::{BoxStream, Datagram, Listener, Net, Stream};
 pub use rng::Rng;

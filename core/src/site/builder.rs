@@ -225,6 +225,7 @@ impl SiteBuilder {
                     let rows = restored.unreadable;
                     tracing::warn!(rows, "last snapshots that could not be read are left out");
                 }
+                last.set_every(self.store.last_every);
                 let rows = LastRows::new(last.clone(), restored);
                 let started = self.racks_over(cx, dir, store.clone(), rows).await;
                 if started.is_err()

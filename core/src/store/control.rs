@@ -2,6 +2,7 @@ use std::{
     ops::{Bound, RangeBounds},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLockReadGuard, Weak, atomic::Ordering},
+    time::Duration,
 };
 
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use super::{
     engine::{Job, Plan, Shared, Waiting},
     fault::code,
     group::Runner,
+    last,
     migrate::STEPS,
     record::{Record, Versioned},
     seal::{SealKey, Sealer},
@@ -48,11 +50,14 @@ pub struct StoreOptions {
     pub key: Option<SealKey>,
     /// Where the key file is; `site.key` in the store's folder by default.
     pub key_file: Option<PathBuf>,
+    /// How often a site makes durable what its things said last; 1 s.
+    pub last_every: Duration,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { reserve_bytes: DEFAULT_RESERVE, writer: Writer::Thread, key: None, key_file: None }
+        let (reserve_bytes, writer, last_every) = (DEFAULT_RESERVE, Writer::Thread, last::EVERY);
+        Self { reserve_bytes, writer, key: None, key_file: None, last_every }
     }
 }
 

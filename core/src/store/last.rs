@@ -31,7 +31,7 @@ use crate::{
 pub(super) const KIND: &str = "last";
 /// Stands for a last row in the file; no space of the control store has this number.
 const LAST: u8 = 200;
-const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 /// Opening the file again reads all of it, so a disk that stays full or broken is not tried every second.
 const AFTER_ERROR: Duration = Duration::from_secs(10);
 /// Most rows and bytes that wait. At the largest site each thing has one row here, whatever its interval.
@@ -62,7 +62,8 @@ pub struct Restored {
 }
 
 /// The last row of every thing, over restarts. Rows are taken at once and become durable together, at most once a
-/// second; of several rows of a thing within that second the last counts. Cheap to clone.
+/// second, or as often as [`StoreOptions::last_every`](super::StoreOptions::last_every) says; of several rows of a thing
+/// within that time the last counts. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LastStore(Arc<Owner>);
 
@@ -82,6 +83,7 @@ struct Inner {
     file: Mutex<Option<File>>,
     durable_until: AtomicI64,
     dropped: AtomicU64,
+    every_ms: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -158,6 +160,7 @@ impl LastStore {
             file: Mutex::new(Some(file)),
             durable_until: AtomicI64::new(i64::MIN),
             dropped: AtomicU64::new(0),
+            every_ms: AtomicU64::new(millis(EVERY)),
         });
         let thread = match writer {
             Writer::Inline => None,
@@ -171,6 +174,11 @@ impl LastStore {
             }
         };
         Ok((Self(Arc::new(Owner { inner, thread: Mutex::new(thread) })), restored))
+    }
+
+    /// How often rows are made durable from now on.
+    pub(crate) fn set_every(&self, every: Duration) {
+        self.0.inner.every_ms.store(millis(every), Ordering::Relaxed);
     }
 
     /// Takes the last row of a thing. When too much waits already, it is dropped and counted.
@@ -233,12 +241,16 @@ impl LastStore {
                     inner.dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            inner.clock.mono().since(waiting.flushed) >= EVERY
+            inner.clock.mono().since(waiting.flushed) >= inner.every()
         };
         if inner.writer == Writer::Inline && due {
             inner.flush_or_tell();
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Owner {
@@ -280,11 +292,15 @@ impl Waiting {
 }
 
 impl Inner {
+    fn every(&self) -> Duration {
+        Duration::from_millis(self.every_ms.load(Ordering::Relaxed))
+    }
+
     fn serve(&self) {
         loop {
             let mut waiting = lock(&self.waiting);
             if !waiting.closed {
-                let woken = self.bell.wait_timeout(waiting, EVERY);
+                let woken = self.bell.wait_timeout(waiting, self.every());
                 waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
             }
             if waiting.closed {

@@ -16,14 +16,19 @@ use crate::{
     discover::{Outcome, open_one, probe_one},
     driver::{Direct, Registry, Thing},
     io::{Ctx, SeededRng},
-    model::{MinerSnapshot, Snapshot},
+    model::{MinerSnapshot, Snapshot, ThingConf},
 };
 
 /// Time that any one case gives a snapshot.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(super) async fn open(rig: &impl Rig) -> Arc<dyn Thing> {
-    rig.driver().open(&rig.cx().deadline_in(DEADLINE), &rig.conf()).await.expect("the configuration is right")
+    open_with(rig, &rig.cx(), &rig.conf()).await.expect("the configuration is right")
+}
+
+async fn open_with(rig: &impl Rig, cx: &Ctx, conf: &ThingConf) -> Result<Arc<dyn Thing>> {
+    let cx = cx.deadline_in(DEADLINE);
+    cx.within("conformance.open", rig.driver().open(&cx, conf)).await
 }
 
 pub(super) async fn read(cx: &Ctx, thing: &dyn Thing) -> Result<Snapshot> {
@@ -36,10 +41,6 @@ async fn good(cx: &Ctx, thing: &dyn Thing) -> MinerSnapshot {
     snapshot.miner().expect("a miner").clone()
 }
 
-pub(super) async fn pass(cx: &Ctx, time: Duration) {
-    cx.clock.sleep_until(cx.clock.mono() + time).await;
-}
-
 /// Its id, kind, maker and page are there.
 pub async fn info_is_well_formed(rig: impl Rig) {
     let driver = rig.driver();
@@ -48,7 +49,7 @@ pub async fn info_is_well_formed(rig: impl Rig) {
     assert!(!info.kind.is_empty() && !info.make.is_empty());
     assert!(info.docs.len() > 500, "the driver's page says what it supports and what is doubtful");
     assert!(!driver.probes().is_empty());
-    let e = driver.open(&rig.cx(), &crate::model::ThingConf::new(rig.conf().id, info.id)).await.unwrap_err();
+    let e = open_with(&rig, &rig.cx(), &ThingConf::new(rig.conf().id, info.id)).await.unwrap_err();
     assert_eq!((e.kind(), e.fact("field")), (ErrorKind::Invalid, Some("address")));
 }
 
@@ -60,7 +61,7 @@ pub async fn recognises_its_own_device_and_no_other(rig: impl Rig) {
     let outcome = probe_one(&rig.cx().deadline_in(DEADLINE), &registry, &host, ports).await.unwrap();
     let Outcome::Device(found) = outcome else { panic!("its own device is not recognised: {outcome:?}") };
     assert_eq!(found.driver, rig.driver().info().id);
-    let thing = registry.open(&rig.cx(), &found.conf(rig.conf().id)).await;
+    let thing = registry.open(&rig.cx().deadline_in(DEADLINE), &found.conf(rig.conf().id)).await;
     assert!(thing.is_ok(), "what the scanner found can be opened: {thing:?}");
     for stranger in rig.strangers() {
         assert_eq!(rig.driver().recognise(&stranger), None, "claims a stranger: {stranger:?}");
@@ -70,7 +71,7 @@ pub async fn recognises_its_own_device_and_no_other(rig: impl Rig) {
 /// A wrong password is an error that says so, or does no harm where reading needs none.
 pub async fn wrong_password_is_told(rig: impl Rig) {
     let cx = rig.cx();
-    let thing = rig.driver().open(&cx, &rig.conf_with_wrong_password()).await.unwrap();
+    let thing = open_with(&rig, &cx, &rig.conf_with_wrong_password()).await.unwrap();
     let outcome = read(&cx, &*thing).await;
     if rig.reads_need_password() {
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unauthenticated);
@@ -83,7 +84,7 @@ pub async fn wrong_password_is_told(rig: impl Rig) {
 pub async fn snapshot_is_the_devices_truth(rig: impl Rig) {
     let (cx, thing) = (rig.cx(), open(&rig).await);
     good(&cx, &*thing).await;
-    pass(&cx, Duration::from_secs(1800)).await;
+    rig.pass(Duration::from_secs(1800)).await;
     let (snapshot, truth) = (good(&cx, &*thing).await, rig.truth());
     assert!(snapshot.success && truth.mining);
     assert_eq!(snapshot.stats.is_mining, Some(true));
@@ -146,6 +147,11 @@ fn expected_members(s: &MinerSnapshot) -> Vec<(&'static str, bool)> {
     ]
 }
 
+/// Paths of all members that a miner's snapshot should have.
+pub fn expected() -> Vec<&'static str> {
+    expected_members(&MinerSnapshot::default()).into_iter().map(|(path, _)| path).collect()
+}
+
 /// Whatever is absent says why, and a healthy device lacks nothing that its family reports.
 pub async fn absent_members_have_a_reason(rig: impl Rig) {
     let (cx, thing) = (rig.cx(), open(&rig).await);
@@ -153,7 +159,7 @@ pub async fn absent_members_have_a_reason(rig: impl Rig) {
     for (path, there) in expected_members(&first) {
         assert!(there || first.missing.contains_key(path), "{path} is absent without a reason");
     }
-    pass(&cx, Duration::from_secs(1800)).await;
+    rig.pass(Duration::from_secs(1800)).await;
     let second = good(&cx, &*thing).await;
     for (path, there) in expected_members(&second) {
         assert!(there || rig.never_reported().contains(&path), "{path} is absent: {:?}", second.missing);
@@ -178,7 +184,7 @@ pub async fn slow_values_are_at_most_ten_minutes_old(rig: impl Rig) {
         for (group, age) in snapshot.age_ms.iter() {
             assert!(*age <= 600_000, "{group} is {age} ms old");
         }
-        pass(&cx, Duration::from_secs(60)).await;
+        rig.pass(Duration::from_secs(60)).await;
     }
 }
 
@@ -193,7 +199,7 @@ pub async fn secrets_do_not_show(rig: impl Rig) {
         serde_json::to_string(&snapshot).unwrap()
     );
     for conf in [rig.conf_with_wrong_password(), rig.conf().opt("password", 424_242)] {
-        match rig.driver().open(&cx, &conf).await {
+        match open_with(&rig, &cx, &conf).await {
             Ok(thing) => shown += &format!("{thing:?} {:?}", read(&cx, &*thing).await.map(|_| ())),
             Err(e) => shown += &format!("{e:?} {e}"),
         }
@@ -230,7 +236,7 @@ pub async fn same_seed_same_bytes(rig: impl Rig) {
         let trace = TraceNet::new(cx.net.clone());
         cx.net = Arc::new(trace.clone());
         cx.rng = Arc::new(SeededRng::new(SEED));
-        let thing = rig.driver().open(&cx, &rig.conf()).await.unwrap();
+        let thing = open_with(&rig, &cx, &rig.conf()).await.unwrap();
         good(&cx, &*thing).await;
         thing.close().await;
         runs.push(without_nonces(&trace.written()));
@@ -253,12 +259,12 @@ pub async fn connections_are_closed_unless_kept(rig: impl Rig) {
     let mut cx = rig.cx();
     let thing = open(&rig).await;
     good(&cx, &*thing).await;
-    pass(&cx, Duration::from_secs(1)).await;
+    rig.pass(Duration::from_secs(1)).await;
     assert_eq!(rig.open_connections(), 0);
     cx.keep_connections = true;
     good(&cx, &*thing).await;
     thing.close().await;
-    pass(&cx, Duration::from_secs(1)).await;
+    rig.pass(Duration::from_secs(1)).await;
     assert_eq!(rig.open_connections(), 0, "close() ends kept connections");
 }
 
@@ -278,7 +284,7 @@ pub async fn the_direct_handle_reads_too(rig: impl Rig) {
     let snapshot = found.unwrap().snapshot(&cx.deadline_in(DEADLINE)).await.unwrap();
     assert!(snapshot.miner().unwrap().success);
     rig.fault(super::RigFault::Refuse);
-    pass(&cx, Duration::from_millis(100)).await;
+    rig.pass(Duration::from_millis(100)).await;
     let nobody = open_one(&cx.deadline_in(DEADLINE), &registry, &host, ports, &[]).await.unwrap_err();
     assert_eq!(nobody.kind(), ErrorKind::Unreachable);
 }

@@ -16,9 +16,6 @@ use super::{
 };
 use crate::{Error, ErrorKind};
 
-/// What a deadline may be overrun by: nothing but the simulation's own steps.
-const SLACK: Duration = Duration::from_millis(50);
-
 /// The error of a newly opened thing, and of one that was read before, under `fault`.
 async fn errors_under(rig: &impl Rig, fault: RigFault) -> Vec<Error> {
     let cx = rig.cx();
@@ -31,7 +28,7 @@ async fn errors_under(rig: &impl Rig, fault: RigFault) -> Vec<Error> {
         let start = cx.clock.mono();
         let outcome = read(&cx, &*thing).await;
         let took = cx.clock.mono().since(start);
-        assert!(took <= DEADLINE + SLACK, "{fault:?}: took {took:?}");
+        assert!(took <= DEADLINE + rig.slack(), "{fault:?}: took {took:?}");
         errors.push(outcome.expect_err("a device that says nothing usable is an error, not a snapshot"));
     }
     errors
@@ -49,12 +46,12 @@ pub async fn refused_connection_is_unreachable(rig: impl Rig) {
     let cx = rig.cx();
     rig.fault(RigFault::Refuse);
     // The device closes its ports a moment later.
-    cx.clock.sleep_until(cx.clock.mono() + Duration::from_millis(100)).await;
+    rig.pass(Duration::from_millis(100)).await;
     let thing = open(&rig).await;
     let start = cx.clock.mono();
     let e = read(&cx, &*thing).await.unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unreachable);
-    assert!(cx.clock.mono().since(start) < Duration::from_secs(1));
+    assert!(cx.clock.mono().since(start) < Duration::from_secs(1) + rig.slack());
 }
 
 /// It connects and never answers: `Timeout` at the deadline.
@@ -95,7 +92,7 @@ pub async fn a_device_recovers_after_a_fault(rig: impl Rig) {
         read(&cx, &*thing).await.expect_err("a fault shows");
         rig.clear();
         // Within this time every fall-back is over and the first choice is tried again.
-        cx.clock.sleep_until(cx.clock.mono() + Duration::from_secs(601)).await;
+        rig.pass(Duration::from_secs(601)).await;
         let snapshot = read(&cx, &*thing).await.expect("a healthy device is read");
         assert!(snapshot.miner().is_some_and(|m| m.success), "after {fault:?}");
     }

@@ -1,4 +1,4 @@
-//! The conformance kit: what every driver has to fulfil, run against its simulated device in memory.
+//! The conformance kit: what every driver has to fulfil, run against a device of its family.
 //!
 //! A driver supplies a [`Rig`] and one line:
 //!
@@ -6,41 +6,64 @@
 //! headframe_core::conformance!(whatsminer, whatsminer_rig);
 //! ```
 //!
-//! which becomes a module with one named test per case. Time is tokio's paused clock, so that deadlines cost
-//! nothing; every address and random byte comes from the seed.
+//! which becomes a module with one named test per case. The device is a simulated one in memory. Time is tokio's paused
+//! clock, so that deadlines cost nothing; every address and random byte comes from the seed.
+//!
+//! [`run_case`] runs one case by its name, on any runtime: over real sockets and in real time if the rig's context has
+//! those. [`AheadClock`] is for such rigs.
 
-#[cfg(feature = "store")]
+mod ahead;
+#[cfg(all(feature = "testkit", feature = "store"))]
 mod archive;
 mod cases;
-#[cfg(feature = "store")]
+#[cfg(all(feature = "testkit", feature = "store"))]
 mod ext;
 mod faults;
-#[cfg(feature = "store")]
+#[cfg(all(feature = "testkit", feature = "store"))]
 mod fleet;
+#[cfg(feature = "testkit")]
 mod permits;
 mod rig;
+mod samples;
 mod trace;
 mod writes;
 
-#[cfg(feature = "store")]
+pub use ahead::AheadClock;
+#[cfg(all(feature = "testkit", feature = "store"))]
 pub use archive::MemArchive;
 pub use cases::*;
-#[cfg(feature = "store")]
+#[cfg(all(feature = "testkit", feature = "store"))]
 pub use ext::{MemExtData, MemExtFault, MemPool, MemPoolStyle};
 pub use faults::*;
-#[cfg(feature = "store")]
+#[cfg(all(feature = "testkit", feature = "store"))]
 pub use fleet::{MemFault, MemFleet, MemRack};
+#[cfg(feature = "testkit")]
 pub use permits::permit_of;
-pub use rig::{Rig, RigFault, RigTruth, WriteFault, run};
+#[cfg(feature = "testkit")]
+pub use rig::run;
+pub use rig::{Rig, RigFault, RigTruth, WriteFault};
+pub use samples::sample;
 pub use trace::TraceNet;
 pub use writes::*;
+
+/// The names of all cases.
+pub const CASES: &[&str] = crate::conformance! { @all names };
+
+/// Runs the case of this name, which panics when it fails. Gives whether there is such a case.
+pub async fn run_case(name: &str, rig: impl Rig) -> bool {
+    crate::conformance! { @all run name rig }
+    true
+}
 
 /// Expands to a module `$name` with one test per case of the conformance kit. `$start` is an
 /// `async fn(Ctx, MemNet) -> impl Rig`: it starts the simulated device on that network.
 #[macro_export]
 macro_rules! conformance {
     ($name:ident, $start:ident) => {
-        $crate::conformance!(@ $name, $start;
+        $crate::conformance! { @all tests $name $start }
+    };
+    (@all $for:ident $($with:ident)*) => {
+        $crate::conformance! { @$for $($with)*;
             info_is_well_formed,
             recognises_its_own_device_and_no_other,
             wrong_password_is_told,
@@ -67,9 +90,9 @@ macro_rules! conformance {
             same_seed_same_bytes,
             connections_are_closed_unless_kept,
             the_direct_handle_reads_too,
-        );
+        }
     };
-    (@ $name:ident, $start:ident; $($case:ident),+ $(,)?) => {
+    (@tests $name:ident $start:ident; $($case:ident),+ $(,)?) => {
         mod $name {
             $(
                 #[test]
@@ -79,6 +102,15 @@ macro_rules! conformance {
                     });
                 }
             )+
+        }
+    };
+    (@names; $($case:ident),+ $(,)?) => {
+        &[$(stringify!($case)),+]
+    };
+    (@run $wanted:ident $rig:ident; $($case:ident),+ $(,)?) => {
+        match $wanted {
+            $(stringify!($case) => $crate::testkit::$case($rig).await,)+
+            _ => return false,
         }
     };
 }

@@ -1,17 +1,19 @@
-use std::{collections::BTreeMap, future::Future, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
+use super::samples::sample;
 use crate::{
     driver::{Driver, Evidence, Ports},
-    io::{Ctx, MemNet, SeededRng, SystemClock, Timestamp},
+    io::Ctx,
     model::{Command, CommandName, ThingConf},
 };
 
 /// Seed of every run; the same bytes come out each time.
 pub const SEED: u64 = 0x0ead_f7a3;
 
-/// A driver beside one simulated device of its family.
+/// A driver beside one device of its family, which it has for itself.
 #[async_trait]
 pub trait Rig: Send + Sync + 'static {
     /// The driver under test.
@@ -31,7 +33,7 @@ pub trait Rig: Send + Sync + 'static {
     /// What devices of other families answer.
     fn strangers(&self) -> Vec<Evidence>;
     /// Members which this family cannot report at all, such as `stats.psu`.
-    fn never_reported(&self) -> &'static [&'static str];
+    fn never_reported(&self) -> &[&'static str];
     /// Makes the device misbehave.
     fn fault(&self, fault: RigFault);
     /// Makes it behave again.
@@ -43,7 +45,9 @@ pub trait Rig: Send + Sync + 'static {
     /// What the device does in truth.
     fn truth(&self) -> RigTruth;
     /// A command with this name whose arguments the device accepts and which changes it as it is when it starts.
-    fn sample(&self, name: CommandName) -> Command;
+    fn sample(&self, name: CommandName) -> Command {
+        sample(name)
+    }
     /// Commands that the device has, with arguments outside its ranges.
     fn out_of_range(&self) -> Vec<Command>;
     /// Writes that the device carried out so far, by their names on the wire.
@@ -52,10 +56,20 @@ pub trait Rig: Send + Sync + 'static {
     fn write_fault(&self, fault: Option<WriteFault>);
     /// Changes the device's settings as another program would: the pools.
     fn meddle(&self);
+    /// Lets so much time pass, for the driver and for the device.
+    async fn pass(&self, time: Duration) {
+        let clock = self.cx().clock;
+        clock.sleep_until(clock.mono() + time).await;
+    }
+    /// By how much a deadline may be overrun: in simulated time by nothing but the simulation's own steps.
+    fn slack(&self) -> Duration {
+        Duration::from_millis(50)
+    }
 }
 
 /// How writes go wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WriteFault {
     /// Carried out, and the connection closes without a reply.
     Mute,
@@ -64,7 +78,8 @@ pub enum WriteFault {
 }
 
 /// How a device misbehaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RigFault {
     /// Takes the connection and never answers.
     Hang,
@@ -82,8 +97,9 @@ pub enum RigFault {
     Refuse,
 }
 
-/// What a simulated device does in truth.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What a device does in truth.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RigTruth {
     /// Whether it hashes.
     pub mining: bool,
@@ -100,12 +116,15 @@ pub struct RigTruth {
 }
 
 /// Runs one case on a new network in memory, with paused time and seeded randomness.
+#[cfg(feature = "testkit")]
 #[allow(clippy::expect_used, reason = "test support: a runtime that cannot start ends the test")]
 pub fn run<F, Fut>(case: F)
 where
-    F: FnOnce(Ctx, MemNet) -> Fut,
+    F: FnOnce(Ctx, crate::io::MemNet) -> Fut,
     Fut: Future<Output = ()>,
 {
+    use crate::io::{MemNet, SeededRng, SystemClock, Timestamp};
+
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Rig, WriteFault,
-    cases::{DEADLINE, open, pass, read},
+    cases::{DEADLINE, open, read},
 };
 use crate::{
     Error, ErrorKind, Sent,
@@ -80,7 +80,7 @@ pub async fn every_command_is_executed_once_and_shows(rig: impl Rig) {
         if row.name == CommandName::DownloadLogs {
             assert!(receipt.data.as_ref().is_some_and(|log| !log.is_empty()), "the log has text");
         }
-        pass(&cx, SETTLE).await;
+        rig.pass(SETTLE).await;
     }
 }
 
@@ -128,7 +128,7 @@ pub async fn a_lost_reply_is_never_a_second_write(rig: impl Rig) {
             Ok(_) => {}
             Err(e) => assert!(done.is_empty() || e.sent() == Sent::Maybe, "{}: {e:?}", row.name),
         }
-        pass(&cx, SETTLE).await;
+        rig.pass(SETTLE).await;
     }
 }
 
@@ -183,7 +183,7 @@ pub async fn settings_changed_meanwhile_are_not_overwritten(rig: impl Rig) {
         looks.push((row.name, thing.observe(&cx.deadline_in(DEADLINE), row.name).await.unwrap()));
     }
     rig.meddle();
-    pass(&cx, SETTLE).await;
+    rig.pass(SETTLE).await;
     let before = rig.executed();
     for (name, look) in looks.into_iter().filter(|(_, look)| look.version.is_some()) {
         let command: Command = rig.sample(name);

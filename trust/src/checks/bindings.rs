@@ -22,42 +22,95 @@ use crate::{
     watch::{self, Ended},
 };
 
+/// The name of the check.
+pub const NAME: &str = "x-bindings";
+
+/// What programs of each language have to reach, in one list.
+macro_rules! reached {
+    ($($language:literal: [$($probe:literal),* $(,)?]),* $(,)?) => {
+        &[$($(concat!($language, ": ", $probe)),*),*]
+    };
+}
+
 pub const CHECK: Check = Check {
-    name: "x-bindings",
+    name: NAME,
     bug: "unguarded-panic",
     ci: 4_000,
     long: 10_000,
-    probes: &[
-        "a closed handle was used",
-        "closed in the middle of calls",
-        "called from threads",
-        "a thread was torn in the middle of calls",
-        "a thread left in the middle of calls",
-        "forked",
-        "left in the middle of calls",
-        "left with handles open",
-        "closed",
-        "collected",
-        "a signal fired",
-        "told Invalid",
-        "told NotFound",
-        "told Conflict",
-        "told Unsupported",
-        "told Forbidden",
-        "told Timeout",
-    ],
+    probes: reached! {
+        "node": [
+            "a closed handle was used",
+            "closed in the middle of calls",
+            "called from threads",
+            "a thread was torn in the middle of calls",
+            "a thread left in the middle of calls",
+            "forked",
+            "left in the middle of calls",
+            "left with handles open",
+            "closed",
+            "collected",
+            "a signal fired",
+            "told Invalid",
+            "told NotFound",
+            "told Conflict",
+            "told Unsupported",
+            "told Forbidden",
+            "told Timeout",
+        ],
+        "python": [
+            "a closed handle was used",
+            "closed in the middle of calls",
+            "called from threads",
+            "called from several event loops",
+            "called by the collector",
+            "called by the handler of a signal",
+            "a call was cancelled",
+            "a call had too little time",
+            "a thread was torn in the middle of calls",
+            "a thread left in the middle of calls",
+            "interrupted in the middle of calls",
+            "forked",
+            "left in the middle of calls",
+            "left with handles open",
+            "closed",
+            "collected",
+            "told Invalid",
+            "told NotFound",
+            "told Conflict",
+            "told Unsupported",
+            "told Forbidden",
+            "told Timeout",
+        ],
+    },
     run,
 };
 
-/// A language: the variable that names the folder of its package, and how a program of it is started there.
+/// A language: the variable that names the folder of its package, how a program of it is started there, and the parts that it
+/// has beside `calls`, `threads` and `rounds`.
 struct Language {
     form: &'static str,
     package: &'static str,
     program: fn(&Path) -> Command,
+    parts: &'static [&'static str],
 }
 
-const LANGUAGES: &[Language] =
-    &[Language { form: "node", package: "HEADFRAME_NODE_PACKAGE", program: node_program }];
+/// The languages. A control has to find its bug in each of them.
+pub const FORMS: &[&str] = &[LANGUAGES[0].form, LANGUAGES[1].form];
+
+const LANGUAGES: [Language; 2] = [
+    Language {
+        form: "node",
+        package: "HEADFRAME_NODE_PACKAGE",
+        program: node_program,
+        parts: &["exit", "drain", "forks"],
+    },
+    Language {
+        form: "python",
+        package: "HEADFRAME_PYTHON_PACKAGE",
+        program: python_program,
+        parts: &["exit", "drain", "forks", "interrupts"],
+    },
+];
 
 fn node_program(package: &Path) -> Command {
     let mut command = Command::new("node");
@@ -65,8 +118,17 @@ fn node_program(package: &Path) -> Command {
     command
 }
 
+/// The folder holds the package `headframe`, and the programs as the package `trust`.
+fn python_program(package: &Path) -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-X", "faulthandler", "-m", "trust.main"]).env("PYTHONPATH", package);
+    command
+}
+
 /// Calls of one process.
 const CALLS: u64 = 250;
+/// In how many processes a control looks for its bug.
+const CONTROLS: u64 = 5;
 /// How long a process may take: many times what it takes on a machine that is busy, and more than any call has.
 const WITHIN: Duration = Duration::from_secs(300);
 const WITHIN_EACH_ROUND: Duration = Duration::from_secs(20);
@@ -96,30 +158,19 @@ struct Held {
 }
 
 fn run(run: &mut Run) -> Result<(), String> {
-    for language in LANGUAGES {
+    // Once more for what was missed only.
+    let again = !run.form().is_empty();
+    for language in &LANGUAGES {
         let Some(package) = std::env::var_os(language.package).map(PathBuf::from) else {
-            eprintln!("x-bindings: {} is left out: {} names no package", language.form, language.package);
+            eprintln!("{NAME}: {} is left out: {} names no package", language.form, language.package);
+            run.leave_out(language.form);
             continue;
         };
+        if again && !run.missed().iter().any(|probe| language.probe_of(probe).is_some()) {
+            continue;
+        }
         run.form_ran(language.form);
-        let program = || (language.program)(&package);
-        let (times, rounds) = match run.profile() {
-            _ if run.is_control() => (1, 0),
-            Profile::Quick => (1, 12),
-            Profile::Ci => (4, 30),
-            Profile::Long => (40, 450),
-        };
-        run.until(run.n(), |case| {
-            let part = if case.index.is_multiple_of(2) { "calls" } else { "threads" };
-            process(case, program(), part, CALLS, WITHIN).map(drop)
-        });
-        for part in ["exit", "drain", "forks"] {
-            run.each(times, |_, case| process(case, program(), part, CALLS, WITHIN).map(drop));
-        }
-        if rounds > 0 {
-            let within = WITHIN + WITHIN_EACH_ROUND * rounds;
-            run.each(1, |_, case| judge(&process(case, program(), "rounds", rounds.into(), within)?));
-        }
+        if run.is_control() { language.control(run, &package) } else { language.try_all(run, &package) }
     }
     if run.form().is_empty() {
         return Err("there is no package to try: cargo xtask trust builds them".into());
@@ -127,24 +178,72 @@ fn run(run: &mut Run) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs a part in a process of its own, in an empty folder; gives what it held from time to time.
-fn process(
+impl Language {
+    fn try_all(&self, run: &mut Run, package: &Path) {
+        let (times, rounds) = match run.profile() {
+            Profile::Quick => (1, 12),
+            Profile::Ci => (4, 30),
+            Profile::Long => (40, 450),
+        };
+        run.until(run.n(), |case| {
+            let part = if case.index.is_multiple_of(2) { "calls" } else { "threads" };
+            self.process(case, package, part, CALLS, WITHIN).map(drop)
+        });
+        for part in self.parts {
+            run.each(times, |_, case| self.process(case, package, part, CALLS, WITHIN).map(drop));
+        }
+        let within = WITHIN + WITHIN_EACH_ROUND * rounds;
+        run.each(1, |_, case| judge(&self.process(case, package, "rounds", rounds.into(), within)?));
+    }
+
+    /// Looks for the bug until it is found.
+    fn control(&self, run: &mut Run, package: &Path) {
+        for _ in 0..CONTROLS {
+            if run.by_turn().get(self.form).is_some_and(|found| *found > 0) {
+                return;
+            }
+            run.each(1, |_, case| self.process(case, package, "calls", CALLS, WITHIN).map(drop));
+        }
+    }
+
+    /// Runs a part in a process of its own; gives what it held from time to time.
+    fn process(
+        &self,
+        case: &mut Case,
+        package: &Path,
+        part: &str,
+        count: u64,
+        within: Duration,
+    ) -> Result<Vec<Held>, String> {
+        case.turn = self.form;
+        let mut program = (self.program)(package);
+        program.args([part.to_owned(), case.seed.to_string(), count.to_string()]);
+        let ended = ended(case, self, program, within);
+        ended.map_err(|why| format!("{}, {part} {} {count}: {why}", self.form, case.seed))
+    }
+
+    /// A rare path as its programs name it, where it is one of theirs.
+    fn probe_of<'a>(&self, probe: &'a str) -> Option<&'a str> {
+        probe.strip_prefix(self.form)?.strip_prefix(": ")
+    }
+}
+
+/// Runs a program in an empty folder, and judges what it says and how it ends.
+fn ended(
     case: &mut Case,
+    language: &Language,
     mut program: Command,
-    part: &str,
-    count: u64,
     within: Duration,
 ) -> Result<Vec<Held>, String> {
     let folder = Folder::new()?;
-    let at = format!("{part} {} {count}", case.seed);
-    program.args(at.split(' ')).current_dir(&*folder).env("RUST_BACKTRACE", "0");
-    let Ended { out, err, status } =
-        watch::ended(&mut program, within).map_err(|late| format!("{at}: {late}"))?;
+    program.current_dir(&*folder).env("RUST_BACKTRACE", "0");
+    let Ended { out, err, status } = watch::ended(&mut program, within)?;
     let (mut wrong, mut held, mut ended) = (Vec::new(), Vec::new(), false);
     for line in out.lines() {
         match serde_json::from_str(line) {
             Ok(Said::Probe(probe)) => {
-                CHECK.probes.iter().filter(|known| **known == probe).for_each(|known| case.hit(known))
+                let known = CHECK.probes.iter().filter(|known| language.probe_of(known) == Some(&probe));
+                known.for_each(|known| case.hit(known));
             }
             Ok(Said::Violation(text)) => wrong.push(text),
             Ok(Said::Calls(calls)) => (0..calls).for_each(|_| case.unit()),
@@ -161,7 +260,7 @@ fn process(
     } else if !ended {
         wrong.push("ended before it was done".into());
     }
-    if wrong.is_empty() { Ok(held) } else { Err(format!("{at}: {}", wrong.join("; "))) }
+    if wrong.is_empty() { Ok(held) } else { Err(wrong.join("; ")) }
 }
 
 /// What is held at the end is what was held after a third of the rounds.
@@ -215,6 +314,17 @@ mod tests {
     }
 
     #[test]
+    fn each_language_has_rare_paths_of_its_own_and_a_turn_in_controls() {
+        for language in &LANGUAGES {
+            let of_it = CHECK.probes.iter().filter_map(|probe| language.probe_of(probe));
+            assert!(of_it.clone().count() > 15 && of_it.clone().any(|probe| probe == "told Invalid"));
+            assert!(of_it.clone().all(|probe| !probe.contains(": ")));
+        }
+        let run = Run::new(&CHECK, 1, 7, Profile::Quick, true);
+        assert_eq!(run.by_turn().keys().copied().collect::<Vec<_>>(), FORMS);
+    }
+
+    #[test]
     fn what_a_program_says_is_judged() {
         let mut run = Run::new(&CHECK, 1, 7, Profile::Quick, false);
         let said = |text: &str| {
@@ -236,16 +346,13 @@ mod tests {
             "exit 1",
         ] {
             run.each(1, |_, case| {
-                let told = process(case, said(text), "calls", 1, Duration::from_secs(60));
-                found.push(
-                    told.map(|held| held.len())
-                        .map_err(|e| e.split_once(": ").unwrap_or_default().1.to_owned()),
-                );
+                let told = ended(case, &LANGUAGES[1], said(text), Duration::from_secs(60));
+                found.push(told.map(|held| held.len()));
                 Ok(())
             });
         }
         assert_eq!(run.done(), 3 + 1 + 3 + 3);
-        assert_eq!(run.probes()["forked"], 1);
+        assert_eq!((run.probes()["python: forked"], run.probes()["node: forked"]), (1, 0));
         assert_eq!(found[0], Ok(1));
         for (told, part) in found[1..].iter().zip([
             "signal: 11",

@@ -136,6 +136,7 @@ pub fn found_by(check: &Check) -> &'static [&'static str] {
             &["whatsminer v2", "whatsminer v3", "antminer 2025"]
         }
         "w-http" => &["antminer 2025", "http codec"],
+        bindings::NAME => bindings::FORMS,
         _ => workloads(check),
     }
 }

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
 from .. import _headframe as native
 from .._asked import members, text, whole, written
-from .._driver import Driver, registry
+from .._driver import Drivers, registry
 
 
 class Device:
@@ -49,7 +49,7 @@ class Device:
 
 
 async def open_device(
-    driver: str, opts: Mapping[str, Any], *, drivers: Iterable[Driver] | None = None
+    driver: str, opts: Mapping[str, Any], *, drivers: Drivers | None = None
 ) -> Device:
     """Opens a device with a driver, such as ``whatsminer``, and its options: ``address``, ``password`` and the like."""
     asked = (text("driver", driver), members("opts", opts))

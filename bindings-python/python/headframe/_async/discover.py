@@ -6,14 +6,15 @@ from typing import Any
 
 from .. import _headframe as native
 from .._asked import members, text
+from .._driver import Drivers, registry
 from .._turn import turn
 
 
 class Discovery:
     """A scan under way: devices and unknown hosts as they are found, and at last the summary."""
 
-    def __init__(self, address_range: str, options: str) -> None:
-        self._asked = (address_range, options)
+    def __init__(self, address_range: str, options: str, drivers: native.NativeDrivers) -> None:
+        self._asked = (address_range, options, drivers)
         self._scan: native.NativeScan | None = None
         self._stopped = False
 
@@ -23,12 +24,14 @@ class Discovery:
     async def __anext__(self) -> dict[str, Any]:
         await turn()
         if self._scan is None:
-            self._scan = await native.start_scan(*self._asked)
+            begun: native.NativeScan = await native.start_scan(*self._asked)
+            self._scan = begun
             if self._stopped:
-                self._scan.stop()
-        while await self._scan.ready():
+                begun.stop()
+        scan = self._scan
+        while await scan.ready():
             # Waiting takes nothing: a wait that was given up lost nothing.
-            event: dict[str, Any] | None = self._scan.take()
+            event: dict[str, Any] | None = scan.take()
             if event is not None:
                 return event
         raise StopAsyncIteration
@@ -57,12 +60,14 @@ def discover(
     ports: Mapping[str, Any] | None = None,
     deadline_ms: int | None = None,
     concurrency: int | None = None,
+    drivers: Drivers | None = None,
 ) -> Discovery:
     """Looks for devices in a range of addresses, such as ``10.0.0.0/24`` or ``10.0.0.1-10.0.0.50``, without any password.
 
     Each comes as it is found, as a dict whose ``event`` is ``device`` or ``unknown``; the last one is the ``summary``. ``ports`` are in
-    place of the usual ones: ``{"simulated": True}`` are those of simulated devices.
+    place of the usual ones: ``{"simulated": True}`` are those of simulated devices. ``drivers`` of one's own find theirs by their
+    ``probes``.
     """
     options = {"ports": ports, "deadlineMs": deadline_ms, "concurrency": concurrency}
     given = {name: value for name, value in options.items() if value is not None}
-    return Discovery(text("address_range", address_range), members("options", given))
+    return Discovery(text("address_range", address_range), members("options", given), registry(drivers))

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
 from .. import _headframe as native
-from .._asked import members, whole
+from .._asked import folder, members, optional_text, whole
 
 
 class Simulator:
@@ -63,3 +64,33 @@ class Simulator:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+async def simulate_history(
+    path: str | os.PathLike[str],
+    *,
+    days: int = 7,
+    whatsminers: int = 10,
+    antminers: int = 0,
+    interval_ms: int = 300_000,
+    seed: int = 0,
+    base: str | None = None,
+    end: int | None = None,
+) -> dict[str, Any]:
+    """Makes a site in an empty folder whose simulated miners were polled for so many days that end now, or at ``end``, ms since
+    1970. Time is simulated too: a week takes seconds. Gives ``{"conf", "things", "start", "end", "polls", "events"}``: ``conf`` is what
+    ``Site.open`` takes, ``events`` what happened to miners, such as a night's sleep or a lost board. ``Simulator.start`` with the same
+    miners, ``base`` and ``seed`` gives the same devices, for the site to go on with."""
+    conf: dict[str, Any] = {
+        "days": whole("days", days),
+        "whatsminers": whole("whatsminers", whatsminers),
+        "antminers": whole("antminers", antminers),
+        "intervalMs": whole("interval_ms", interval_ms),
+        "seed": whole("seed", seed, 0xFFFFFFFFFFFFFFFF),
+        "base": optional_text("base", base),
+    }
+    if end is not None:
+        conf["end"] = whole("end", end, 0x7FFFFFFFFFFFFFFF)
+    asked = (folder("path", path), members("conf", conf))
+    told: dict[str, Any] = await native.simulate_history(*asked)
+    return told

@@ -6,15 +6,14 @@ from types import TracebackType
 from typing import Any, Literal
 
 from .. import _headframe as native
-from .._asked import folder, members, rows, text, whole, written
-from .._driver import Driver, registry
+from .._asked import folder, items, mapping, members, rows, text, whole, written
+from .._driver import Drivers, registry
 from .actions import READER, Actions
 from .stream import Stream
 
 Folder = str | os.PathLike[str]
 Rows = list[dict[str, Any]]
 Batch = list[native.Reading]
-list_of = list
 
 
 class Site:
@@ -32,7 +31,7 @@ class Site:
         conf: Mapping[str, Any],
         *,
         how: Literal["open", "create", "openOrCreate"] = "open",
-        drivers: Iterable[Driver] | None = None,
+        drivers: Drivers | None = None,
     ) -> Site:
         """Opens the site in a folder. A store that is missing or damaged is an error: with ``create`` a new site is made, with
         ``openOrCreate`` where the folder is empty."""
@@ -98,8 +97,7 @@ class Site:
     async def statistics(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """What racks, containers and tags did in each minute, hour or day: ``{"type", "tag", "key"}``, with ``key`` one of ``stat-1m`` to
         ``stat-1D``. Gives ``{"items", "failed"}``; racks that failed are named."""
-        members("query", query)
-        asked = members("query", {"key": "stat-5m", **query, "partial": True})
+        asked = written("query", {"key": "stat-5m", **mapping("query", query), "partial": True})
         told: dict[str, Any] = await self._native.call(READER, "tailLog", asked)
         return told
 
@@ -114,9 +112,9 @@ class Site:
     ) -> native.Table:
         """What things said in the range, ms since 1970, as a table for pyarrow, pandas and polars: ``ts``, ``thing``, and a column for
         each member, such as ``stats.power_w``. Without ``members`` all numbers; with ``texts`` what is no number as well."""
-        query: dict[str, Any] = {"things": list_of(things), "from": start, "to": end, "texts": texts}
+        query: dict[str, Any] = {"things": items("things", things), "from": start, "to": end, "texts": texts}
         if members is not None:
-            query["members"] = list_of(members)
+            query["members"] = items("members", members)
         told: native.Table = await self._native.readings(written("query", query))
         return told
 

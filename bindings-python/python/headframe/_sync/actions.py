@@ -62,7 +62,8 @@ class Actions:
     def query(self, type: str, *, filter: Mapping[str, Any] | None=None, limit: int | None=None, reverse: bool | None=None) -> list[dict[str, Any]]:
         """Actions of a type: ``voting``, ``ready``, ``executing`` or ``done``."""
         opts = {name: told for name, told in (('limit', limit), ('reverse', reverse)) if told is not None}
-        asked: dict[str, Any] = {'type': text('type', type), 'opts': opts}
+        type = text('type', type)
+        asked: dict[str, Any] = {'type': type, 'opts': opts}
         if filter is not None:
             asked['filter'] = filter
         found = self._native.call(READER, 'queryActions', written('query', {'queries': [asked]})).wait()

@@ -6,12 +6,13 @@ from types import TracebackType
 from typing import Any
 from .. import _headframe as native
 from .._asked import members, text
+from .._driver import Drivers, registry
 
 class Discovery:
     """A scan under way: devices and unknown hosts as they are found, and at last the summary."""
 
-    def __init__(self, address_range: str, options: str) -> None:
-        self._asked = (address_range, options)
+    def __init__(self, address_range: str, options: str, drivers: native.NativeDrivers) -> None:
+        self._asked = (address_range, options, drivers)
         self._scan: native.NativeScan | None = None
         self._stopped = False
 
@@ -20,11 +21,13 @@ class Discovery:
 
     def __next__(self) -> dict[str, Any]:
         if self._scan is None:
-            self._scan = native.start_scan(*self._asked).wait()
+            begun: native.NativeScan = native.start_scan(*self._asked).wait()
+            self._scan = begun
             if self._stopped:
-                self._scan.stop()
-        while self._scan.ready().wait():
-            event: dict[str, Any] | None = self._scan.take()
+                begun.stop()
+        scan = self._scan
+        while scan.ready().wait():
+            event: dict[str, Any] | None = scan.take()
             if event is not None:
                 return event
         raise StopIteration
@@ -41,12 +44,13 @@ class Discovery:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-def discover(address_range: str, *, ports: Mapping[str, Any] | None=None, deadline_ms: int | None=None, concurrency: int | None=None) -> Discovery:
+def discover(address_range: str, *, ports: Mapping[str, Any] | None=None, deadline_ms: int | None=None, concurrency: int | None=None, drivers: Drivers | None=None) -> Discovery:
     """Looks for devices in a range of addresses, such as ``10.0.0.0/24`` or ``10.0.0.1-10.0.0.50``, without any password.
 
     Each comes as it is found, as a dict whose ``event`` is ``device`` or ``unknown``; the last one is the ``summary``. ``ports`` are in
-    place of the usual ones: ``{"simulated": True}`` are those of simulated devices.
+    place of the usual ones: ``{"simulated": True}`` are those of simulated devices. ``drivers`` of one's own find theirs by their
+    ``probes``.
     """
     options = {'ports': ports, 'deadlineMs': deadline_ms, 'concurrency': concurrency}
     given = {name: value for name, value in options.items() if value is not None}
-    return Discovery(text('address_range', address_range), members('options', given))
+    return Discovery(text('address_range', address_range), members('options', given), registry(drivers))

@@ -50,6 +50,19 @@ async fn rows_become_durable_once_a_second_and_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rows_wait_as_long_as_was_said() {
+    let (cx, disk) = (cx(1), CrashBackend::new(1));
+    LastStore::create_on(Arc::new(disk.clone()), "site").unwrap();
+    let (store, _) = start(&cx, &disk);
+    store.set_every(Duration::from_secs(60));
+    for (seconds, is_durable) in [(59, false), (1, true)] {
+        cx.clock.sleep_until(cx.clock.mono() + Duration::from_secs(seconds)).await;
+        store.record(&id(1), &row(1));
+        assert_eq!(store.durable_until().is_some(), is_durable);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_keeps_the_rows_and_mends_itself() {
     for k in 0..60 {
         let (cx, disk) = (cx(1), CrashBackend::new(k));

@@ -91,15 +91,15 @@ class MinerData(Part):
     env_temp: float | None = None
     wattage: int | None = None
     voltage: float | None = None
-    fans: list[Fan] = field(default_factory=list)
+    fans: list[Fan] = field(default_factory=list[Fan])
     fan_psu: int | None = None
-    hashboards: list[HashBoard] = field(default_factory=list)
+    hashboards: list[HashBoard] = field(default_factory=list[HashBoard])
     config: None = None
     fault_light: bool | None = None
-    errors: list[MinerError] = field(default_factory=list)
+    errors: list[MinerError] = field(default_factory=list[MinerError])
     is_mining: bool | None = None
     uptime: int | None = None
-    pools: list[PoolMetrics] = field(default_factory=list)
+    pools: list[PoolMetrics] = field(default_factory=list[PoolMetrics])
     hashrate: HashRate | None = None
     wattage_limit: int | None = None
     datetime: str = field(default_factory=_now)
@@ -249,7 +249,7 @@ def wanted(include: Iterable[object] | None, exclude: Iterable[object] | None) -
     """The members that are asked for; None asks for all."""
     if include is None and exclude is None:
         return None
-    names = set(KEYS) if include is None else _names("include", include)
+    names: set[str] = set(KEYS) if include is None else _names("include", include)
     return names - (set() if exclude is None else _names("exclude", exclude))
 
 

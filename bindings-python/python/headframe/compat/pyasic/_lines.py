@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headframe._asked import text
 
@@ -50,7 +50,7 @@ def _fields(data: MinerData, delimiter: str) -> Iterator[tuple[str, str]]:
 
 def _flat(name: str, value: Any, delimiter: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, list):
-        for index, one in enumerate(value):
+        for index, one in enumerate(cast(list[object], value)):
             yield from _flat(f"{name}{delimiter}{index}", one, delimiter)
     elif isinstance(value, bool):
         yield name, "true" if value else "false"
@@ -59,7 +59,8 @@ def _flat(name: str, value: Any, delimiter: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, (int, float)):
         yield name, str(value)
     elif hasattr(value, "as_dict") and not isinstance(value, PoolUrl):
-        for key, one in vars(value).items():
+        told: dict[str, object] = vars(cast(object, value))
+        for key, one in told.items():
             if not isinstance(value, HashBoard) or key in _BOARD:
                 yield from _flat(f"{name}{delimiter}{key}", one, delimiter)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ._hashrate import HashRate
 
@@ -30,7 +31,7 @@ class Part:
 def plain(value: Any) -> Any:
     """What JSON has."""
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [plain(one) for one in cast(Iterable[object], value)]
     return value.as_dict() if hasattr(value, "as_dict") else value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from . import _names
 from ._data import MinerData
@@ -41,7 +41,7 @@ def data(driver: str, address: str, stock: bool, told: Members) -> MinerData:
     stats, config, info = (_member(told, name) for name in ("stats", "config", "info"))
     device = about(driver, stock, info)
     unit = _names.unit(device.algo)
-    boards = stats.get("boards") or []
+    boards, fans = _list(stats, "boards"), _list(stats, "fans")
     temperatures = _member(stats, "temperature_c")
     expected = expectation(info, boards)
     return MinerData(
@@ -60,14 +60,14 @@ def data(driver: str, address: str, stock: bool, told: Members) -> MinerData:
         # An Antminer's is the first sensor on its boards, whatever it is called.
         env_temp=temperatures.get("ambient") if driver == "whatsminer" else None,
         wattage=_whole(stats.get("power_w")),
-        fans=_fans(stats.get("fans") or [], expected.fans),
-        fan_psu=next((fan.get("rpm") for fan in stats.get("fans") or [] if fan.get("name") == "psu"), None),
+        fans=_fans(fans, expected.fans),
+        fan_psu=next((fan.get("rpm") for fan in fans if fan.get("name") == "psu"), None),
         hashboards=_boards(boards, temperatures, expected.boards, unit),
         fault_light=config.get("led_status"),
-        errors=[_error(driver, error) for error in stats.get("errors") or []],
+        errors=[_error(driver, error) for error in _list(stats, "errors")],
         is_mining=stats.get("is_mining"),
         uptime=None if stats.get("uptime_ms") is None else int(stats["uptime_ms"]) // 1000,
-        pools=_pools(stats.get("pool_status") or [], config.get("pool_config") or []),
+        pools=_pools(_list(stats, "pool_status"), _list(config, "pool_config")),
         hashrate=_current(_member(stats, "hashrate_mhs"), unit),
         wattage_limit=_whole(stats.get("power_limit_w")),
     )
@@ -94,7 +94,13 @@ def expectation(info: Members, boards: list[Members]) -> Expected:
 def _member(told: Members, name: str) -> Members:
     """An object, which is empty where there is none."""
     value = told.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return cast(Members, value) if isinstance(value, Mapping) else {}
+
+
+def _list(told: Members, name: str) -> list[Members]:
+    """Objects; there are none where nothing is told."""
+    value: list[Members] | None = told.get(name)
+    return value or []
 
 
 def _whole(value: float | None) -> int | None:
@@ -116,7 +122,7 @@ def _fans(told: list[Members], expected: int | None) -> list[Fan]:
 
 
 def _boards(told: list[Members], temperatures: Members, expected: int | None, unit: HashUnit) -> list[HashBoard]:
-    air = temperatures.get("temp") or []
+    air = _list(temperatures, "temp")
     boards = [_board(board, air[at] if at < len(air) else {}, unit) for at, board in enumerate(told)]
     # What a device does not list is missing, but one that lists none at all may sleep or start.
     missing = True if boards else None
@@ -148,7 +154,7 @@ def _board(told: Members, air: Members, unit: HashUnit) -> HashBoard:
 def _error(driver: str, told: Members) -> MinerError:
     code = told.get("code")
     if isinstance(code, list):
-        code = ",".join(str(one) for one in code)
+        code = ",".join(str(one) for one in cast(list[object], code))
     # Codes of Whatsminers are numbers, which pyasic has as such; those of Antminers are texts such as ``J3:2``.
     if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 10:
         code = int(code)
@@ -163,7 +169,7 @@ def _pools(told: list[Members], set_: list[Members]) -> list[PoolMetrics]:
 def _pool(index: int, told: Members, set_: list[Members]) -> PoolMetrics:
     url = told.get("pool") or ""
     accepted, rejected, stale = (told.get(name) for name in ("accepted", "rejected", "stale"))
-    here = set_[index] if index < len(set_) else {}
+    here: Members = set_[index] if index < len(set_) else {}
     return PoolMetrics(
         url=PoolUrl.of(url) if url else None,
         accepted=accepted,

@@ -1,6 +1,8 @@
-//! Commands with arguments that every simulated device accepts, and with some that it refuses.
+//! Commands with arguments that devices accept.
 
-use headframe_core::{
+#![allow(clippy::unwrap_used, reason = "every number here is one")]
+
+use crate::{
     Secret,
     model::{
         Command, CommandName, FanControl, FirmwareImage, NetworkSetup, PoolSetup, PowerMode, Preheat, Zone,
@@ -9,7 +11,7 @@ use headframe_core::{
 };
 
 /// A command of this name that changes a device as it is delivered.
-pub fn good(name: CommandName) -> Command {
+pub fn sample(name: CommandName) -> Command {
     match name {
         CommandName::RestartMinerSoftware => Command::RestartMinerSoftware,
         CommandName::SuspendMining => Command::SuspendMining,
@@ -46,7 +48,7 @@ pub fn good(name: CommandName) -> Command {
         CommandName::FactoryReset => Command::FactoryReset,
         CommandName::UpdateFirmware => Command::UpdateFirmware(image()),
         CommandName::DownloadLogs => Command::DownloadLogs,
-        _ => Command::Reboot,
+        CommandName::Reboot => Command::Reboot,
     }
 }
 

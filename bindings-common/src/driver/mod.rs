@@ -1,5 +1,8 @@
 //! Drivers that are written in another language. What they do not answer in time costs their thing its deadline, and nothing else.
 
+mod answers;
+mod probes;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -9,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use headframe::{
-    Error, ErrorKind, Result, ThingId,
+    Error, Result, ThingId,
     action::catalogue,
     driver::{
         Direct, Driver, DriverInfo, Evidence, Identity, Match, Observed, Permit, ProbeSpec, Registry, Thing,
@@ -17,13 +20,14 @@ use headframe::{
     io::Ctx,
     model::{Capability, Command, CommandName, Members, Receipt, Snapshot, ThingConf},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::probes::{ProbeConf, Probes};
 use crate::asked::read;
 
-/// Longest answer of a driver in bytes: the largest snapshots have some KB.
-const MOST_BYTES: usize = 4 << 20;
+pub(crate) use self::answers::Asked;
+
 /// What a driver is asked to write.
 const EXECUTE: &str = "execute";
 /// How long a driver may take to close a thing.
@@ -33,7 +37,7 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 #[async_trait]
 pub trait Foreign: fmt::Debug + Send + Sync + 'static {
     /// Asks it `open`, `snapshot`, `observe`, `execute` or `close`, of which thing, with JSON beside it. The answer is JSON:
-    /// `{"ok": value}`, or `{"error": {kind, code, message, sent}}`.
+    /// `{"ok": value}`, or `{"error": {kind, code, message, sent, field}}`.
     ///
     /// # Errors
     /// Why there is none, for people.
@@ -43,17 +47,37 @@ pub trait Foreign: fmt::Debug + Send + Sync + 'static {
 /// Opens a device, without a site, with one of the drivers and its options, JSON.
 ///
 /// # Errors
-/// [`NotFound`](ErrorKind::NotFound) for no such driver; those of the options and of the device.
+/// [`NotFound`](headframe::ErrorKind::NotFound) for no such driver; those of the options and of the device.
 pub async fn open(drivers: &Registry, driver: &str, opts: &str) -> Result<Direct> {
     let mut conf = ThingConf::new(ThingId::new("direct")?, driver);
     conf.opts = read::<Members<Value>>("opts", opts)?;
     Direct::open(&**drivers.driver(driver)?, &Ctx::system(), &conf).await
 }
 
-/// Adds a driver: its id, the kind of its things, and who makes them.
-pub fn add(drivers: &mut Registry, id: &str, kind: &str, make: &str, foreign: impl Foreign) {
-    let info = DriverInfo::new(kept(id), kept(kind), kept(make), "");
-    drivers.register(ForeignDriver { info, asked: Asked(Arc::new(foreign)) });
+/// What a driver says of itself.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    id: String,
+    kind: String,
+    make: String,
+    docs: String,
+    probes: Vec<ProbeConf>,
+}
+
+/// Adds a driver. `about` is what it says of itself, JSON: its `id`, the `kind` of its things, their `make`, its page `docs`,
+/// and `probes`, by which its devices are recognised.
+///
+/// # Errors
+/// [`Invalid`](headframe::ErrorKind::Invalid), naming the member.
+pub fn add(drivers: &mut Registry, about: &str, foreign: impl Foreign) -> Result<()> {
+    let mut json = serde_json::Deserializer::from_str(about);
+    let about: About = serde_path_to_error::deserialize(&mut json)
+        .map_err(|e| Error::invalid("driver.add", &e.path().to_string(), e.inner().to_string()))?;
+    let probes = Probes::new(about.probes)?;
+    let info = DriverInfo::new(kept(&about.id), kept(&about.kind), kept(&about.make), kept(&about.docs));
+    drivers.register(ForeignDriver { info, probes, asked: Asked::new(foreign) });
+    Ok(())
 }
 
 /// A text for as long as the process runs: a driver's names are. The same one is kept once.
@@ -68,76 +92,10 @@ fn kept(text: &str) -> &'static str {
     leaked
 }
 
-#[derive(Debug, Clone)]
-struct Asked(Arc<dyn Foreign>);
-
-/// What a driver answers.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Answer {
-    Ok(Value),
-    Error(Told),
-}
-
-/// An error of a driver.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Told {
-    kind: String,
-    code: String,
-    message: String,
-    sent: String,
-}
-
-impl Asked {
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        op: &'static str,
-        thing: u32,
-        with: &impl Serialize,
-    ) -> Result<T> {
-        // That a device has nothing of a write is the driver's own word, or it is not known.
-        let unclear = |e: Error| if op == EXECUTE { e.maybe_sent() } else { e };
-        let with = serde_json::to_string(with).map_err(|e| {
-            Error::new(ErrorKind::Internal, op, "the question cannot be written as JSON").caused_by(e)
-        })?;
-        let gone = |why: String| unclear(Error::new(ErrorKind::Closed, op, why));
-        let text = self.0.ask(op, thing, with).await.map_err(gone)?;
-        let bad = |why: String| unclear(Error::new(ErrorKind::BadReply, op, why));
-        if text.len() > MOST_BYTES {
-            return Err(bad("the driver's answer is too long".into()).with("bytes", text.len()));
-        }
-        match serde_json::from_str(&text).map_err(|e| bad(e.to_string()))? {
-            Answer::Ok(value) => serde_json::from_value(value)
-                .map_err(|e| bad(format!("the driver's answer is not understood: {e}"))),
-            Answer::Error(told) => Err(told.error(op)),
-        }
-    }
-}
-
-impl Told {
-    fn error(&self, op: &'static str) -> Error {
-        let kind = match self.kind.as_str() {
-            "Invalid" => ErrorKind::Invalid,
-            "NotFound" => ErrorKind::NotFound,
-            "Conflict" => ErrorKind::Conflict,
-            "Unsupported" => ErrorKind::Unsupported,
-            "Unauthenticated" => ErrorKind::Unauthenticated,
-            "Forbidden" => ErrorKind::Forbidden,
-            "Unreachable" => ErrorKind::Unreachable,
-            "Timeout" => ErrorKind::Timeout,
-            "RateLimited" => ErrorKind::RateLimited,
-            "Rejected" => ErrorKind::Rejected,
-            _ => ErrorKind::BadReply,
-        };
-        let e = Error::new(kind, op, self.message.as_str()).with("driver_code", &self.code);
-        if self.sent == "maybe" { e.maybe_sent() } else { e }
-    }
-}
-
 #[derive(Debug)]
 struct ForeignDriver {
     info: DriverInfo,
+    probes: Probes,
     asked: Asked,
 }
 
@@ -155,15 +113,15 @@ impl Driver for ForeignDriver {
     }
 
     fn probes(&self) -> &[ProbeSpec] {
-        &[]
+        self.probes.specs()
     }
 
-    fn recognise(&self, _: &Evidence) -> Option<Match> {
-        None
+    fn recognise(&self, evidence: &Evidence) -> Option<Match> {
+        self.probes.recognise(&self.info, evidence)
     }
 
-    async fn open(&self, _: &Ctx, conf: &ThingConf) -> Result<Arc<dyn Thing>> {
-        let Opened { thing, capability } = self.asked.ask("open", 0, conf).await?;
+    async fn open(&self, cx: &Ctx, conf: &ThingConf) -> Result<Arc<dyn Thing>> {
+        let Opened { thing, capability } = cx.within("open", self.asked.ask("open", 0, conf)).await?;
         let capability = capability.map_or_else(Capability::read_only, Arc::new);
         Ok(Arc::new(ForeignThing { asked: self.asked.clone(), thing, capability }))
     }
@@ -192,6 +150,10 @@ struct Shown {
 struct Done {
     requests: Vec<String>,
     reply: Option<String>,
+    /// Whether this command's effect cannot be read back, though its kind's can.
+    unreadable: bool,
+    /// What the command fetched: a log.
+    data: Option<String>,
 }
 
 #[async_trait]
@@ -200,13 +162,14 @@ impl Thing for ForeignThing {
         Arc::clone(&self.capability)
     }
 
-    async fn snapshot(&self, _: &Ctx) -> Result<Snapshot> {
-        self.asked.ask("snapshot", self.thing, &()).await
+    async fn snapshot(&self, cx: &Ctx) -> Result<Snapshot> {
+        cx.within("snapshot", self.asked.ask("snapshot", self.thing, &())).await
     }
 
     async fn observe(&self, cx: &Ctx, name: CommandName) -> Result<Observed> {
+        let asked = name.as_str();
         let Shown { identity, now, uptime_s, version } =
-            self.asked.ask("observe", self.thing, &name.as_str()).await?;
+            cx.within("observe", self.asked.ask("observe", self.thing, &asked)).await?;
         let mut observed = Observed::new(identity, now).up_for(cx, uptime_s.map(Duration::from_secs));
         observed.version = version;
         Ok(observed)
@@ -221,9 +184,11 @@ impl Thing for ForeignThing {
         // From here on the device may have it, unless the driver says that it has not.
         let (action, params) = catalogue::of_command(command);
         let asked = json!({"action": action, "params": params});
-        let done: Done = self.asked.ask(EXECUTE, self.thing, &asked).await?;
+        let work = async { Ok(self.asked.ask(EXECUTE, self.thing, &asked).await) };
+        let done: Done = cx.within(EXECUTE, work).await.map_err(Error::maybe_sent)??;
         let mut receipt = Receipt::default();
         (receipt.requests, receipt.reply) = (done.requests, done.reply);
+        (receipt.unreadable, receipt.data) = (done.unreadable, done.data.map(Into::into));
         Ok(receipt)
     }
 

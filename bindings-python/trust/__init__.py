@@ -1,0 +1,1 @@
+"""Programs of the check ``x-bindings``, which calls the package with anything: ``python -m trust.main PART SEED COUNT``."""
