@@ -21,7 +21,6 @@ pub struct FolderDisk {
     /// Holds the lock until it is released.
     lock: Mutex<Option<File>>,
     read_only: bool,
-    unsynced: bool,
 }
 
 impl FolderDisk {
@@ -35,7 +34,7 @@ impl FolderDisk {
         fs::create_dir_all(&path).map_err(at)?;
         let lock = options().create(true).truncate(false).open(path.join(LOCK_FILE)).map_err(at)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, lock: Mutex::new(Some(lock)), read_only: false, unsynced: false }),
+            Ok(()) => Ok(Self { path, lock: Mutex::new(Some(lock)), read_only: false }),
             Err(TryLockError::WouldBlock) => {
                 let text = "the history is open in another process or handle: stop that first. It was left unchanged";
                 let locked = Error::new(ErrorKind::Conflict, OP_OPEN, text).code_as(code::LOCKED);
@@ -48,18 +47,7 @@ impl FolderDisk {
     /// A folder that is only read, such as a backup on a medium that cannot be written. It is neither made nor locked, and
     /// what would change it is an error.
     pub fn read_only(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), lock: Mutex::default(), read_only: true, unsynced: false }
-    }
-
-    /// Whether nothing that is written is made durable: for files that nobody relies on yet. A power cut may cost all of them.
-    #[must_use]
-    pub fn unsynced(mut self, on: bool) -> Self {
-        self.unsynced = on;
-        self
-    }
-
-    fn file(&self, file: File) -> Box<dyn DiskFile> {
-        Box::new(FolderFile { file, unsynced: self.unsynced })
+        Self { path: path.into(), lock: Mutex::default(), read_only: true }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<File>> {
@@ -112,11 +100,11 @@ impl Disk for FolderDisk {
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         self.may_write()?;
-        Ok(self.file(options().create_new(true).open(self.at(name))?))
+        Ok(Box::new(FolderFile(options().create_new(true).open(self.at(name))?)))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.file(options().write(!self.read_only).open(self.at(name))?))
+        Ok(Box::new(FolderFile(options().write(!self.read_only).open(self.at(name))?)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -130,7 +118,7 @@ impl Disk for FolderDisk {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        if self.unsynced { Ok(()) } else { sync_dir(&self.path) }
+        sync_dir(&self.path)
     }
 }
 
@@ -140,26 +128,23 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 #[derive(Debug)]
-struct FolderFile {
-    file: File,
-    unsynced: bool,
-}
+struct FolderFile(File);
 
 impl DiskFile for FolderFile {
     #[cfg(unix)]
     fn read_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&self.file, out, at)
+        std::os::unix::fs::FileExt::read_exact_at(&self.0, out, at)
     }
 
     #[cfg(unix)]
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, at)
+        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, at)
     }
 
     #[cfg(windows)]
     fn read_at(&self, mut out: &mut [u8], mut at: u64) -> io::Result<()> {
         while !out.is_empty() {
-            let n = std::os::windows::fs::FileExt::seek_read(&self.file, out, at)?;
+            let n = std::os::windows::fs::FileExt::seek_read(&self.0, out, at)?;
             if n == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -172,7 +157,7 @@ impl DiskFile for FolderFile {
     #[cfg(windows)]
     fn write_at(&self, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
         while !bytes.is_empty() {
-            let n = std::os::windows::fs::FileExt::seek_write(&self.file, bytes, at)?;
+            let n = std::os::windows::fs::FileExt::seek_write(&self.0, bytes, at)?;
             if n == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -183,15 +168,15 @@ impl DiskFile for FolderFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(self.0.metadata()?.len())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
+        self.0.set_len(len)
     }
 
     fn sync(&self) -> io::Result<()> {
-        if self.unsynced { Ok(()) } else { self.file.sync_data() }
+        self.0.sync_data()
     }
 }
 

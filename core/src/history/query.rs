@@ -47,12 +47,18 @@ impl History {
 
     /// The start of the first day of which there is a sample, and before when samples were removed to keep the bound.
     pub(crate) fn begins(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let first = self.next_day(Timestamp(0));
+        (first, self.core.catalog().removed.before.map(Timestamp))
+    }
+
+    /// The start of the first day, that of the time or a later one, of which there is a sample.
+    pub(crate) fn next_day(&self, time: Timestamp) -> Option<Timestamp> {
         let catalog = self.core.catalog();
-        let open = |log: &Arc<Log>| log.state().days.keys().next().copied();
-        let first = catalog.days.keys().next().copied().into_iter();
-        let first = first.chain(catalog.logs.values().filter_map(open)).min();
-        let start = |day| Timestamp(i64::from(day) * DAY_MS);
-        (first.map(start), catalog.removed.before.map(Timestamp))
+        let from = day_of(time.0)..;
+        let open = |log: &Arc<Log>| log.state().days.range(from.clone()).next().map(|(day, _)| *day);
+        let sealed = catalog.days.range(from.clone()).next().map(|(day, _)| *day);
+        let day = sealed.into_iter().chain(catalog.logs.values().filter_map(open)).min()?;
+        Some(Timestamp(i64::from(day) * DAY_MS))
     }
 
     /// Asks again when a file was merged or removed meanwhile.

@@ -70,8 +70,10 @@ mod kept {
             let Some(options) = options else {
                 return Ok(Self { telemetry: None, actions: None, running: None });
             };
-            let folder = |name| Ok::<_, Error>(FolderDisk::open(dir.join(name))?.unsynced(options.unsynced));
-            let disks = Disks { readings: Arc::new(folder(READINGS)?), rows: Arc::new(folder(STATISTICS)?) };
+            let disks = Disks {
+                readings: Arc::new(FolderDisk::open(dir.join(READINGS))?),
+                rows: Arc::new(FolderDisk::open(dir.join(STATISTICS))?),
+            };
             let telemetry = Telemetry::open(cx, Arc::clone(things), disks, options)?;
             let disk = Arc::new(FolderDisk::open(dir.join(ACTIONS))?);
             let actions = OldActions::open(disk, cx.clock.wall(), things.store().is_inline())?;

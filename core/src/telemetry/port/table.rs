@@ -35,7 +35,6 @@ struct Day {
     ts: Vec<i64>,
     columns: Vec<Vec<f64>>,
     texts: Vec<TextChange>,
-    removed_before: Option<Timestamp>,
 }
 
 /// Goes through the days on which things have readings, one thing after the other.
@@ -46,6 +45,8 @@ struct Days {
     /// The only numbers that are wanted, where these are few.
     members: Option<Vec<String>>,
     texts: bool,
+    /// Before when samples were removed, where the range reaches into that time.
+    removed_before: Option<Timestamp>,
     /// The thing whose turn it is, from when on and until when it is still to be read.
     now: Option<(ThingId, Range<i64>)>,
 }
@@ -59,10 +60,19 @@ impl Days {
         // No member is called otherwise.
         let can_be = |name: &&String| (1..=MAX_MEMBER_BYTES).contains(&name.len());
         let members = named.map(|members| members.iter().filter(can_be).cloned().collect());
-        Self { things: things.into_iter(), range: query.range.clone(), members, texts, now: None }
+        Self {
+            things: things.into_iter(),
+            range: query.range.clone(),
+            members,
+            texts,
+            removed_before: None,
+            now: None,
+        }
     }
 
     fn next(&mut self, history: &History) -> Result<Option<Day>> {
+        let removed = history.begins().1.filter(|before| *before > self.range.start);
+        self.removed_before = self.removed_before.max(removed);
         loop {
             let Some((thing, left)) = &mut self.now else {
                 let Some(thing) = self.things.next() else { return Ok(None) };
@@ -76,13 +86,19 @@ impl Days {
                 self.now = None;
                 continue;
             }
+            // Most of a long range may be time of which nobody said anything.
+            let day = history.next_day(Timestamp(left.start)).map_or(left.end, |day| day.0.min(left.end));
+            if day > left.start {
+                left.start = day;
+                continue;
+            }
             let until = ((left.start / DAY_MS + 1) * DAY_MS).min(left.end);
             let range = Timestamp(left.start)..Timestamp(until);
             left.start = until;
             let wanted: Option<Vec<&str>> =
                 self.members.as_ref().map(|members| members.iter().map(String::as_str).collect());
             let read = history.columns(thing.as_str(), range.clone(), wanted.as_deref())?;
-            if read.ts.is_empty() && read.removed_before.is_none() {
+            if read.ts.is_empty() {
                 continue;
             }
             let texts = if self.texts { history.texts(thing.as_str(), range)? } else { Vec::new() };
@@ -92,7 +108,6 @@ impl Days {
                 ts: read.ts,
                 columns: read.values,
                 texts,
-                removed_before: read.removed_before,
             }));
         }
     }
@@ -254,8 +269,9 @@ impl Lines {
     fn open(&mut self, history: &History) -> Result<bool> {
         while self.day.as_ref().is_none_or(|day| day.at == day.ts.len()) {
             self.day = None;
-            let Some(day) = self.days.next(history)? else { return Ok(false) };
-            self.done.removed_before = self.done.removed_before.max(day.removed_before);
+            let day = self.days.next(history)?;
+            self.done.removed_before = self.days.removed_before;
+            let Some(day) = day else { return Ok(false) };
             self.said.fill(None);
             let mut places = vec![None; self.places.len()];
             for (at, name) in day.members.iter().enumerate() {

@@ -148,6 +148,34 @@ fn more_days_than_a_log_holds_are_taken() {
 }
 
 #[test]
+fn a_table_of_all_time_passes_over_days_of_which_nobody_said_anything() {
+    let telemetry = open();
+    let said = [3, 40, 20_000, 20_002].map(|day| reading(day * DAY + 7, day as f64, "on"));
+    import(&telemetry, &(line("m1", &said) + &line("m2", &[reading(41 * DAY, 1.0, "on")])));
+    let days = |from: i64, to: i64, with_texts| {
+        let query = ExportQuery {
+            things: vec![thing("m1"), thing("m2")],
+            members: Some(vec!["stats.power_w".into()]),
+            range: Timestamp(from)..Timestamp(to),
+            with_texts,
+        };
+        let mut out = Vec::new();
+        assert_eq!(telemetry.export_csv(&query, &mut out).unwrap().removed_before, None);
+        let lines = String::from_utf8(out).unwrap();
+        lines.lines().skip(1).map(|line| line.rsplit(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for with_texts in [false, true] {
+        assert_eq!(days(i64::MIN, i64::MAX, with_texts), ["3", "40", "20000", "20002", "1"]);
+        assert_eq!(days(40 * DAY + 7, 20_000 * DAY + 8, with_texts), ["40", "20000", "1"]);
+        assert_eq!(days(40 * DAY + 8, 20_000 * DAY + 7, with_texts), ["1"]);
+        assert_eq!(days(i64::MAX - 1, i64::MAX, with_texts), [""; 0]);
+    }
+    telemetry.readings().rotate(Timestamp(NOON)).unwrap();
+    while telemetry.readings().maintain(Timestamp(NOON + 500 * DAY)).unwrap().is_some() {}
+    assert_eq!(days(0, i64::MAX, false), ["3", "40", "20000", "20002", "1"]);
+}
+
+#[test]
 fn rows_of_statistics_are_shown_as_they_were() {
     let telemetry = open();
     let row = |ts: i64, x: f64| json!({"ts": ts, "hashrate_mhs_5m_sum_aggr": x, "g": {"a": "25"}});

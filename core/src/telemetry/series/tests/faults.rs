@@ -93,4 +93,14 @@ async fn what_was_removed_to_keep_the_bound_is_told() {
     assert_eq!(first.removed_before, Some(removed), "what held into it is not known");
     query.step = Step::Raw;
     assert_eq!(lab.telemetry.series(&query).unwrap().removed_before, None);
+    let exported = |from: i64, to: i64| {
+        let (things, members) = (vec![id("m1")], Some(vec![POWER.to_owned()]));
+        let query = ExportQuery { things, members, range: range(from, to), with_texts: false };
+        let done = lab.telemetry.export_csv(&query, &mut Vec::new()).unwrap();
+        (done.rows, done.removed_before)
+    };
+    let left = u64::try_from((end - removed.0) / 120_000).unwrap();
+    assert_eq!(exported(0, end), (left, Some(removed)));
+    assert_eq!(exported(start, start + DAY), (0, Some(removed)));
+    assert_eq!(exported(removed.0, end), (left, None));
 }

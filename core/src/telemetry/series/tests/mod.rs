@@ -18,7 +18,9 @@ use crate::{
     io::{Ctx, MemNet, SeededRng, SystemClock},
     model::RackId,
     rack::{Caller, LocalRack, Rack, RackInfo, RackOptions, SnapshotSink, Things},
-    telemetry::{Disks, RackFacts, Telemetry, TelemetryOptions, tests::things as things_in_memory},
+    telemetry::{
+        Disks, ExportQuery, RackFacts, Telemetry, TelemetryOptions, tests::things as things_in_memory,
+    },
 };
 
 /// 2025-11-26T12:00:00Z.
