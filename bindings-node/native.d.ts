@@ -54,6 +54,16 @@ export declare class NativeDrivers {
   openDevice(driver: string, opts: string): Promise<NativeDevice>
 }
 
+/** A page of things in parts: JavaScript reads one while the next is written, and does other things between them. */
+export declare class NativeListing {
+  /** All that was asked for, JSON, but with the first things alone. */
+  get head(): string
+  /** How many parts follow. */
+  get parts(): number
+  /** The things of one of them, JSON. */
+  part(number: number): Promise<string>
+}
+
 /** A reader of readings. */
 export declare class NativeReadings {
   /** Waits for a reading, and gives it with all that are there already; `null` at the end. */
@@ -112,7 +122,7 @@ export declare class NativeSite {
   /** Looks at a range of addresses and registers what is there; gives a report. */
   find(range: string, options: string, user: string): Promise<string>
   /** Lists things by a query, JSON. */
-  list(query: string): Promise<string>
+  list(query: string): Promise<NativeListing>
   /** All readings from now on; a reader that is slower is told how many it missed. */
   subscribe(capacity: number): NativeReadings
   /** One number of things over time, by a question in JSON; the answer is JSON. */

@@ -838,6 +838,7 @@ module.exports = nativeBinding
 module.exports.NativeBatch = nativeBinding.NativeBatch
 module.exports.NativeDevice = nativeBinding.NativeDevice
 module.exports.NativeDrivers = nativeBinding.NativeDrivers
+module.exports.NativeListing = nativeBinding.NativeListing
 module.exports.NativeReadings = nativeBinding.NativeReadings
 module.exports.NativeScan = nativeBinding.NativeScan
 module.exports.NativeSimulator = nativeBinding.NativeSimulator

@@ -114,7 +114,18 @@ class Site {
   async list (query = {}, options = undefined) {
     const { signal } = given('options', options)
     const until = signalled(signal)
-    return await told(this.#native.list(json('query', query)), until)
+    const listing = await raised(this.#native.list(json('query', query)), until)
+    // One part is read while the next is written.
+    const part = (/** @type {number} */ number) =>
+      number < listing.parts ? raised(listing.part(number), until) : undefined
+    let next = part(0)
+    const page = JSON.parse(listing.head)
+    for (let number = 1; next !== undefined; number++) {
+      const things = await next
+      next = part(number)
+      page.items.push(...JSON.parse(things))
+    }
+    return page
   }
 
   /**

@@ -1,11 +1,12 @@
 //! A whole site.
 
 mod actions;
+mod listing;
 mod readings;
 
 use std::{path::Path, time::Duration};
 
-use headframe::{query::Query, site::Site};
+use headframe::site::Site;
 use headframe_binding::{
     asked::{Who, read},
     held::Held,
@@ -15,6 +16,7 @@ use napi::{Env, Result, bindgen_prelude::AsyncBlock};
 use napi_derive::napi;
 
 use crate::told::{promise, tell, write};
+use listing::NativeListing;
 use readings::NativeReadings;
 
 /// A site.
@@ -65,9 +67,8 @@ impl NativeSite {
 
     /// Lists things by a query, JSON.
     #[napi]
-    pub fn list(&self, env: &Env, query: String) -> Result<AsyncBlock<String>> {
-        let done = self.0.with(|site| async move { write(&site.list(&Query::parse_str(&query)?).await?) });
-        promise(env, done)
+    pub fn list(&self, env: &Env, query: String) -> Result<AsyncBlock<NativeListing>> {
+        promise(env, self.0.with(|site| async move { NativeListing::of(&site, &query).await }))
     }
 
     /// All readings from now on; a reader that is slower is told how many it missed.

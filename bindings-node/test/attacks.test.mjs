@@ -31,7 +31,7 @@ test('13: a handle that is foreign, swapped, made by nobody or closed is a typed
   assert.deepEqual(own.ok, ['Reading.toJSON'], 'it reads the members of whatever it is given')
   assert.deepEqual(Object.keys(inner).sort(), ['Error', 'TypeError', 'ok'])
   assert.deepEqual(inner.ok, ['NativeSimulator.close'], 'a simulator stays one under another prototype')
-  assert.equal(classes, 8)
+  assert.equal(classes, 9)
   const { NativeDrivers, ...rest } = made
   assert.deepEqual([NativeDrivers, [...new Set(Object.values(rest))]], ['ok', ['Error']])
   assert.deepEqual(wrong.filter((fate) => !['ok', 'Error', 'TypeError'].includes(fate)), [])

@@ -161,6 +161,25 @@ test('a site finds, lists, streams, and writes what two people approved', async 
   assert.throws(() => site.counts(), { kind: 'Closed' })
 })
 
+test('a page of thousands of things comes in parts, and is one page', async (t) => {
+  const racks = [{ type: 'inventory-spare', name: 'shelf' }]
+  const site = await Site.open(await folder(t), { racks, history: false }, { how: 'create' })
+  t.after(() => site.close())
+  const spares = Array.from({ length: 2_500 }, (_, n) => ({ id: `spare-${n}`, info: { serialNum: `Ä-${n}` } }))
+  await site.register('inventory-spare-shelf', spares, 'ann@site')
+  for (const limit of [999, 1_000, 1_001, 2_000, 2_499, 2_500]) {
+    const page = await site.list({ sort: { id: 1 }, limit })
+    assert.deepEqual([page.items.length, page.matched, page.failed], [limit, 2_500, []])
+    assert.deepEqual(page.items.map(({ id }) => id), spares.slice(0, limit).map(({ id }) => id))
+    assert(page.items.every(({ info }, n) => info.serialNum === `Ä-${n}`))
+    assert.equal(page.next === null, limit === 2_500)
+  }
+  const page = await site.list({ sort: { id: 1 }, limit: 2_499 })
+  const { items } = await site.list({ sort: { id: 1 }, limit: 2_499, cursor: page.next })
+  assert.deepEqual(items.map(({ id }) => id), ['spare-2499'])
+  await assert.rejects(site.list({ limit: 2_500 }, { signal: AbortSignal.abort(new Error('enough')) }), /enough/)
+})
+
 test('wrong input is a typed error', async (t) => {
   const site = await Site.open(await folder(t), {}, { how: 'create' })
   t.after(() => site.close())
