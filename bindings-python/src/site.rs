@@ -21,7 +21,7 @@ use crate::{
     process::Owned,
     readings::NativeReadings,
     table,
-    told::{Class, Plain, plain, tell},
+    told::{Class, Long, Plain, plain, tell},
 };
 
 /// Sites that are open, to be ended with the interpreter.
@@ -81,7 +81,7 @@ impl NativeSite {
             py,
             self.0.with(|site| async move {
                 let who = read::<Who>("who", &who)?.principal()?;
-                site.orchestrator().call(&who, &method, &params).await.map(Plain)
+                Long::of(site.orchestrator().call(&who, &method, &params).await?)
             }),
         )
     }
@@ -91,7 +91,7 @@ impl NativeSite {
         Call::new(
             py,
             self.0.with(|site| async move {
-                asks::register(&site, &rack, read("things", &things)?, &by).await.map(Plain)
+                Long::of(asks::register(&site, &rack, read("things", &things)?, &by).await?)
             }),
         )
     }
@@ -110,7 +110,7 @@ impl NativeSite {
     fn list(&self, py: Python<'_>, query: String) -> Call {
         Call::new(
             py,
-            self.0.with(|site| async move { site.list(&Query::parse_str(&query)?).await.map(Plain) }),
+            self.0.with(|site| async move { Long::of(site.list(&Query::parse_str(&query)?).await?) }),
         )
     }
 
@@ -121,7 +121,7 @@ impl NativeSite {
 
     /// One number of things over time, by a question in JSON.
     fn series(&self, py: Python<'_>, query: String) -> Call {
-        Call::new(py, self.0.with(|site| async move { asks::series(&site, &query).await.map(Plain) }))
+        Call::new(py, self.0.with(|site| async move { Long::of(asks::series(&site, &query).await?) }))
     }
 
     /// The same as a table.

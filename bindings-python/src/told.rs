@@ -36,10 +36,11 @@ pub fn plain<'py>(py: Python<'py>, value: &(impl Serialize + ?Sized)) -> PyResul
 
 /// The JSON of a value.
 pub fn json(py: Python<'_>, value: &impl Serialize) -> PyResult<String> {
-    serde_json::to_string(value).map_err(|e| {
-        let e = Error::new(ErrorKind::Internal, "python.write", "it cannot be written as JSON").caused_by(e);
-        raise(py, &e)
-    })
+    serde_json::to_string(value).map_err(|e| raise(py, &unwritten(e)))
+}
+
+fn unwritten(e: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Internal, "python.write", "it cannot be written as JSON").caused_by(e)
 }
 
 /// What becomes a value of Python once its thread is there.
@@ -72,6 +73,52 @@ impl Give for () {
 impl<T: Give> Give for Option<T> {
     fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.map_or_else(|| Ok(py.None()), |value| value.give(py))
+    }
+}
+
+/// A value that may be long. It is written as JSON beside the interpreter, whose own reader makes it: that knows names of
+/// members again, and takes half of the time for which it holds all others up.
+#[derive(Debug)]
+pub struct Long(String);
+
+impl Long {
+    /// Of so many bytes on what is made is so much that the collector of cycles comes again and again.
+    const MUCH: usize = 1 << 16;
+
+    pub fn of(value: impl Serialize) -> headframe::Result<Self> {
+        serde_json::to_string(&value).map(Self).map_err(unwritten)
+    }
+}
+
+impl Give for Long {
+    fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let _inside = Inside::enter(py);
+        let _paused = (self.0.len() > Self::MUCH).then(|| Paused::new(py)).transpose()?;
+        LOADS.import(py, "json", "loads")?.call1((self.0,)).map(Bound::unbind)
+    }
+}
+
+/// Python's collector of cycles is not at work: nothing of what is made meanwhile can be let go of.
+struct Paused<'py>(Option<Bound<'py, PyModule>>);
+
+impl<'py> Paused<'py> {
+    fn new(py: Python<'py>) -> PyResult<Self> {
+        let collector = py.import("gc")?;
+        if !collector.call_method0("isenabled")?.is_truthy()? {
+            return Ok(Self(None));
+        }
+        collector.call_method0("disable")?;
+        Ok(Self(Some(collector)))
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        if let Some(collector) = &self.0 {
+            // It takes nothing, and fails never.
+            let _on = collector.call_method0("enable");
+        }
     }
 }
 

@@ -206,6 +206,21 @@ class Sites(AsyncCase):
         self.assertEqual(len(await site.call(ANN, "listThings", {"limit": 100})), 5)
         self.assertEqual((site.counts()["things"], len((await site.list())["items"])), (5, 5))
 
+    async def test_a_page_of_thousands_of_things_has_all_that_each_of_them_has(self) -> None:
+        site = await self.site({"racks": [{"type": "inventory-spare", "name": "shelf"}], "history": False})
+        info = {"text": "Ä \u2028 \U0001f525", "large": 2**53 - 1, "part": 0.1, "none": None, "list": [True, {"a": []}]}
+        spares = [{"id": f"spare-{n}", "info": {**info, "serialNum": f"s-{n}"}} for n in range(2_500)]
+        await site.register("inventory-spare-shelf", spares, "ann@site")
+        question = {"sort": {"id": 1}, "limit": 2_500}
+        for collects in (True, False):
+            (gc.enable if collects else gc.disable)()
+            self.addCleanup(gc.enable)
+            items = (await site.list(question))["items"]
+            self.assertEqual(gc.isenabled(), collects)
+            self.assertEqual([item["id"] for item in items], [spare["id"] for spare in spares])
+            for item, spare in zip(items, spares, strict=True):
+                self.assertEqual({name: item["info"][name] for name in (*info, "serialNum")}, spare["info"])
+
     async def test_each_thing_is_judged_alone(self) -> None:
         site = await self.site(conf())
         things = [{"id": "a", "opts": {"address": "127.105.21.1"}}, {"id": "a", "opts": {"address": "127.105.21.2"}}]

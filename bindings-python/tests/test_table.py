@@ -38,17 +38,21 @@ class Tables(unittest.IsolatedAsyncioTestCase):
             if all(len(said) >= 4 for said in self.said.values()):
                 break
         # Whoever subscribes may be told before the history is.
-        rows = sum(len(said) for said in self.said.values())
-        while len(await self.table(members=["stats.power_w"])) < rows:
+        said = {(thing, ts) for thing, each in self.said.items() for ts in each}
+        while not said <= (await self.found()).keys():
             await asyncio.sleep(0.05)
 
     async def table(self, **asked: Any) -> headframe.Table:
         return await self.site.readings(self.things, start=0, end=1 << 42, **asked)
 
+    async def found(self) -> dict[tuple[str, int], Any]:
+        table = pyarrow.table(await self.table(members=["stats.power_w"]))
+        return {(row["thing"], int(row["ts"].timestamp() * 1e3 + 0.5)): row["stats.power_w"] for row in table.to_pylist()}
+
     async def test_a_table_has_what_the_things_said(self) -> None:
         table = pyarrow.table(await self.table(members=["stats.power_w"]))
         self.assertEqual(table.column_names, ["ts", "thing", "stats.power_w"])
-        found = {(row["thing"], int(row["ts"].timestamp() * 1e3 + 0.5)): row["stats.power_w"] for row in table.to_pylist()}
+        found = await self.found()
         for thing, said in self.said.items():
             for ts, watts in said.items():
                 self.assertEqual(found[thing, ts], watts)
