@@ -22,7 +22,7 @@ use super::{
     events::{Event, events},
 };
 
-/// How often is written what things said. What does not come to its end is thrown away, and what does is made durable then.
+/// How often is written what things said: what does not come to its end is thrown away.
 const COMMIT_EVERY: Duration = Duration::from_secs(60);
 /// The same of what they said last: only the end counts.
 const LAST_EVERY: Duration = Duration::from_secs(86_400);
@@ -79,7 +79,7 @@ async fn open(cx: &Ctx, dir: &Path, conf: &str) -> Result<Site> {
         let mut store = StoreOptions::default();
         (store.reserve_bytes, store.writer, store.last_every) = (0, Writer::Inline, LAST_EVERY);
         let mut history = TelemetryOptions::default();
-        (history.commit_every, history.unsynced) = (COMMIT_EVERY, true);
+        history.commit_every = COMMIT_EVERY;
         Ok::<_, Error>(Site::builder(headframe::registry()).conf(&conf)?.store(store).history(Some(history)))
     };
     // Its id and its key are of the system's randomness: they are nobody's who knows the seed.

@@ -31,9 +31,6 @@ pub struct TelemetryOptions {
     /// Whether tail logs and statistics are what MiningOS itself would have stored (`mosCompatible`); no. The corrected
     /// statistics are kept beside them. `docs/statistics.md` says what is wrong with MiningOS's.
     pub mos_compatible: bool,
-    /// Whether nothing is made durable, and the operating system writes it out when it likes; no. For a site that nobody relies
-    /// on yet, such as one that is made by a simulation: a power cut may cost all of it.
-    pub unsynced: bool,
 }
 
 /// Bound of the statistics, bytes.
@@ -48,7 +45,6 @@ impl Default for TelemetryOptions {
             grace: Duration::from_secs(5),
             commit_every: Duration::from_secs(1),
             mos_compatible: false,
-            unsynced: false,
         }
     }
 }
