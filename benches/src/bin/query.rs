@@ -67,6 +67,7 @@ async fn measure(args: Args) -> Result<()> {
     figures.push(("through_rack_ms", middle(through_rack)));
     figures.push(("through_rack_first_ms", first));
     drop(rack);
+    figures.append(&mut whole(&place, args).await?);
     place.end().await?;
     let mut line = serde_json::Map::new();
     line.insert("things".into(), things.len().into());
@@ -126,6 +127,24 @@ fn together(things: &Things, question: &Query, rounds: usize) -> Result<Figures>
         ("all_ms", median(rounds, || ask(&everything))),
         ("all_json_ms", median(rounds, text)),
     ])
+}
+
+/// All things of a type, with all that is shown of them, as packages for other languages ask and answer it.
+async fn whole(place: &Place, args: Args) -> Result<Figures> {
+    let question = Query::parse_str(r#"{"query": {"rack": {"$ne": ""}}, "limit": 65536}"#)?;
+    let (mut list, mut write) = (Vec::new(), Vec::new());
+    for _ in 0..args.rounds {
+        let start = cpu::time();
+        let page = place.site.list(&question).await?;
+        let listed = cpu::time();
+        std::hint::black_box(serde_json::to_string(&page).map_err(failed)?);
+        list.push(listed.saturating_sub(start).as_secs_f64() * 1e3);
+        write.push(cpu::time().saturating_sub(listed).as_secs_f64() * 1e3);
+        if page.items.items.len() != args.things {
+            return Err(failed(format!("{} things are listed, not all", page.items.items.len())));
+        }
+    }
+    Ok(vec![("whole_ms", middle(list)), ("whole_json_ms", middle(write))])
 }
 
 /// CPU time of the question through the rack, ms.
