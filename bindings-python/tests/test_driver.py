@@ -329,3 +329,29 @@ class Sync(unittest.TestCase):
         self.assertIsNot(thread, threading.current_thread())
         thread.join(10)
         self.assertFalse(thread.is_alive())
+
+    def test_what_is_asked_while_the_event_loop_ends_is_closed(self) -> None:
+        ends, asked = threading.Event(), threading.Event()
+        held: list[Any] = []
+
+        async def lingers() -> None:
+            try:
+                await for_ever()
+            finally:
+                ends.set()
+                await asyncio.to_thread(asked.wait)
+
+        async def snapshot() -> Any:
+            if held:
+                asked.set()
+                await for_ever()
+            held.append(asyncio.ensure_future(lingers()))
+            await asyncio.sleep(0)
+            raise SystemExit
+
+        with sync.open_device("does", {"address": HERE, "name": "a"}, drivers=[Does({"a": snapshot})]) as device:
+            for _ in range(3):
+                with self.assertRaises(Closed):
+                    device.snapshot(within_ms=20_000)
+                self.assertTrue(ends.wait(10))
+            self.assertTrue(asked.is_set())

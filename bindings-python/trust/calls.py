@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from headframe import HeadframeError, sync
 
-from trust.account import Account
+from trust.account import BOUND_S, Account
 from trust.collected import dies
 from trust.native import looked_into, raw
 from trust.values import VALUES, Described, cyclic
@@ -338,8 +338,8 @@ def certain(of: World) -> list[tuple[str, Callable[[], Any]]]:
         ("Timeout", lambda: of.hung.snapshot(within_ms=20)),
     ]
     if of.quits is not None:
-        # The first one ends the loop, the second finds none.
-        told += [("Closed", lambda: of.quits.snapshot(within_ms=WITHIN_MS))] * 2
+        # The first one ends the loop, the second finds none. Beside many other threads that may take a while.
+        told += [("Closed", lambda: of.quits.snapshot(within_ms=BOUND_S * 500))] * 2
     return told
 
 

@@ -18,6 +18,8 @@ from ._asked import because, items, rows, text, written
 from ._errors import BadReply, HeadframeError, NotFound, RateLimited, Unsupported, invalid
 
 Answer = Callable[[str], bool]
+"""Takes an answer, and says whether somebody waited for it. When it is let go of, whoever waits is told that there is none."""
+Tasks = dict[asyncio.Task[str], "Answer | None"]
 UNSPEAKABLE = "the driver raised what cannot be told"
 
 
@@ -72,7 +74,7 @@ def _about(driver: Driver | type[Any]) -> dict[str, Any]:
     return {**told, "probes": rows("probes", probes)}
 
 
-def _own_loop(served: Served) -> asyncio.AbstractEventLoop:
+def _own_loop(served: Served, tasks: Tasks) -> asyncio.AbstractEventLoop:
     """An event loop in a thread of its own, for as long as something is served."""
     begun: concurrent.futures.Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = concurrent.futures.Future()
 
@@ -88,6 +90,9 @@ def _own_loop(served: Served) -> asyncio.AbstractEventLoop:
             if begun.done():
                 raise
             begun.set_exception(e)
+        finally:
+            # What began while it ended never goes on. Whose answer is let go of is told so.
+            tasks.clear()
 
     try:
         threading.Thread(target=run, name="headframe-drivers", daemon=True).start()
@@ -114,11 +119,9 @@ class _Asked:
         self._task: asyncio.Task[str] | None = None
         self._is_taken_back = False
 
-    # Whoever may take it back must not hold the answer: a loop that ends lets go of that, and says so.
     def begin(self, thing: int, question: str, answer: Answer) -> None:
         if not self._is_taken_back:
-            self._task = self._served.begin(self.op, thing, question)
-            self._task.add_done_callback(lambda done: self._tell(done, answer))
+            self._task = self._served.begin(self.op, thing, question, answer)
 
     def take_back(self) -> None:
         """Nobody waits for the answer any more, says any thread."""
@@ -129,24 +132,16 @@ class _Asked:
         if self._task is not None:
             self._task.cancel()
 
-    def _tell(self, done: asyncio.Task[str], answer: Answer) -> None:
-        # What is cancelled has no answer.
-        if done.cancelled() or done.exception() is not None:
-            return
-        told = done.result()
-        if not answer(told):
-            self._served.unheard(self.op, told)
-
 
 class Served:
     """What is asked from any thread, and answers on an event loop: the one that runs here, or one of its own."""
 
     def __init__(self) -> None:
+        self._tasks: Tasks = {}
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._loop = _own_loop(self)
-        self._tasks: set[asyncio.Task[str]] = set()
+            self._loop = _own_loop(self, self._tasks)
 
     def ask(self, op: str, thing: int, question: str, answer: Answer) -> Callable[[], None]:
         """Asks it, from any thread; gives what takes the question back."""
@@ -154,11 +149,21 @@ class Served:
         self._loop.call_soon_threadsafe(asked.begin, thing, question, answer)
         return asked.take_back
 
-    def begin(self, op: str, thing: int, question: str) -> asyncio.Task[str]:
+    def begin(self, op: str, thing: int, question: str, answer: Answer | None = None) -> asyncio.Task[str]:
         task = self._loop.create_task(self._answered(op, thing, question))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Nobody else holds the answer: a task that never goes on may be there until it is collected.
+        self._tasks[task] = answer
+        task.add_done_callback(lambda done: self._tell(op, done))
         return task
+
+    def _tell(self, op: str, done: asyncio.Task[str]) -> None:
+        answer = self._tasks.pop(done, None)
+        # What is cancelled has no answer.
+        if answer is None or done.cancelled() or done.exception() is not None:
+            return
+        told = done.result()
+        if not answer(told):
+            self.unheard(op, told)
 
     def soon(self, work: Callable[[], object]) -> None:
         # Nothing is under way on a loop that has ended.
