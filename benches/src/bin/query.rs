@@ -129,7 +129,7 @@ fn together(things: &Things, question: &Query, rounds: usize) -> Result<Figures>
     ])
 }
 
-/// All things of a type, with all that is shown of them, as packages for other languages ask and answer it.
+/// All things, with all that is shown of them, as packages for other languages answer it.
 async fn whole(place: &Place, args: Args) -> Result<Figures> {
     let question = Query::parse_str(r#"{"query": {"rack": {"$ne": ""}}, "limit": 65536}"#)?;
     let (mut list, mut write) = (Vec::new(), Vec::new());
